@@ -1,0 +1,65 @@
+"""The one family of errors that services raise on purpose. Anything else is a bug and reaches nobody but the log."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorKind(StrEnum):
+    """What a caller can do about it. The chassis maps a kind to a gRPC status, the gateway a status to HTTP."""
+
+    INVALID = "invalid"  # change the request
+    UNAUTHENTICATED = "unauthenticated"  # prove who you are
+    FORBIDDEN = "forbidden"  # ask for the right
+    NOT_FOUND = "not_found"  # name something that exists
+    CONFLICT = "conflict"  # it clashes with what is already so
+    REJECTED = "rejected"  # well-formed, but a business rule says no
+    EXHAUSTED = "exhausted"  # slow down
+    UNAVAILABLE = "unavailable"  # try again later
+
+
+class ServiceError(Exception):
+    """An error with facts. Subclasses fix `kind` and `reason`, a stable machine word, and pass a sentence for people.
+
+    `details` holds facts by name as strings; never a secret, since it travels to the caller.
+    """
+
+    kind: ClassVar[ErrorKind]
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, **details: str) -> None:
+        super().__init__(message)
+        self.details: dict[str, str] = details
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidArgument(ServiceError):
+    """A field is malformed. `details` names the field and the rule it broke."""
+
+    kind = ErrorKind.INVALID
+    reason = "invalid_argument"
+
+    def __init__(self, message: str, *, field: str, rule: str, **details: str) -> None:
+        super().__init__(message, field=field, rule=rule, **details)
+
+
+class Unavailable(ServiceError):
+    """Something we depend on does not answer, or we are not ready. Nothing happened; the caller may try again."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "unavailable"
+
+
+class RemoteError(Exception):
+    """What a client raises when another service answered with an error: the same facts, received."""
+
+    def __init__(
+        self, kind: ErrorKind | None, reason: str, message: str, details: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind  # None: the other side has a bug (INTERNAL)
+        self.reason = reason
+        self.message = message
+        self.details = details or {}

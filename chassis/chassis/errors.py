@@ -1,7 +1,6 @@
 """The one family of errors that services raise on purpose. Anything else is a bug and reaches nobody but the log."""
 
 from enum import StrEnum
-from typing import ClassVar
 
 
 class ErrorKind(StrEnum):
@@ -23,8 +22,8 @@ class ServiceError(Exception):
     `details` holds facts by name as strings; never a secret, since it travels to the caller.
     """
 
-    kind: ClassVar[ErrorKind]
-    reason: ClassVar[str]
+    kind: ErrorKind
+    reason: str
 
     def __init__(self, message: str, **details: str) -> None:
         super().__init__(message)
@@ -52,14 +51,14 @@ class Unavailable(ServiceError):
     reason = "unavailable"
 
 
-class RemoteError(Exception):
-    """What a client raises when another service answered with an error: the same facts, received."""
+class RemoteError(ServiceError):
+    """Another service answered with an error on purpose: the same facts, received. May travel on to our own caller."""
 
-    def __init__(
-        self, kind: ErrorKind | None, reason: str, message: str, details: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind  # None: the other side has a bug (INTERNAL)
+    def __init__(self, *, kind: ErrorKind, reason: str, message: str, details: dict[str, str] | None = None) -> None:
+        super().__init__(message, **(details or {}))
+        self.kind = kind
         self.reason = reason
-        self.message = message
-        self.details = details or {}
+
+
+class RemoteBugError(Exception):
+    """Another service failed with an error that it did not raise on purpose: INTERNAL to our caller too."""

@@ -1,0 +1,65 @@
+"""Decimal strings to integers of minor units and back. Strict at the way in, canonical at the way out, never a float.
+
+An amount of an asset with scale 8 is an `int` in units of 10^-8 of the asset.
+"""
+
+import re
+
+from chassis.errors import InvalidArgument
+
+from trading.domain.errors import TooManyDecimals
+
+SCALE_MAX = 8  # 10^18 of any asset at scale 8 would pass 2^63; a larger scale leaves no room for supply
+AMOUNT_MAX = 2**63 - 1  # what a signed 64-bit field of a store or a partner can hold
+
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,18}))?", re.ASCII)
+
+
+def parse_amount(text: str, scale: int, *, field: str) -> int:
+    """`"1.5"` at scale 8 is 150000000. Trailing zeros beyond the scale are taken, other digits there are not.
+
+    Raises `InvalidArgument` for what is no plain decimal (signs, exponents, spaces, other scripts' digits, a trailing
+    newline) and `TooManyDecimals` with the nearest value that fits.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise InvalidArgument("A plain decimal number such as 12.5 is needed.", field=field, rule="decimal")
+    whole, fraction = match.group(1), (match.group(2) or "").rstrip("0")
+    if len(fraction) > scale:
+        digits = int(whole + fraction)
+        unit = 10 ** (len(fraction) - scale)
+        nearest = (2 * digits + unit) // (2 * unit)
+        raise TooManyDecimals(field=field, limit=scale, given=text, nearest=format_amount(nearest, scale))
+    amount = int(whole + fraction) * _power_of_ten(scale - len(fraction))
+    if amount > AMOUNT_MAX:
+        raise InvalidArgument(
+            "The number is too large.", field=field, rule="maximum", limit=format_amount(AMOUNT_MAX, scale)
+        )
+    return amount
+
+
+def format_amount(amount: int, scale: int) -> str:
+    """Canonical: no exponent, no trailing zeros, `0` for zero and never `-0`."""
+    if scale == 0:
+        return str(amount)
+    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
+    whole, fraction = divmod(digits, 10**scale)
+    if fraction == 0:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{fraction:0{scale}d}".rstrip("0")
+
+
+def nearest_multiple(amount: int, step: int) -> int:
+    """The multiple of `step` nearest to `amount`, at least one step; halves go up."""
+    return max(step, (2 * amount + step) // (2 * step) * step)
+
+
+def average_price(notional: int, quantity: int, base_scale: int) -> int:
+    """Quote minor units per whole base unit of several fills, rounded half up: a figure for people, not for money."""
+    if quantity == 0:
+        return 0
+    return (2 * notional * _power_of_ten(base_scale) + quantity) // (2 * quantity)
+
+
+def _power_of_ten(exponent: int) -> int:
+    return int(10**exponent)

@@ -1,0 +1,50 @@
+"""One side of a book: users' resting orders by price, then by age."""
+
+from bisect import bisect_left, insort
+
+from trading.domain.orders import Order, Side
+
+
+class BookSide:
+    """Prices are kept as keys that grow towards the best one (the price for bids, its negative for asks), so the best
+    is at the end of the list, where removing it costs nothing. A level is a dict by order id: insertion order is age.
+    """
+
+    __slots__ = ("keys", "levels", "sign")
+
+    def __init__(self, side: Side) -> None:
+        self.sign = 1 if side is Side.BUY else -1
+        self.keys: list[int] = []
+        self.levels: dict[int, dict[str, Order]] = {}
+
+    def add(self, order: Order) -> None:
+        key = order.price * self.sign
+        level = self.levels.get(key)
+        if level is None:
+            self.levels[key] = {order.order_id: order}
+            insort(self.keys, key)
+        else:
+            level[order.order_id] = order
+
+    def remove(self, order: Order) -> None:
+        key = order.price * self.sign
+        level = self.levels[key]
+        del level[order.order_id]
+        if not level:
+            del self.levels[key]
+            keys = self.keys
+            if keys[-1] == key:
+                keys.pop()
+            else:
+                del keys[bisect_left(keys, key)]
+
+    @property
+    def best_price(self) -> int | None:
+        return self.keys[-1] * self.sign if self.keys else None
+
+    def depth(self, levels: int) -> list[tuple[int, int]]:
+        """(price, remaining quantity of the level), best first."""
+        return [
+            (key * self.sign, sum(order.quantity - order.filled_quantity for order in self.levels[key].values()))
+            for key in self.keys[: -levels - 1 : -1]
+        ]

@@ -1,0 +1,118 @@
+"""What can be asked of the exchange. All amounts are integers in minor units of their asset, prices in quote minor
+units per whole base unit, times in milliseconds since 1970.
+"""
+
+from dataclasses import dataclass
+
+from trading.domain.accounts import Posting
+from trading.domain.markets import Asset, Market
+from trading.domain.orders import OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, for the audit trail (M22). `user_id` is empty where a service acts on its own."""
+
+    user_id: str
+    credential_id: str  # the session or API key; for a service its name
+    request_id: str
+    received_from: str = ""  # the network address the request came from
+
+
+@dataclass(frozen=True, slots=True)
+class StartBatch:
+    """The first command of every batch. `number` follows the previous one; time never goes back."""
+
+    number: int
+    time_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """Exactly one of `quantity` (base) and `quote_quantity` is above zero, the latter for market orders alone.
+
+    A buy's `quote_quantity` includes fees, a sell's is what is sold for before fees. `price` is 0 for a market order,
+    whose time in force is IOC or FOK. An empty key is no key.
+    """
+
+    actor: Actor
+    market: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: int = 0
+    quote_quantity: int = 0
+    price: int = 0
+    post_only: bool = False
+    client_order_id: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    actor: Actor
+    order_id: str
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAll:
+    """All the actor's open orders, in one market or (empty) in every market."""
+
+    actor: Actor
+    market: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetReferencePrice:
+    """A tick that matters: it enters before its first use. `received_milliseconds` is when the price stream last spoke
+    of this market (also to say that nothing changed); `source_milliseconds` is the source's own time.
+    """
+
+    market: str
+    price: int
+    source: str
+    source_milliseconds: int
+    received_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One movement between accounts, at most once per business key, for ever."""
+
+    actor: Actor
+    business_key: str
+    kind: str  # what kind of movement, such as `practice_money`
+    postings: tuple[Posting, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsset:
+    """The operator's: a new asset, or another name for one. A scale never changes."""
+
+    actor: Actor
+    asset: Asset
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMarket:
+    """The operator's: a new market, or all rules of an existing one, its status included."""
+
+    actor: Actor
+    market: Market
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Works on what an earlier command in this market had to postpone; one step, at most 500 fills."""
+
+    market: str
+
+
+Command = (
+    StartBatch | PlaceOrder | CancelOrder | CancelAll | SetReferencePrice | Transfer | SetAsset | SetMarket | Continue
+)

@@ -1,0 +1,271 @@
+"""Why the exchange says no. A refusal writes nothing. Details hold the rule, the limit, the given and the nearest valid
+value as decimal strings, so that a client can mend its order without a manual.
+"""
+
+from chassis.errors import ErrorKind, ServiceError
+
+
+class Rejection(ServiceError):
+    """The command was refused; the state is untouched."""
+
+    kind = ErrorKind.REJECTED
+
+
+class TooManyDecimals(Rejection):
+    kind = ErrorKind.INVALID
+    reason = "too_many_decimals"
+
+    def __init__(self, *, field: str, limit: int, given: str, nearest: str) -> None:
+        super().__init__(
+            f"At most {limit} decimals are allowed; {nearest} would pass.",
+            field=field, rule="too_many_decimals", limit=str(limit), given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class InvalidOrder(Rejection):
+    """Fields that do not go together, or a number that must be above zero."""
+
+    kind = ErrorKind.INVALID
+    reason = "invalid_order"
+
+    def __init__(self, message: str, *, field: str, rule: str) -> None:
+        super().__init__(message, field=field, rule=rule)
+
+
+class InvalidTick(Rejection):
+    reason = "invalid_tick"
+
+    def __init__(self, *, tick: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"The price must be a multiple of {tick}; {nearest} would pass.",
+            field="price", rule="tick", limit=tick, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class InvalidLot(Rejection):
+    reason = "invalid_lot"
+
+    def __init__(self, *, lot: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"The quantity must be a multiple of {lot}; {nearest} would pass.",
+            field="quantity", rule="lot", limit=lot, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class BelowMinNotional(Rejection):
+    reason = "below_min_notional"
+
+    def __init__(self, *, field: str, limit: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"The order is worth {given}, less than the minimum of {limit}; {field} {nearest} would pass.",
+            field=field, rule="min_notional", limit=limit, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class AboveMaxQuantity(Rejection):
+    reason = "above_max_quantity"
+
+    def __init__(self, *, limit: str, given: str) -> None:
+        super().__init__(
+            f"At most {limit} may be ordered at once.",
+            field="quantity", rule="max_quantity", limit=limit, given=given, nearest=limit,
+        )  # fmt: skip
+
+
+class AmountTooLarge(Rejection):
+    """Refused rather than wrapped: an amount would pass 2^63 minor units."""
+
+    reason = "amount_too_large"
+
+    def __init__(self, *, limit: str, given: str) -> None:
+        super().__init__(
+            f"The amount {given} passes the largest one this asset can hold, {limit}.",
+            rule="amount_max", limit=limit, given=given, nearest=limit,
+        )  # fmt: skip
+
+
+class OutsidePriceBand(Rejection):
+    reason = "price_band"
+
+    def __init__(self, *, lowest: str, highest: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"The price must lie between {lowest} and {highest}; {nearest} would pass.",
+            field="price", rule="price_band", limit=f"{lowest}..{highest}", lowest=lowest, highest=highest,
+            given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class InsufficientFunds(Rejection):
+    reason = "insufficient_funds"
+
+    def __init__(self, *, asset: str, required: str, available: str) -> None:
+        super().__init__(
+            f"{required} {asset} are needed and {available} are available.",
+            rule="insufficient_funds", asset=asset, required=required, available=available,
+        )  # fmt: skip
+
+
+class NoLiquidity(Rejection):
+    reason = "no_liquidity"
+
+    def __init__(self, *, market: str, worst_price: str) -> None:
+        super().__init__(
+            f"Nobody offers the other side of {market} up to the price limit of {worst_price}.",
+            rule="slippage_cap", market=market, limit=worst_price,
+        )  # fmt: skip
+
+
+class PostOnlyWouldTake(Rejection):
+    reason = "post_only_would_take"
+
+    def __init__(self, *, best_opposite: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"At {given} the order would trade at once against {best_opposite}; {nearest} would rest.",
+            field="price", rule="post_only", limit=best_opposite, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class FillOrKillUnfilled(Rejection):
+    reason = "fill_or_kill_unfilled"
+
+    def __init__(self, *, fillable: str, given: str) -> None:
+        super().__init__(
+            f"Only {fillable} of {given} can be filled at once.",
+            rule="fill_or_kill", limit=fillable, given=given, nearest=fillable,
+        )  # fmt: skip
+
+
+class TooManyOpenOrders(Rejection):
+    reason = "too_many_open_orders"
+
+    def __init__(self, *, limit: int, given: int) -> None:
+        super().__init__(
+            f"At most {limit} orders may be open at once.", rule="max_open_orders", limit=str(limit), given=str(given)
+        )
+
+
+class MarketCancelOnly(Rejection):
+    reason = "market_cancel_only"
+
+    def __init__(self, *, market: str) -> None:
+        super().__init__(f"{market} takes no new orders now; cancels are possible.", market=market)
+
+
+class MarketHalted(Rejection):
+    reason = "market_halted"
+
+    def __init__(self, *, market: str) -> None:
+        super().__init__(f"{market} is halted.", market=market)
+
+
+class MarketDraining(Rejection):
+    """Postponed work of an earlier command comes first; the shell enters `Continue` and tries again."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "market_draining"
+
+    def __init__(self, *, market: str) -> None:
+        super().__init__(f"{market} is still working on an earlier command.", market=market)
+
+
+class StalePrice(Rejection):
+    """No fresh reference price, so nothing that depends on one may happen."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "stale_price"
+
+    def __init__(self, *, market: str, age_milliseconds: int | None, limit_milliseconds: int | None) -> None:
+        facts = {"market": market}
+        if age_milliseconds is not None and limit_milliseconds is not None:
+            facts |= {"limit": str(limit_milliseconds), "given": str(age_milliseconds)}
+        super().__init__(f"There is no fresh price for {market}.", rule="price_age_milliseconds", **facts)
+
+
+class InvalidReferencePrice(Rejection):
+    kind = ErrorKind.INVALID
+    reason = "invalid_reference_price"
+
+    def __init__(self, message: str, *, market: str, rule: str, given: str) -> None:
+        super().__init__(message, market=market, rule=rule, given=given)
+
+
+class UnknownMarket(Rejection):
+    kind = ErrorKind.NOT_FOUND
+    reason = "unknown_market"
+
+    def __init__(self, *, market: str) -> None:
+        super().__init__("There is no such market.", market=market[:32])
+
+
+class UnknownAsset(Rejection):
+    kind = ErrorKind.NOT_FOUND
+    reason = "unknown_asset"
+
+    def __init__(self, *, asset: str) -> None:
+        super().__init__("There is no such asset.", asset=asset[:32])
+
+
+class OrderNotOpen(Rejection):
+    """Not among the caller's open orders: closed, another's, or never there. The shell may know which."""
+
+    kind = ErrorKind.NOT_FOUND
+    reason = "order_not_open"
+
+    def __init__(self, *, order_id: str) -> None:
+        super().__init__("There is no such open order.", order_id=order_id[:64])
+
+
+class IdempotencyKeyReused(Rejection):
+    kind = ErrorKind.CONFLICT
+    reason = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used for another request.", rule="idempotency_key")
+
+
+class ClientOrderIdReused(Rejection):
+    kind = ErrorKind.CONFLICT
+    reason = "client_order_id_reused"
+
+    def __init__(self, *, client_order_id: str, order_id: str) -> None:
+        super().__init__(
+            "This client order id belongs to another order.", client_order_id=client_order_id, order_id=order_id
+        )
+
+
+class BusinessKeyReused(Rejection):
+    kind = ErrorKind.CONFLICT
+    reason = "business_key_reused"
+
+    def __init__(self, *, business_key: str) -> None:
+        super().__init__("This business key belongs to another transfer.", business_key=business_key)
+
+
+class InvalidTransfer(Rejection):
+    """The postings do not make a transfer: out of balance, empty, zero, doubled, or with an unknown owner."""
+
+    kind = ErrorKind.INVALID
+    reason = "invalid_transfer"
+
+    def __init__(self, message: str, *, rule: str, **details: str) -> None:
+        super().__init__(message, rule=rule, **details)
+
+
+class InvalidMarket(Rejection):
+    """The market's rules contradict each other."""
+
+    kind = ErrorKind.INVALID
+    reason = "invalid_market"
+
+    def __init__(self, message: str, *, field: str, rule: str) -> None:
+        super().__init__(message, field=field, rule=rule)
+
+
+class MarketChangeRefused(Rejection):
+    """What open orders or past events rely on cannot be changed now."""
+
+    kind = ErrorKind.CONFLICT
+    reason = "market_change_refused"
+
+    def __init__(self, message: str, *, market: str, field: str) -> None:
+        super().__init__(message, market=market, field=field)

@@ -1,0 +1,192 @@
+"""What happened. Events carry results, never rules: whoever folds them needs no knowledge of why.
+
+Amounts are integers in minor units, prices quote minor units per whole base unit, times milliseconds since 1970. The
+batch's number and time come from its `BatchStarted`. `user_sequence` counts a user's events 1, 2, 3, ... without gap.
+A change of meaning is a new event type or a new field with a default; the journal's reader upcasts.
+"""
+
+from dataclasses import dataclass
+
+from trading.domain.accounts import Posting
+from trading.domain.commands import Actor
+from trading.domain.markets import Asset, Market
+from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """Opens a batch and forgets the keys that came in batches up to `keys_evicted_up_to`."""
+
+    number: int
+    time_milliseconds: int
+    keys_evicted_up_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSet:
+    asset: Asset
+    actor: Actor
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSet:
+    market: Market
+    actor: Actor
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePriceSet:
+    market: str
+    price: int
+    source: str
+    source_milliseconds: int
+    received_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlaced:
+    """An order was accepted and `hold` moved from available to held. `rests`: it enters the book now, with what the
+    trades after this event in the same command leave of it.
+    """
+
+    order_id: str
+    order_number: int
+    user_id: str
+    market: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    post_only: bool
+    quantity: int
+    quote_quantity: int
+    price: int
+    protection_price: int
+    maker_fee_basis_points: int
+    taker_fee_basis_points: int
+    hold_asset: str
+    hold: int
+    rests: bool
+    client_order_id: str
+    idempotency_key: str
+    fingerprint: str
+    user_sequence: int
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSide:
+    """One side of a trade. The house has no order: an empty `order_id`, no fee, no hold, sequence 0."""
+
+    owner: str
+    order_id: str
+    liquidity: Liquidity
+    fee_basis_points: int
+    fee: int  # quote minor units
+    hold_reduction: int  # leaves held, partly into the postings, the rest back to available
+    status: OrderStatus  # the order's after this trade
+    user_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """One trade at the resting side's price. `notional` is price x quantity, exact.
+
+    `house_consumed` is how much of that side of the house's ladder is used up after the trade; None between users.
+    """
+
+    market: str
+    base_asset: str
+    quote_asset: str
+    trade_number: int  # 1, 2, 3, ... over all markets
+    tape_sequence: int  # 1, 2, 3, ... in this market
+    taker_side: Side
+    price: int
+    quantity: int
+    notional: int
+    buyer: TradeSide
+    seller: TradeSide
+    house_consumed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRested:
+    """An order whose taking had been postponed is done with it and enters the book with what is left."""
+
+    order_id: str
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed:
+    """An order ended before it was filled; its whole hold is back in available. A filled order has no such event:
+    its last trade says so in `TradeSide.status`. `actor` is None where no one asked for it.
+    """
+
+    order_id: str
+    user_id: str
+    market: str
+    status: OrderStatus
+    reason: CloseReason
+    hold_asset: str
+    hold_reduction: int
+    user_sequence: int
+    actor: Actor | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUsed:
+    """A cancel's idempotency key, remembered with the orders it closed (a placed order's is in `OrderPlaced`)."""
+
+    user_id: str
+    idempotency_key: str
+    fingerprint: str
+    order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserSequence:
+    user_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPosted:
+    transfer_id: str
+    transfer_number: int  # 1, 2, 3, ...
+    business_key: str
+    kind: str
+    postings: tuple[Posting, ...]
+    reason: str
+    fingerprint: str
+    user_sequences: tuple[UserSequence, ...]  # of the users among the owners, in the postings' order
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPostponed:
+    """The command met its limit of fills. `Continue` goes on; until `WorkFinished` the market takes no new orders."""
+
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFinished:
+    market: str
+
+
+Event = (
+    BatchStarted
+    | AssetSet
+    | MarketSet
+    | ReferencePriceSet
+    | OrderPlaced
+    | Traded
+    | OrderRested
+    | OrderClosed
+    | KeyUsed
+    | TransferPosted
+    | WorkPostponed
+    | WorkFinished
+)

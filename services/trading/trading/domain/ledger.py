@@ -1,0 +1,50 @@
+"""Double entry. Postings change what an account has, holds move it between available and held.
+
+Both come from the two functions here and from nowhere else: `evolve`, the projector and the invariants use the same.
+"""
+
+from trading.domain.accounts import FEES, HoldChange, Posting, owner_of_user
+from trading.domain.events import Event, OrderClosed, OrderPlaced, Traded, TransferPosted
+
+
+def postings_of(event: Event) -> tuple[Posting, ...] | list[Posting]:
+    """The movements of an event: none, or at least two, none zero, and per asset they sum to zero (M2)."""
+    kind = type(event)
+    if kind is Traded:
+        return _trade_postings(event)  # type: ignore[arg-type]  # the exact type was just compared: this is the hot path
+    if kind is TransferPosted:
+        return event.postings  # type: ignore[union-attr]
+    return ()
+
+
+def holds_of(event: Event) -> tuple[HoldChange, ...]:
+    """What moves between available and held, per account. A trade's postings are to be applied to available before."""
+    if isinstance(event, Traded):
+        changes = []
+        if event.buyer.hold_reduction:
+            changes.append(HoldChange(event.buyer.owner, event.quote_asset, -event.buyer.hold_reduction))
+        if event.seller.hold_reduction:
+            changes.append(HoldChange(event.seller.owner, event.base_asset, -event.seller.hold_reduction))
+        return tuple(changes)
+    if isinstance(event, OrderPlaced):
+        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, event.hold),)
+    if isinstance(event, OrderClosed) and event.hold_reduction:
+        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, -event.hold_reduction),)
+    return ()
+
+
+def _trade_postings(trade: Traded) -> list[Posting]:
+    buyer, seller = trade.buyer, trade.seller
+    base, quote = trade.base_asset, trade.quote_asset
+    postings = [
+        Posting(buyer.owner, base, trade.quantity),
+        Posting(seller.owner, base, -trade.quantity),
+        Posting(buyer.owner, quote, -(trade.notional + buyer.fee)),
+    ]
+    proceeds = trade.notional - seller.fee
+    if proceeds:
+        postings.append(Posting(seller.owner, quote, proceeds))
+    fees = buyer.fee + seller.fee
+    if fees:
+        postings.append(Posting(FEES, quote, fees))
+    return postings

@@ -1,0 +1,96 @@
+"""Everything the exchange knows, in one place. Only `evolve` changes it; `decide` and queries read."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from trading.domain.accounts import Account
+from trading.domain.book import BookSide
+from trading.domain.events import ReferencePriceSet
+from trading.domain.markets import Asset, Market
+from trading.domain.orders import Order, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Settings of decisions; no part of the state, since folding events needs none of them."""
+
+    remembered_batches: int = 20_000  # K: memory holds the keys of this many batches, other keys are in the projection
+    open_orders_per_user: int = 200  # also bounds what one cancel-all does
+    fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short
+    postings_per_transfer: int = 100
+
+
+class RememberedKey(NamedTuple):
+    """What a key stands for. `order_ids` or `transfer_id` is the effect it had."""
+
+    fingerprint: str
+    batch: int
+    order_ids: tuple[str, ...]
+    transfer_id: str
+    idempotency_key: str  # of the order; for client order ids, to tell a retry from another order
+
+
+# (owner, key) of an idempotency key or client order id, ("", key) of a business key
+KeyName = tuple[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class RememberedKeys:
+    """The keys of the last batches, by kind; `by_age` lists them as they came, for eviction by batch number."""
+
+    idempotency: dict[KeyName, RememberedKey] = field(default_factory=dict)
+    client_order: dict[KeyName, RememberedKey] = field(default_factory=dict)
+    business: dict[KeyName, RememberedKey] = field(default_factory=dict)
+    by_age: deque[tuple[int, str, KeyName]] = field(default_factory=deque)
+
+
+@dataclass(slots=True, eq=False)
+class Owner:
+    """A user or a system account holder."""
+
+    name: str
+    user_id: str  # empty for a system owner
+    accounts: dict[str, Account] = field(default_factory=dict)  # by asset code
+    orders: dict[str, Order] = field(default_factory=dict)  # open ones, oldest first
+    sequence: int = 0  # the newest of this user's events
+    last_batch: int = 0  # the newest batch that concerned this user
+
+
+@dataclass(slots=True, eq=False)
+class HouseDepth:
+    """How much of one side of the house's ladder was used up when it last traded; it refills with journal time."""
+
+    consumed: int = 0
+    as_of_milliseconds: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class MarketState:
+    market: Market
+    bids: BookSide = field(default_factory=lambda: BookSide(Side.BUY))
+    asks: BookSide = field(default_factory=lambda: BookSide(Side.SELL))
+    reference: ReferencePriceSet | None = None
+    house_bid: HouseDepth = field(default_factory=HouseDepth)  # what the house buys
+    house_ask: HouseDepth = field(default_factory=HouseDepth)
+    house_position: int = 0  # base minor units the house bought less what it sold in this market
+    tape_sequence: int = 0
+    taking: Order | None = None  # an order whose taking is not finished; between commands only while postponed
+    postponed: bool = False  # `Continue` has work here
+
+
+@dataclass(slots=True, eq=False)
+class ExchangeState:
+    limits: Limits = field(default_factory=Limits)
+    batch_number: int = 0
+    batch_milliseconds: int = 0
+    order_number: int = 0
+    trade_number: int = 0
+    transfer_number: int = 0
+    assets: dict[str, Asset] = field(default_factory=dict)
+    markets: dict[str, MarketState] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)  # open ones
+    keys: RememberedKeys = field(default_factory=RememberedKeys)
+    # Terminal orders of the current batch with their final figures, for replies and rows. Not part of snapshot or hash.
+    closed_in_batch: dict[str, Order] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Real servers as child processes: what the local stack and the tests run on. Nothing here is used in production."""

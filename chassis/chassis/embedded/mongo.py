@@ -1,0 +1,53 @@
+"""A MongoDB-wire server: SecantusDB, a program of its own group, never imported."""
+
+import sys
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from chassis.embedded.process import ChildProcess, EmbeddedServer, find_program
+
+CACHE_SIZE = "128M"  # its default of 1 GiB is most of what the whole platform may take
+PROBE_TIMEOUT_MILLISECONDS = 1000
+
+
+class MongoServer(EmbeddedServer):
+    """Speaks MongoDB's protocol as a replica set of one. Acknowledged writes survive SIGKILL."""
+
+    name = "mongo"
+
+    @property
+    def url(self) -> str:
+        # A direct connection: the set has one member, and its discovery would only cost a round trip.
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+
+    def build(self) -> list[ChildProcess]:
+        program = find_program(
+            "secantusd-py", package="SecantusDB (uv sync --group embedded)", folders=[Path(sys.executable).parent]
+        )
+        command = [program, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--storage-path", str(self.folder / "data"), "--cache-size", CACHE_SIZE, "--log-level", "WARNING"]
+        # Without it a kill -9 loses acknowledged transactions.
+        command += ["--sync-on-commit"]
+        # HOME and the working folder are where it would look for a configuration that is not ours.
+        return [
+            ChildProcess(
+                name=self.name, command=command, log_path=self.log_path, environment={"HOME": str(self.folder)}
+            )
+        ]
+
+    def answers(self) -> bool:
+        client: MongoClient[dict[str, object]] = MongoClient(
+            self.url,
+            serverSelectionTimeoutMS=PROBE_TIMEOUT_MILLISECONDS,
+            connectTimeoutMS=PROBE_TIMEOUT_MILLISECONDS,
+            socketTimeoutMS=PROBE_TIMEOUT_MILLISECONDS,
+        )
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+        finally:
+            client.close()
+        return True

@@ -1,0 +1,84 @@
+"""Fixtures over real servers, started once per session and only when a test asks for them.
+
+`CRYPTOVAULT_TEST_MONGO_URL` names a MongoDB replica set to use instead of the embedded one.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.embedded.mongo import MongoServer
+from chassis.embedded.ports import free_port_block
+from chassis.embedded.rabbitmq import PORTS_USED, RabbitServer
+from chassis.embedded.redis import RedisServer
+from chassis.mongo import MongoConnection, MongoDatabase, Transactions, connect
+
+NAME_BYTES = 4  # of a random database or namespace name; a session makes a few hundred at most
+
+
+@pytest.fixture(scope="session")
+def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running MongoDB (wire) server with transactions."""
+    given = os.environ.get("CRYPTOVAULT_TEST_MONGO_URL")
+    if given:
+        yield given
+        return
+    with MongoServer(port=free_port_block(), folder=tmp_path_factory.mktemp("mongo")) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def mongo(mongo_url: str) -> AsyncIterator[MongoConnection]:
+    """A connection to a fresh database with a random name, dropped afterwards."""
+    connection = connect(mongo_url, f"test_{secrets.token_hex(NAME_BYTES)}")
+    yield connection
+    await connection.client.drop_database(connection.database.name)
+    await connection.close()
+
+
+@pytest.fixture
+def mongo_database(mongo: MongoConnection) -> MongoDatabase:
+    """The fresh database of `mongo`; its name is `mongo_database.name`."""
+    return mongo.database
+
+
+@pytest.fixture
+def transactions(mongo: MongoConnection) -> Transactions:
+    return mongo.transactions
+
+
+@pytest.fixture(scope="session")
+def redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with RedisServer(port=free_port_block(), folder=tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def redis_url(redis_server_url: str) -> str:
+    """The URL of a Redis database that is empty at the start of each test."""
+    async with Redis.from_url(redis_server_url) as client:
+        await client.flushall()
+    return redis_server_url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an empty Redis; replies are bytes."""
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def amqp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running RabbitMQ."""
+    with RabbitServer(port=free_port_block(PORTS_USED), folder=tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def bus_namespace() -> str:
+    """A random prefix for exchange and queue names, so that tests do not meet on the one broker."""
+    return f"test-{secrets.token_hex(NAME_BYTES)}"

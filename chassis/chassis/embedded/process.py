@@ -61,8 +61,8 @@ class ChildProcess:
     ) -> None:
         self.name = name
         self.log_path = log_path
-        self._command = list(command)
-        self._environment = dict(environment or {})
+        self.command = tuple(command)
+        self.environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,8 +82,8 @@ class ChildProcess:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # the command is ours, a list without a shell
-                [*die_with_parent(), *self._command],
-                env={**os.environ, **self._environment},
+                [*die_with_parent(), *self.command],
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,203 @@
+"""Channels to other services: identity, deadline and trace go along, errors come back as ours."""
+
+import asyncio
+import inspect
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from chassis.deadlines import bounded
+from chassis.errors import RemoteBugError, RemoteError
+from chassis.failures import translate
+from chassis.identity import caller_metadata, current_caller
+from chassis.logs import get_logger
+from chassis.metrics import STREAM_RECONNECTS
+from chassis.tracing import TRACEPARENT_KEY, current_traceparent
+
+READ_DEADLINE_SECONDS = 1.0
+_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+_BACKOFF_FIRST_SECONDS = 0.1
+_BACKOFF_MAX_SECONDS = 3.0  # so that a service that came back is found within its 10 s
+
+CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Whether a call may be repeated is for its caller to know.
+    ("grpc.enable_retries", 0),
+    # A proxy from the environment is for the internet, never for calls between services.
+    ("grpc.enable_http_proxy", 0),
+    # Two channels in one process (a test, a restart) must not share a connection's fate.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+def open_channel(address: str, *, service: str, deadline_seconds: float = READ_DEADLINE_SECONDS) -> grpc.aio.Channel:
+    """A channel for calls made by `service`. Connects by itself at the first call; close it when done.
+
+    Unary calls end after `deadline_seconds` unless they say `timeout=`, and never later than the deadline of the work
+    they serve. They raise RemoteError, or RemoteBugError where the other side is broken. Streams have no deadline.
+    """
+    return _Channel(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS), service, deadline_seconds)
+
+
+async def follow(
+    open_stream: Callable[[], AsyncIterable[T]],
+    *,
+    name: str,
+    on_gap: Callable[[], Awaitable[None] | None] | None = None,
+    jitter: random.Random | None = None,
+) -> AsyncIterator[T]:
+    """The messages of a server stream, for ever: opened again, after a jittered pause, whenever it ends or fails.
+
+    `on_gap` is told at each break, before the next message: what came in between may be lost.
+    """
+    dice = jitter or random.Random()  # noqa: S311 - spreads reconnects, guards nothing
+    pause = _BACKOFF_FIRST_SECONDS
+    while True:
+        stream = open_stream()
+        problem = "the stream ended"
+        try:
+            async for message in stream:
+                pause = _BACKOFF_FIRST_SECONDS
+                yield message
+        except (RemoteError, RemoteBugError) as error:
+            problem = str(error)
+        finally:
+            cancel = getattr(stream, "cancel", None)
+            if cancel is not None:
+                cancel()
+        STREAM_RECONNECTS.labels(name).inc()
+        log.warning("Stream broke, opening it again", event="stream_broken", stream=name, problem=problem)
+        if on_gap is not None:
+            told = on_gap()
+            if inspect.isawaitable(told):
+                await told
+        await asyncio.sleep(dice.uniform(pause / 2, pause))
+        pause = min(pause * 2, _BACKOFF_MAX_SECONDS)
+
+
+class _Channel(grpc.aio.Channel):
+    """Wraps instead of intercepting: grpc.aio's interceptors cost a task and a second call object for every call."""
+
+    def __init__(self, channel: grpc.aio.Channel, service: str, deadline_seconds: float) -> None:
+        self._channel = channel
+        self._service = service
+        self._deadline_seconds = deadline_seconds
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 - grpc's own
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    def unary_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._answering(self._channel.unary_unary(*arguments, **options))
+
+    def stream_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._answering(self._channel.stream_unary(*arguments, **options))
+
+    def unary_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._streaming(self._channel.unary_stream(*arguments, **options))
+
+    def stream_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._streaming(self._channel.stream_stream(*arguments, **options))
+
+    def _answering(self, method: Any) -> Callable[..., Awaitable[Any]]:
+        async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
+            deadline = bounded(self._deadline_seconds if timeout is None else timeout)
+            try:
+                return await method(request, timeout=deadline, metadata=self._metadata(), wait_for_ready=wait_for_ready)
+            except grpc.aio.AioRpcError as error:
+                raise translate(error) from error
+
+        return call
+
+    def _streaming(self, method: Any) -> Callable[..., "_StreamCall"]:
+        def call(
+            request: Any = None,
+            *,
+            timeout: float | None = None,
+            wait_for_ready: bool | None = None,
+        ) -> _StreamCall:
+            return _StreamCall(
+                method(request, timeout=timeout, metadata=self._metadata(), wait_for_ready=wait_for_ready)
+            )
+
+        return call
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        metadata = caller_metadata(current_caller(), service=self._service)
+        traceparent = current_traceparent()
+        if traceparent is not None:
+            metadata.append((TRACEPARENT_KEY, traceparent))
+        return tuple(metadata)
+
+
+class _StreamCall:
+    """An open stream whose errors are ours. Offers grpc.aio's reading, writing and ending."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for message in self._call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+
+    async def read(self) -> Any:
+        try:
+            return await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+
+    async def write(self, request: Any) -> None:
+        """Raises the stream's own error where it is over; asyncio.InvalidStateError where we ended it."""
+        try:
+            await self._call.write(request)
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+
+    async def done_writing(self) -> None:
+        await self._call.done_writing()
+
+    async def wait_for_connection(self) -> None:
+        """Until the other side has accepted the call."""
+        try:
+            await self._call.wait_for_connection()
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+
+    def cancel(self) -> bool:
+        return bool(self._call.cancel())
+
+    def done(self) -> bool:
+        return bool(self._call.done())

@@ -1,0 +1,239 @@
+"""The gRPC server every service runs: who calls, deadlines, errors, metrics, health, reflection, an orderly end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped] # ships none
+
+from chassis.deadlines import set_deadline
+from chassis.errors import ServiceError
+from chassis.failures import INTERNAL_MESSAGE, internal_metadata, status_of, trailing_metadata
+from chassis.identity import caller_of, set_caller
+from chassis.logs import get_logger
+from chassis.metrics import RPC_IN_FLIGHT, RPC_SECONDS
+from chassis.tracing import TRACEPARENT_KEY, set_traceparent, span
+
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+GRACE_SECONDS = 5.0  # the longest deadline of any RPC is 2 s
+_DRAIN_POLL_SECONDS = 0.02
+
+SERVER_OPTIONS: list[tuple[str, Any]] = [
+    # Two processes on one port would share the calls in silence; the second must fail to start instead.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Our clients ping every 20 s also on idle streams; less than 10 s would be a broken one.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+AddServicer = Callable[[Any, Any], None]
+_Handler = Any  # grpc.RpcMethodHandler, whose stubs name none of the fields a wrapper needs
+
+log = get_logger(__name__)
+
+
+class GrpcServer:
+    """Add servicers, start, stop. Not serving (by health) until told so."""
+
+    def __init__(self, listen: str) -> None:
+        self._calls = _CallInterceptor()
+        self._server = grpc.aio.server(interceptors=[self._calls], options=SERVER_OPTIONS)
+        self._listen = listen
+        self._names: list[str] = []
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def add(self, add_servicer: AddServicer, servicer: Any, name: str) -> None:
+        """`add_servicer` is the generated function, `name` the full name of the service in its proto."""
+        add_servicer(servicer, self._server)
+        self._names.append(name)
+
+    async def start(self) -> int:
+        """Listen; the port taken. OSError-like RuntimeError where the address is in use."""
+        reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        await self.set_serving(False)
+        port = self._server.add_insecure_port(self._listen)
+        await self._server.start()
+        return port
+
+    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - a state, not an option
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Say NOT_SERVING, take nothing new, finish what is in flight (bounded), end open streams once idle."""
+        await self._health.enter_graceful_shutdown()
+        drain = asyncio.create_task(self._calls.drain())
+        try:
+            await self._server.stop(grace_seconds)
+        finally:
+            drain.cancel()
+            await asyncio.gather(drain, return_exceptions=True)
+
+
+class _Stream:
+    """One open stream. Idle when every request taken from it has been answered; a subscription always is."""
+
+    __slots__ = ("answered", "taken", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.taken = 0
+        self.answered = 0
+
+    async def counted(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            self.taken += 1
+            yield request
+
+
+class _CallInterceptor(grpc.aio.ServerInterceptor):
+    def __init__(self) -> None:
+        self._handlers: dict[str, _Handler] = {}
+        self._streams: set[_Stream] = set()
+        self._stopping = False
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[_Handler]], handler_call_details: Any
+    ) -> _Handler:
+        method = handler_call_details.method
+        wrapped = self._handlers.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            # Only methods that exist get here, so the cache is as large as the contract.
+            wrapped = self._handlers[method] = self._wrap(handler, method)
+        return wrapped
+
+    async def drain(self) -> None:
+        """End streams as soon as they owe no answer: else a gateway's open stream holds a stop for the whole grace."""
+        self._stopping = True
+        while self._streams:
+            for stream in list(self._streams):
+                if stream.answered >= stream.taken:
+                    stream.task.cancel()
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    def _wrap(self, handler: _Handler, method: str) -> _Handler:
+        serializers = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(self._streaming(behaviour, method, handler.request_streaming), *serializers)
+        behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        make_unary = (
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return make_unary(self._unary(behaviour, method), *serializers)
+
+    def _unary(self, behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
+        async def answer(request: Any, context: Any) -> Any:
+            call = _Call(method, context)
+            try:
+                if call.expired:
+                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before work began.")
+                with span(method):
+                    return await behaviour(request, context)
+            except BaseException as error:
+                await call.fail(error)
+                raise
+            finally:
+                call.end()
+
+        return answer
+
+    def _streaming(self, behaviour: Callable[..., Any], method: str, takes_stream: bool) -> Callable[..., Any]:  # noqa: FBT001
+        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
+            call = _Call(method, context)
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - grpc.aio runs every handler in a task
+            stream = _Stream(task)
+            self._streams.add(stream)
+            try:
+                result = behaviour(stream.counted(request) if takes_stream else request, context)
+                if hasattr(result, "__aiter__"):
+                    async for response in result:
+                        yield response
+                        stream.answered += 1
+                else:
+                    await result  # a coroutine that writes to the context itself
+            except asyncio.CancelledError:
+                call.code = "CANCELLED"
+                if not self._stopping:
+                    raise
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "The service is stopping.")
+            except Exception as error:
+                await call.fail(error)
+                raise
+            finally:
+                self._streams.discard(stream)
+                call.end()
+
+        return answer
+
+
+class _Call:
+    """What surrounds one RPC. Context variables are set and never reset: each RPC is a task of its own."""
+
+    __slots__ = ("_context", "_in_flight", "_method", "_started", "code", "expired")
+
+    def __init__(self, method: str, context: Any) -> None:
+        self._context = context
+        self._method = method
+        metadata = context.invocation_metadata() or ()
+        set_caller(caller_of(metadata))
+        set_traceparent(next((value for key, value in metadata if key == TRACEPARENT_KEY), None))
+        remaining = context.time_remaining()
+        set_deadline(remaining)
+        self.expired = remaining is not None and remaining <= 0
+        self.code = "OK"
+        self._in_flight = RPC_IN_FLIGHT.labels(method)
+        self._in_flight.inc()
+        self._started = time.perf_counter()
+
+    async def fail(self, error: BaseException) -> None:
+        """Turn an error into a status. Returns only for what must travel on as it is."""
+        if isinstance(error, grpc.aio.AbortError):
+            status = self._context.code()
+            self.code = status.name if isinstance(status, grpc.StatusCode) else _name_of(status)
+        elif isinstance(error, ServiceError):
+            status = status_of(error)
+            self.code = status.name
+            log.debug("Call refused", event="rpc_refused", method=self._method, reason=error.reason)
+            await self._context.abort(status, error.message, trailing_metadata(error))
+        elif isinstance(error, Exception):
+            self.code = grpc.StatusCode.INTERNAL.name
+            log.error(
+                "Call failed",
+                event="rpc_failed",
+                method=self._method,
+                duration_ms=self._milliseconds(),
+                exc_info=error,
+            )
+            await self._context.abort(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, internal_metadata())
+        else:
+            self.code = grpc.StatusCode.CANCELLED.name
+
+    def end(self) -> None:
+        self._in_flight.dec()
+        RPC_SECONDS.labels(self._method, self.code).observe(time.perf_counter() - self._started)
+
+    def _milliseconds(self) -> float:
+        return round((time.perf_counter() - self._started) * 1000, 1)
+
+
+def _name_of(number: Any) -> str:
+    return next((status.name for status in grpc.StatusCode if status.value[0] == number), "UNKNOWN")

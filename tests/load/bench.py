@@ -1,0 +1,148 @@
+"""`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
+and writes `.local/bench.json`.
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+import uvloop
+from local_stack.platform import Platform
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python tests/load/bench.py` finds its siblings
+
+from tests.load import figures, floors, table
+from tests.load.http_client import Samples
+from tests.load.people import Person, sign_up
+from tests.load.table import Row, against
+
+RESULT = Path(__file__).resolve().parents[2] / ".local" / "bench.json"
+PEOPLE = 64
+SIGN_UPS_AT_ONCE = 4  # a password hash is 200 ms of CPU; more at once only wait
+READ_CONCURRENCY = 16
+ORDER_CONCURRENCY = 64
+ORDER_SECONDS = 10.0
+MEMORY_GOAL_MEGABYTES = 1536
+_MILLI = 1000.0
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")
+
+
+async def main() -> int:
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
+        say("starting the platform")
+        async with Platform(data_dir=Path(folder), profile="bench") as platform:
+            names = platform.names
+            people = await _people(platform)
+            rows += await _reads(platform, people)
+            rows += await _orders(platform, people, names)
+            rows += await _login_flood(platform, people)
+            rows += await _stream(platform)
+            memory = figures.resident_megabytes(platform, names)
+            goal = f"<= {MEMORY_GOAL_MEGABYTES}"
+            rows.append(Row(name="memory, whole platform", value=sum(memory.values()), unit="MB", goal=goal))
+            rows += [Row(name=f"memory, {name}", value=value, unit="MB") for name, value in memory.items()]
+    sys.stdout.write(table.as_text(rows) + "\n")
+    table.write(rows, RESULT)
+    say(f"written to {RESULT}")
+    return 0
+
+
+async def _people(platform: Platform) -> list[Person]:
+    say(f"signing up {PEOPLE} people")
+    gate = asyncio.Semaphore(SIGN_UPS_AT_ONCE)
+    async with httpx.AsyncClient(base_url=platform.gateway_url, timeout=30) as client:
+
+        async def one(number: int) -> Person:
+            async with gate:
+                return await sign_up(client, number)
+
+        return list(await asyncio.gather(*(one(number) for number in range(PEOPLE))))
+
+
+async def _reads(platform: Platform, people: list[Person]) -> list[Row]:
+    say("prices and portfolio, against a raw ASGI reply")
+    url = platform.gateway_url
+    async with httpx.AsyncClient(base_url=url) as client:
+        body_bytes = len((await client.get("/api/v1/prices")).content)
+    raw = _checked(await floors.raw_asgi_rate(body_bytes=body_bytes, concurrency=READ_CONCURRENCY))
+    prices = _checked(await figures.price_read(url, concurrency=READ_CONCURRENCY))
+    portfolio = _checked(await figures.portfolio_read(url, people))
+    login = _checked(await figures.logins(url, people, concurrency=1, duration_seconds=figures.FIGURE_SECONDS))
+    return [
+        against("GET /prices", prices.rate, "replies/s", floor=raw.rate, goal=">= 0.4"),
+        Row(name="GET /portfolio, p50", value=portfolio.percentile(50) * _MILLI, unit="ms"),
+        Row(name="GET /portfolio, one client", value=portfolio.rate, unit="replies/s"),
+        Row(name="POST /auth/login, p50", value=login.percentile(50) * _MILLI, unit="ms"),
+    ]
+
+
+async def _orders(platform: Platform, people: list[Person], names: list[str]) -> list[Row]:
+    say("orders, against appends, transactions and a bare route with one hop")
+    url = platform.gateway_url
+    append = await floors.journal_append_seconds(platform.mongo_url)
+    transactions = await floors.transactions_per_second(platform.mongo_url)
+    hop = _checked(await floors.route_with_hop())
+    await figures.orders(url, people, concurrency=4, duration_seconds=figures.WARM_UP_SECONDS)
+    alone = _checked(await figures.orders(url, people[:1], concurrency=1, duration_seconds=figures.FIGURE_SECONDS))
+    before = figures.cpu_seconds(platform, names)
+    many = _checked(await figures.orders(url, people, concurrency=ORDER_CONCURRENCY, duration_seconds=ORDER_SECONDS))
+    after = figures.cpu_seconds(platform, names)
+    floor = (append + hop.percentile(50)) * _MILLI
+    rows = [
+        Row(name="journal append, p50 (floor)", value=append * _MILLI, unit="ms"),
+        Row(name="bare route with one gRPC hop, p50 (floor)", value=hop.percentile(50) * _MILLI, unit="ms"),
+        against("order, one client, p50", alone.percentile(50) * _MILLI, "ms", floor=floor, goal="<= 2"),
+        against(f"orders, {ORDER_CONCURRENCY} clients", many.rate, "orders/s", floor=transactions, goal=">= 3"),
+        Row(name=f"order, {ORDER_CONCURRENCY} clients, p99", value=many.percentile(99) * _MILLI, unit="ms"),
+    ]
+    spent = {name: (after[name] - before[name]) / len(many.seconds) * 1e6 for name in names}
+    rows.append(Row(name="CPU per order, whole platform", value=sum(spent.values()), unit="µs"))
+    rows += [Row(name=f"CPU per order, {name}", value=value, unit="µs") for name, value in spent.items()]
+    return rows
+
+
+async def _login_flood(platform: Platform, people: list[Person]) -> list[Row]:
+    say(f"refresh and portfolio, alone and while {figures.LOGINS_AT_ONCE} clients log in")
+    url = platform.gateway_url
+    rows = []
+    seconds = figures.FIGURE_SECONDS
+    calm = _checked(await figures.refreshes(url, people, duration_seconds=seconds))
+    flooded = await figures.while_logging_in(url, people, figures.refreshes(url, people, duration_seconds=seconds))
+    rows.append(_p99("POST /auth/refresh", calm, _checked(flooded)))
+    calm = _checked(await figures.portfolio_read(url, people))
+    flooded = await figures.while_logging_in(url, people, figures.portfolio_read(url, people))
+    rows.append(_p99("GET /portfolio", calm, _checked(flooded)))
+    return rows
+
+
+def _p99(name: str, calm: Samples, flooded: Samples) -> Row:
+    label = f"{name}, p99 while {figures.LOGINS_AT_ONCE} log in"
+    return against(label, flooded.percentile(99) * _MILLI, "ms", floor=calm.percentile(99) * _MILLI, goal="<= 2")
+
+
+async def _stream(platform: Platform) -> list[Row]:
+    say("price lag over the WebSocket")
+    lags = await figures.price_lag(platform.websocket_url)
+    if not lags:
+        raise RuntimeError("no price arrived over the WebSocket")
+    return [
+        Row(name=f"price lag over WebSocket, p{percent}", value=lags[len(lags) * percent // 100] * _MILLI, unit="ms")
+        for percent in (50, 99)
+    ]
+
+
+def _checked(samples: Samples) -> Samples:
+    """A figure of refused requests would be a lie: raises with the refusal unless almost all were answered well."""
+    if len(samples.seconds) < 0.99 * sum(samples.statuses.values()) or not samples.seconds:
+        raise RuntimeError(f"unexpected replies {samples.statuses}: {samples.unexpected[:500].decode()}")
+    return samples
+
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(main()))

@@ -1,0 +1,169 @@
+"""What the same machine does at its best in the same run: the floors that the figures are divided by."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+
+from tests.load.http_client import Samples, closed_loop, request_bytes
+
+START_SECONDS = 15.0
+FLOOR_SECONDS = 3.0
+APPENDS = 300
+TRANSACTION_WORKERS = 4  # more only conflict or queue: tried with 1, 4 and 16
+
+
+@asynccontextmanager
+async def floor_server(name: str, port: int, *numbers: int) -> AsyncIterator[str]:
+    """One server of `floor_servers.py` as a process; yields its base URL."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("floor_servers.py")), name, str(port), *map(str, numbers)
+    )
+    try:
+        await _listening(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _listening(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+    raise TimeoutError(f"nothing listens on port {port} after {START_SECONDS} s")
+
+
+def free_port() -> int:
+    """A free port below the ephemeral range, so that no outgoing connection can take it first."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise RuntimeError("no free port below 32000")
+
+
+async def raw_asgi_rate(*, body_bytes: int, concurrency: int) -> Samples:
+    request = request_bytes("GET", "/")
+    async with floor_server("raw-asgi", free_port(), body_bytes) as url:
+        return await closed_loop(
+            url,
+            concurrency=concurrency,
+            duration_seconds=FLOOR_SECONDS,
+            next_request=lambda _c, _t: request,
+            expect=200,
+        )
+
+
+async def route_with_hop() -> Samples:
+    """A bare FastAPI route with one unary gRPC hop, one client."""
+    request = request_bytes("POST", "/hop", body=b'{"text":"' + b"x" * 200 + b'"}')
+    grpc_port = free_port()
+    async with floor_server("echo-grpc", grpc_port), floor_server("hop", free_port(), grpc_port) as url:
+        return await closed_loop(
+            url, concurrency=1, duration_seconds=FLOOR_SECONDS, next_request=lambda _c, _t: request, expect=200
+        )
+
+
+async def journal_append_seconds(mongo_url: str) -> float:
+    """Median seconds to insert one journal-shaped document of one order, majority and journaled."""
+    async with _scratch(mongo_url) as database:
+        journal = database["journal"]
+        await journal.create_index("users")
+        body, digest = os.urandom(600), os.urandom(32)
+        seconds = []
+        for number in range(1, APPENDS + 1):
+            document = {"_id": number, "epoch": 1, "previous": digest, "users": [str(uuid4())], "core": 1, "body": body}
+            begun = time.perf_counter()
+            await journal.insert_one(document)
+            seconds.append(time.perf_counter() - begun)
+        return median(seconds)
+
+
+async def transactions_per_second(mongo_url: str) -> float:
+    """Orders per second where each order is one transaction over an order, a transfer and two accounts.
+
+    The better of one worker and several on accounts of their own, since the floor is to be the best of its kind.
+    """
+    async with _scratch(mongo_url) as database:
+        rates = [await _transaction_rate(database, workers) for workers in (1, TRANSACTION_WORKERS)]
+        return max(rates)
+
+
+async def _transaction_rate(database: Any, workers: int) -> float:
+    orders, transfers, accounts = database["orders"], database["transfers"], database["accounts"]
+    await orders.create_index([("user_id", 1), ("created_at", -1)])
+    await transfers.create_index("business_key", unique=True)
+    done = 0
+    ends = time.perf_counter() + FLOOR_SECONDS
+
+    async def worker() -> None:
+        nonlocal done
+        user = str(uuid4())
+        await accounts.insert_many([{"_id": f"{user}:BTC", "amount": 0}, {"_id": f"{user}:USD", "amount": 10**12}])
+        async with database.client.start_session() as session:
+            while time.perf_counter() < ends:
+
+                async def one_order(inside: AsyncClientSession) -> None:
+                    await _write_order(orders, transfers, accounts, user=user, session=inside)
+
+                await session.with_transaction(one_order)
+                done += 1
+
+    begun = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(worker())
+    return done / (time.perf_counter() - begun)
+
+
+async def _write_order(
+    orders: AsyncCollection[Any],
+    transfers: AsyncCollection[Any],
+    accounts: AsyncCollection[Any],
+    *,
+    user: str,
+    session: AsyncClientSession,
+) -> None:
+    order_id = str(uuid4())
+    order: dict[str, Any] = {
+        "_id": order_id,
+        "user_id": user,
+        "trading_pair": "BTC-USD",
+        "side": "buy",
+        "order_type": "market",
+    }
+    order |= {"status": "filled", "amount": 5000, "price": 6_412_345, "created_at": time.time()}
+    await orders.insert_one(order, session=session)
+    postings = [{"account": f"user:{user}", "asset": "BTC", "amount": 5000}, {"account": "house", "asset": "BTC"}]
+    await transfers.insert_one({"_id": order_id, "business_key": order_id, "postings": postings}, session=session)
+    await accounts.update_one({"_id": f"{user}:BTC"}, {"$inc": {"amount": 5000}}, session=session)
+    await accounts.update_one({"_id": f"{user}:USD"}, {"$inc": {"amount": -320_000}}, session=session)
+
+
+@asynccontextmanager
+async def _scratch(mongo_url: str) -> AsyncIterator[Any]:
+    client: AsyncMongoClient[Any] = AsyncMongoClient(mongo_url)
+    name = f"bench_floor_{uuid4().hex[:8]}"
+    try:
+        yield client.get_database(name, write_concern=WriteConcern(w="majority", j=True))
+    finally:
+        await client.drop_database(name)
+        await client.close()

@@ -27,7 +27,25 @@ TRANSACTION_DEADLINE_SECONDS = 5.0  # PyMongo itself would retry for 120 s; a ca
 SERVER_SELECTION_MILLISECONDS = 5000  # an election takes a few seconds; longer is an outage to report, not to wait for
 POOL_SIZE_MAX = 50  # connections per process; each costs the server memory and a thread
 
-DURABLE = WriteConcern(w="majority", j=True)  # acknowledged means it survives a crash and an election
+# The transaction that the current task is in, so that a use case inside another joins it.
+_active: ContextVar[AsyncClientSession | None] = ContextVar("cryptovault_transaction", default=None)
+
+
+class DurableWrites(WriteConcern):
+    """Majority and journaled, except on a call inside a transaction, where only the commit may carry a concern.
+
+    PyMongo drops a collection's concern for a session passed as an argument, but not for a bound one, and the
+    server refuses the call.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_server_default(self) -> bool:
+        return _active.get() is not None or super().is_server_default
+
+
+DURABLE = DurableWrites(w="majority", j=True)  # acknowledged means it survives a crash and an election
 COMMITTED = ReadConcern("majority")  # never reads what could still be rolled back
 SNAPSHOT = ReadConcern("snapshot")
 
@@ -124,19 +142,13 @@ class TransactionTimedOut(Unavailable):
         super().__init__("The database did not finish in time.", deadline_seconds=str(deadline_seconds))
 
 
-# The transaction that the current task is in, so that a use case inside another joins it.
-_active: ContextVar[AsyncClientSession | None] = ContextVar("cryptovault_transaction", default=None)
-
-
 class Transactions:
     """Runs work in a transaction: snapshot reads, majority and journaled commit."""
 
     def __init__(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
         self._client = client
 
-    async def run(
-        self, work: Callable[[], Awaitable[T]], deadline_seconds: float = TRANSACTION_DEADLINE_SECONDS
-    ) -> T:
+    async def run(self, work: Callable[[], Awaitable[T]], deadline_seconds: float = TRANSACTION_DEADLINE_SECONDS) -> T:
         """Every database call that `work` awaits is part of one transaction, which commits when it returns.
 
         An exception in `work` aborts it and travels on. `work` may run more than once, so it holds database

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from chassis.embedded.ports import is_free
+
 POLL_SECONDS = 0.05  # between two looks at a server that is starting or stopping
 LOG_TAIL_BYTES = 4096  # how much of a dead server's log an error shows
 
@@ -21,6 +23,13 @@ class ServerFailed(RuntimeError):
 
     def __init__(self, *, name: str, problem: str, log_tail: str) -> None:
         super().__init__(f"{name} {problem}; the end of its log:\n{log_tail}")
+
+
+class PortTaken(RuntimeError):
+    """Something else listens where a server of ours should."""
+
+    def __init__(self, *, name: str, port: int) -> None:
+        super().__init__(f"{name} cannot start: port {port} is taken")
 
 
 class ProgramMissing(RuntimeError):
@@ -166,6 +175,7 @@ class EmbeddedServer(ABC):
         """Launches the server and returns when it answers.
 
         Raises:
+            PortTaken: another process listens there; it would answer our readiness check in the server's place.
             ServerFailed: it ended or stayed silent; nothing of it is left running.
         """
         self.launch()
@@ -174,6 +184,8 @@ class EmbeddedServer(ABC):
     def launch(self) -> None:
         if self.running:
             return
+        if not is_free(self.port):
+            raise PortTaken(name=self.name, port=self.port)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.processes = self.build()
         for process in self.processes:
@@ -181,13 +193,15 @@ class EmbeddedServer(ABC):
 
     def wait_ready(self, timeout_seconds: float | None = None) -> None:
         deadline = time.monotonic() + (timeout_seconds or self.start_timeout_seconds)
-        while not self.answers():
+        while True:
             dead = [process for process in self.processes if not process.running]
             if dead or time.monotonic() > deadline:
                 problem = f"ended with code {dead[0].exit_code}" if dead else "was not ready in time"
                 log_tail = (dead or self.processes)[-1].log_tail()
                 self.stop()
                 raise ServerFailed(name=self.name, problem=problem, log_tail=log_tail)
+            if self.answers():
+                return
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:

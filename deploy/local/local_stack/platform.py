@@ -1,8 +1,17 @@
 """The whole platform as one object, for tests that cross services and for the bench."""
 
+import asyncio
+import signal
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, Self
+
+from chassis.embedded.ports import free_port_block
+
+from local_stack.output import Console
+from local_stack.settings import PORT_BLOCK, StackSettings
+from local_stack.stack import Stack
+from local_stack.supervised_process import State, SupervisedProcess
 
 
 class Platform:
@@ -18,59 +27,111 @@ class Platform:
         only: Collection[str] | None = None,
         ready_seconds: float = 120.0,
     ) -> None:
-        """A free block of ports is taken where `port_base` is None; `environment` adds settings per process name;
-        `only` starts the named processes and what they need."""
+        """A free block of ports is taken where `port_base` is None; `environment` adds variables per process name;
+        `only` starts the named processes and what they need.
+        """
+        base = free_port_block(PORT_BLOCK) if port_base is None else port_base
+        settings = StackSettings(port_base=base, data_dir=data_dir, profile=profile)
+        # Output goes to the files below `logs`; the runner's own words are for people.
+        self._stack = Stack(settings, console=Console(silent=True), environment=environment, only=only)
+        self._ready_seconds = ready_seconds
 
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(self, *exc_info: object) -> None: ...
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(self._ready_seconds):
+                await self._stack.start()
+        except BaseException:
+            await self._stack.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.stop()
 
     @property
     def gateway_url(self) -> str:
         """`http://127.0.0.1:18000`, no trailing slash."""
+        return self._stack.plan.gateway_url
 
     @property
     def websocket_url(self) -> str:
         """`ws://127.0.0.1:18000/ws`."""
+        return f"{self.gateway_url.replace('http', 'ws', 1)}/ws"
 
     @property
-    def mailbox_url(self) -> str: ...
+    def mailbox_url(self) -> str:
+        return self._stack.plan.mailbox_url
+
     @property
-    def mongo_url(self) -> str: ...
+    def mongo_url(self) -> str:
+        return self._stack.plan.mongo.url
+
     @property
-    def redis_url(self) -> str: ...
+    def redis_url(self) -> str:
+        return self._stack.plan.redis.url
+
     @property
-    def amqp_url(self) -> str: ...
+    def amqp_url(self) -> str:
+        return self._stack.plan.rabbitmq.url
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all processes, in starting order."""
+        return tuple(self._stack.supervisor.processes)
 
     def address(self, name: str) -> str:
         """`127.0.0.1:18011`, where the named service listens for gRPC."""
+        return self._stack.ports.address(name)
 
     def metrics_url(self, name: str) -> str:
         """`http://127.0.0.1:18111/metrics`."""
+        return f"http://127.0.0.1:{self._stack.ports.metrics(name)}/metrics"
+
+    def log_path(self, name: str) -> Path:
+        return self._process(name).log_path
+
+    def state(self, name: str) -> State:
+        return self._process(name).state
 
     def pid(self, name: str) -> int | None:
         """The process now living under this name."""
+        return self._process(name).pid
 
     def pids(self, name: str) -> tuple[int, ...]:
         """It and its descendants (CPU and memory are their sum)."""
+        return self._process(name).members()
 
-    def restarts(self, name: str) -> int: ...
+    def restarts(self, name: str) -> int:
+        return self._process(name).restarts
 
     async def kill(self, name: str) -> None:
-        """SIGKILL to the process and its descendants; returns when they are gone. It is then restarted, with back-off."""
+        """SIGKILL to it and its descendants; returns when they are gone. It is then restarted, with back-off."""
+        await self._process(name).kill()
 
     async def stop(self, name: str) -> None:
         """Stop it gracefully, and leave it stopped."""
+        await self._process(name).stop()
 
-    async def start(self, name: str) -> None:
-        """Start what was stopped; returns when ready."""
+    async def start(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
+        """Start what was stopped; returns when ready. `environment` (a crash point, say) holds for this one life,
+        not after a crash.
+        """
+        await self._process(name).start(environment=environment)
 
     async def restart(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
-        """Stop and start; `environment` (a crash point, say) holds for this one life, not after a crash."""
+        """Stop and start, as above."""
+        await self.stop(name)
+        await self.start(name, environment=environment)
 
-    def signal(self, name: str, number: int) -> None:
+    def signal(self, name: str, number: signal.Signals) -> None:
         """Send SIGSTOP, SIGCONT, ... to the process and its descendants."""
+        self._process(name).signal(number)
 
     async def wait_ready(self, name: str | None = None, *, timeout_seconds: float = 60.0) -> None:
         """Until the named process (or all) is up and says that it serves. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_seconds):
+            for each in self.names if name is None else (name,):
+                await self._process(each).wait_ready()
 
-    def log_path(self, name: str) -> Path: ...
+    def _process(self, name: str) -> SupervisedProcess:
+        return self._stack.supervisor.processes[name]

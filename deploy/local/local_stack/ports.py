@@ -1,9 +1,9 @@
 """Which process listens where, as distances from the first port."""
 
+import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-import socket
 
 import psutil
 

@@ -1,0 +1,45 @@
+"""`python -m local_stack up|down|status|reset`: the whole platform on this machine."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from local_stack.commands import down, reset, status, up, up_detached
+from local_stack.settings import StackSettings
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        settings = StackSettings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"CRYPTOVAULT_{name}: {problem['msg']}\n")
+        return 2
+    commands: dict[str, Callable[[], int]] = {
+        "up": lambda: up_detached(settings) if arguments.detach else up(settings, echo=not arguments.quiet),
+        "down": lambda: down(settings),
+        "status": lambda: status(settings),
+        "reset": lambda: reset(settings, force=arguments.force),
+    }
+    return commands[arguments.command]()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local_stack", description=__doc__)
+    parser.set_defaults(detach=False, quiet=False, force=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="start everything and stay until Ctrl-C")
+    starting.add_argument("--detach", action="store_true", help="return when all is ready; `down` stops it")
+    starting.add_argument("--quiet", action="store_true", help="leave the processes' lines to their files")
+    commands.add_parser("down", help="stop what runs in the data folder")
+    commands.add_parser("status", help="show the processes")
+    commands.add_parser("reset", help="delete all data").add_argument("--force", action="store_true", help="do not ask")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""Every process of the platform, as data: its command, its settings, whom it needs, how it shows that it serves."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from chassis.embedded.mongo import MongoServer
+from chassis.embedded.process import ChildProcess, EmbeddedServer
+from chassis.embedded.rabbitmq import RabbitServer
+from chassis.embedded.redis import RedisServer
+
+from local_stack.keys import Keys
+from local_stack.ports import Ports
+from local_stack.process_plan import ProcessPlan
+from local_stack.readiness import Answers, GrpcHealth, HttpOk, PortOpen, Readiness, SaysLine
+
+STORES = frozenset({"mongo", "redis", "rabbitmq"})
+PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
+
+
+class PlatformPlan:
+    """The processes of the platform whose first port is `ports.base`; their data below `data_dir`."""
+
+    def __init__(self, *, data_dir: Path, ports: Ports, profile: str, log_level: str, keys: Keys) -> None:
+        self._ports = ports
+        self._profile = profile
+        self._log_level = log_level
+        self._keys = keys
+        self._data_dir = data_dir
+        self.mongo = MongoServer(port=ports["mongo"], folder=data_dir / "mongo")
+        self.redis = RedisServer(port=ports["redis"], folder=data_dir / "redis", durable=True)
+        self.rabbitmq = RabbitServer(port=ports["rabbitmq"], folder=data_dir / "rabbitmq")
+
+    def build(self) -> list[ProcessPlan]:
+        """In the order in which people like to read it; the runner finds the starting order itself."""
+        return [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]
+
+    def _stores(self) -> list[ProcessPlan]:
+        epmd, _broker = _children(self.rabbitmq)
+        return [
+            self._store(self.mongo, stop_seconds=20.0),
+            self._store(self.redis),
+            ProcessPlan(
+                name="rabbitmq-epmd",
+                argv=epmd.command,
+                environment=epmd.environment,
+                readiness=PortOpen(self._ports["rabbitmq-epmd"]),
+                ports=(self._ports["rabbitmq-epmd"],),
+            ),
+            self._store(
+                self.rabbitmq,
+                needs=frozenset({"rabbitmq-epmd"}),
+                ports=(self._ports["rabbitmq"], self._ports["rabbitmq-distribution"]),
+                stop_seconds=20.0,
+            ),
+        ]
+
+    def _store(
+        self,
+        server: EmbeddedServer,
+        *,
+        needs: frozenset[str] = frozenset(),
+        ports: tuple[int, ...] | None = None,
+        stop_seconds: float = 10.0,
+    ) -> ProcessPlan:
+        *_helpers, child = _children(server)
+        return ProcessPlan(
+            name=server.name,
+            argv=child.command,
+            environment=child.environment,
+            needs=needs,
+            readiness=Answers(server.answers),
+            ports=ports or (server.port,),
+            # Writes its configuration again and removes what a killed one left.
+            prepare=server.build,
+            stop_seconds=stop_seconds,
+        )
+
+    def _mailbox(self) -> ProcessPlan:
+        return self._python(
+            "mailbox",
+            ["local_stack.mailbox"],
+            readiness=HttpOk(f"{self.mailbox_url}/health/ready"),
+            settings={
+                "MAILBOX_PORT": str(self._ports["mailbox"]),
+                "MAILBOX_FILE": str(self._data_dir / "mailbox.jsonl"),
+                "SENDGRID_API_KEY": self._keys.sendgrid_api_key,
+            },
+            ports=(self._ports["mailbox"],),
+        )
+
+    def _services(self) -> list[ProcessPlan]:
+        return [
+            self._service("market-data", "market_data"),
+            self._service("trading", "trading", calls=["market-data"]),
+            self._service("trading-projector", "trading.projector"),
+            self._service("notifications", "notifications", settings=self._mail_settings()),
+            self._service(
+                "auth",
+                "auth",
+                calls=["notifications"],
+                settings={"JWT_PRIVATE_KEY": self._keys.jwt_private_key, **self._token_settings()},
+            ),
+            self._service(
+                "portfolio",
+                "portfolio",
+                calls=["trading", "trading-projector", "market-data"],
+                settings={"PRACTICE_MONEY": PRACTICE_MONEY},
+            ),
+        ]
+
+    def _workers(self) -> list[ProcessPlan]:
+        application = ["celery", "-A", "notifications.worker.app"]
+        return [
+            self._python(
+                "notifications-worker",
+                [*application, "worker", "--loglevel", "INFO", "--concurrency", "1", "--without-mingle"],
+                readiness=SaysLine(r"celery@\S+ ready"),
+                settings={
+                    **self._connections(),
+                    **self._mail_settings(),
+                    "LISTEN": self._ports.address("notifications-worker"),
+                    "METRICS_PORT": str(self._ports.metrics("notifications-worker")),
+                },
+                needs=STORES | {"mailbox"},
+                ports=(self._ports.metrics("notifications-worker"),),
+            ),
+        ]
+
+    def _gateway(self) -> ProcessPlan:
+        services = ["auth", "trading", "trading-projector", "market-data", "portfolio", "notifications"]
+        return self._service(
+            "gateway",
+            "gateway",
+            calls=services,
+            needs=STORES,
+            readiness=HttpOk(f"{self.gateway_url}/health/ready"),
+            settings={"MAILBOX_URL": self.mailbox_url, **self._token_settings()},
+        )
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self._ports['gateway']}"
+
+    @property
+    def mailbox_url(self) -> str:
+        return f"http://127.0.0.1:{self._ports['mailbox']}"
+
+    def _service(
+        self,
+        name: str,
+        module: str,
+        *,
+        calls: list[str] | None = None,
+        needs: frozenset[str] = STORES,
+        readiness: Readiness | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> ProcessPlan:
+        address = self._ports.address(name)
+        return self._python(
+            name,
+            [module],
+            readiness=readiness or GrpcHealth(address),
+            settings={
+                **self._connections(),
+                **{_address_setting(other): self._ports.address(other) for other in calls or []},
+                "LISTEN": address,
+                "METRICS_PORT": str(self._ports.metrics(name)),
+                **(settings or {}),
+            },
+            needs=needs,
+            ports=(self._ports[name], self._ports.metrics(name)),
+        )
+
+    def _python(
+        self,
+        name: str,
+        module: list[str],
+        *,
+        readiness: Readiness,
+        settings: Mapping[str, str],
+        ports: tuple[int, ...],
+        needs: frozenset[str] = frozenset(),
+    ) -> ProcessPlan:
+        environment = {f"CRYPTOVAULT_{key}": value for key, value in settings.items()}
+        return ProcessPlan(
+            name=name,
+            # -P: nothing that lies in the working folder may pose as one of our packages.
+            argv=(sys.executable, "-P", "-m", *module),
+            environment={
+                "CRYPTOVAULT_PROFILE": self._profile,
+                "CRYPTOVAULT_LOG_LEVEL": self._log_level,
+                "PYTHONUNBUFFERED": "1",
+                # glibc gives each thread an arena of its own; with a dozen processes that is memory for nothing.
+                "MALLOC_ARENA_MAX": "2",
+                **environment,
+            },
+            readiness=readiness,
+            needs=needs,
+            ports=ports,
+        )
+
+    def _connections(self) -> dict[str, str]:
+        return {"MONGO_URL": self.mongo.url, "REDIS_URL": self.redis.url, "AMQP_URL": self.rabbitmq.url}
+
+    def _mail_settings(self) -> dict[str, str]:
+        return {
+            "CODE_KEY": self._keys.code_key,
+            "SENDGRID_API_KEY": self._keys.sendgrid_api_key,
+            "SENDGRID_URL": self.mailbox_url,
+        }
+
+    def _token_settings(self) -> dict[str, str]:
+        return {"ISSUER": self.gateway_url, "AUDIENCE": "cryptovault"}
+
+
+def _children(server: EmbeddedServer) -> list[ChildProcess]:
+    server.folder.mkdir(parents=True, exist_ok=True)
+    return server.build()
+
+
+def _address_setting(name: str) -> str:
+    # The projector answers trading's queries; callers know it by that.
+    return "TRADING_QUERIES_ADDRESS" if name == "trading-projector" else f"{name.upper().replace('-', '_')}_ADDRESS"

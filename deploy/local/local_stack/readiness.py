@@ -1,0 +1,93 @@
+"""How a process shows that it serves: each kind of probe answers yes, or not yet."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+import httpx
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+PROBE_SECONDS = 2.0  # a process that takes longer to say yes does not serve
+
+
+class OutputTail(Protocol):
+    """What a process wrote in this life."""
+
+    def has(self, pattern: re.Pattern[str]) -> bool: ...
+
+
+class Readiness(Protocol):
+    """Asked again and again until it answers True. Raises nothing."""
+
+    async def __call__(self, output: OutputTail, /) -> bool: ...
+
+
+class GrpcHealth:
+    """The overall health of a gRPC server is SERVING."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def __call__(self, _output: OutputTail, /) -> bool:
+        # A channel of its own each time: a kept one would sit in its own back-off after the first refusal.
+        async with grpc.aio.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs leave it out
+            try:
+                reply = await check(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+class HttpOk:
+    """A GET answers 200."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __call__(self, _output: OutputTail, /) -> bool:
+        # The machine's proxy settings are not for our own loopback.
+        async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+            try:
+                reply = await client.get(self._url)
+            except httpx.HTTPError:
+                return False
+        return reply.status_code == httpx.codes.OK
+
+
+class PortOpen:
+    """Somebody accepts connections."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def __call__(self, _output: OutputTail, /) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                _reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+class Answers:
+    """A client of the server's own kind gets through; the question blocks, so it is asked in a thread."""
+
+    def __init__(self, question: Callable[[], bool]) -> None:
+        self._question = question
+
+    async def __call__(self, _output: OutputTail, /) -> bool:
+        return await asyncio.to_thread(self._question)
+
+
+class SaysLine:
+    """The process wrote a line that matches: for those with no door to knock at."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern)
+
+    async def __call__(self, output: OutputTail, /) -> bool:
+        return output.has(self._pattern)

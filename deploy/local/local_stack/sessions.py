@@ -1,0 +1,63 @@
+"""Finding and ending everything that a process of ours has started, also what its parent forgot."""
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+
+MARK = "CRYPTOVAULT_STACK_FOLDER"  # every process of a platform inherits it; its value is the data folder
+ROUNDS_MAX = 20  # a process may fork while its session is being ended; each round finds what is new
+
+
+def members(session: int) -> tuple[int, ...]:
+    """The living processes of the session that `session` leads or led. Zombies do not count."""
+    return tuple(pid for pid in psutil.pids() if _session_of(pid) == session and _is_alive(pid))
+
+
+def send(session: int, number: signal.Signals) -> None:
+    """A signal to every process of the session."""
+    for pid in members(session):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def end(session: int) -> None:
+    """SIGKILL to the session until nobody is left."""
+    for _ in range(ROUNDS_MAX):
+        if not members(session):
+            return
+        send(session, signal.SIGKILL)
+
+
+def end_marked(folder: Path) -> list[str]:
+    """SIGKILL to every process that was started for this data folder and still lives. Returns their names.
+
+    The last resort: after a runner was killed, and for those who left their session.
+    """
+    ended: list[str] = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(folder):
+                ended.append(process.name())
+                process.kill()
+                process.wait(timeout=5)
+        except psutil.Error:
+            continue  # it ended by itself, or belongs to another user and so is not ours
+    return ended
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

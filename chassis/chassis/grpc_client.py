@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -59,7 +59,7 @@ async def follow(
     name: str,
     on_gap: Callable[[], Awaitable[None] | None] | None = None,
     jitter: random.Random | None = None,
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """The messages of a server stream, for ever: opened again, after a jittered pause, whenever it ends or fails.
 
     `on_gap` is told at each break, before the next message: what came in between may be lost.

@@ -25,7 +25,7 @@ _EventDict = MutableMapping[str, Any]
 class EventLogger(structlog.BoundLoggerBase):
     """`log.info("Order created", event="order_created", order_id=...)`.
 
-    A sentence for people, a stable name for queries, facts by name. `exception` adds the traceback of the error at hand.
+    A sentence for people, a stable name for queries, facts by name; `exception` adds the traceback at hand.
     """
 
     def debug(self, message: str, /, **fields: Any) -> None:

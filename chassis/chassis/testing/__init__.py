@@ -5,7 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from chassis.errors import RemoteError
@@ -46,7 +46,11 @@ class SequentialIds:
         return uuid7(milliseconds=0, counter=0, tail=self._count)
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout_seconds: float = 5.0) -> T:
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], timeout_seconds: float = 5.0) -> T: ...
+@overload
+async def eventually(check: Callable[[], T], timeout_seconds: float = 5.0) -> T: ...
+async def eventually(check: Callable[[], Any], timeout_seconds: float = 5.0) -> Any:
     """Call `check` (plain or async) until it returns something true, and return that.
 
     While it raises AssertionError or RemoteError it is tried again. At the end the last of these is raised.
@@ -56,7 +60,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout_seconds: flo
         problem: Exception
         try:
             outcome = check()
-            value: T = await outcome if inspect.isawaitable(outcome) else outcome
+            value = await outcome if inspect.isawaitable(outcome) else outcome
             if value:
                 return value
             problem = AssertionError(f"still {value!r} after {timeout_seconds} s")

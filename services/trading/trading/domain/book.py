@@ -1,6 +1,7 @@
 """One side of a book: users' resting orders by price, then by age."""
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 from trading.domain.orders import Order, Side
 
@@ -37,6 +38,11 @@ class BookSide:
                 keys.pop()
             else:
                 del keys[bisect_left(keys, key)]
+
+    def orders(self) -> Iterator[Order]:
+        """In the order in which they trade."""
+        for key in reversed(self.keys):
+            yield from self.levels[key].values()
 
     @property
     def best_price(self) -> int | None:

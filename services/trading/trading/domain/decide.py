@@ -1,10 +1,44 @@
 """Checks a command against the state and computes what happens. Changes nothing."""
 
-from trading.domain.commands import Command
+from collections.abc import Callable
+from typing import Any
+
+from trading.domain.cancel_orders import cancel_all, cancel_order
+from trading.domain.commands import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    Continue,
+    PlaceOrder,
+    SetAsset,
+    SetMarket,
+    SetReferencePrice,
+    StartBatch,
+    Transfer,
+)
+from trading.domain.continue_work import continue_work
 from trading.domain.outcomes import Decision
+from trading.domain.place_order import place_order
+from trading.domain.set_market import set_asset, set_market
+from trading.domain.set_reference_price import set_reference_price
+from trading.domain.start_batch import start_batch
 from trading.domain.state import ExchangeState
+from trading.domain.transfer import transfer
 
 
 def decide(state: ExchangeState, command: Command) -> Decision:
     """Raises `ServiceError` for a refusal; nothing is written then."""
-    raise NotImplementedError
+    return _DECIDE[type(command)](state, command)
+
+
+_DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
+    StartBatch: start_batch,
+    PlaceOrder: place_order,
+    CancelOrder: cancel_order,
+    CancelAll: cancel_all,
+    SetReferencePrice: set_reference_price,
+    Transfer: transfer,
+    SetAsset: set_asset,
+    SetMarket: set_market,
+    Continue: continue_work,
+}

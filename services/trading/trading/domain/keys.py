@@ -1,6 +1,12 @@
-"""Fingerprints: what makes two commands under one key the same. Plain text, so that no two contents ever collide."""
+"""Idempotency (M14): a retry finds the first effect, other contents under the same key are refused.
+
+A fingerprint is what makes two commands the same: plain text rather than a digest, so that no two ever collide.
+"""
 
 from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder, Transfer
+from trading.domain.errors import BusinessKeyReused, ClientOrderIdReused, IdempotencyKeyReused
+from trading.domain.outcomes import Repeat
+from trading.domain.state import RememberedKeys
 
 
 def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> str:
@@ -16,3 +22,40 @@ def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> 
         return f"cancel_all|{command.market}"
     postings = ";".join(f"{posting.owner},{posting.asset},{posting.amount}" for posting in command.postings)
     return f"transfer|{command.kind}|{postings}"
+
+
+def repeat_of_order(keys: RememberedKeys, command: PlaceOrder, owner: str, fingerprint: str) -> Repeat | None:
+    """The first order where this is a retry. Raises where the key or the client order id belongs to something else."""
+    repeat = repeat_of_key(keys, owner, command.idempotency_key, fingerprint)
+    if repeat is not None:
+        return repeat
+    if command.client_order_id:
+        known = keys.client_order.get((owner, command.client_order_id))
+        if known is not None:
+            # Without idempotency keys the client order id is the retry's only mark.
+            if known.idempotency_key == command.idempotency_key and known.fingerprint == fingerprint:
+                return Repeat(known.batch, known.order_ids)
+            raise ClientOrderIdReused(client_order_id=command.client_order_id, order_id=known.order_ids[0])
+    return None
+
+
+def repeat_of_key(keys: RememberedKeys, owner: str, idempotency_key: str, fingerprint: str) -> Repeat | None:
+    """Raises `IdempotencyKeyReused` where the key came with other contents."""
+    if not idempotency_key:
+        return None
+    known = keys.idempotency.get((owner, idempotency_key))
+    if known is None:
+        return None
+    if known.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return Repeat(known.batch, known.order_ids)
+
+
+def repeat_of_transfer(keys: RememberedKeys, command: Transfer, fingerprint: str) -> Repeat | None:
+    """Raises `BusinessKeyReused` where the key came with other contents."""
+    known = keys.business.get(("", command.business_key))
+    if known is None:
+        return None
+    if known.fingerprint != fingerprint:
+        raise BusinessKeyReused(business_key=command.business_key)
+    return Repeat(known.batch, transfer_id=known.transfer_id)

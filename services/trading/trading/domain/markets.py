@@ -84,13 +84,10 @@ class Market:
     silence_limit_milliseconds: int = 3_000  # a price stream that says nothing for longer is taken for dead
     symbol: str = field(init=False)
     base_unit: int = field(init=False)  # minor units in one whole base unit
-    maximum_fee_basis_points: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbol", f"{self.base}-{self.quote}")
         object.__setattr__(self, "base_unit", 10**self.base_scale)
-        fee = max(self.maker_fee_basis_points, self.taker_fee_basis_points)
-        object.__setattr__(self, "maximum_fee_basis_points", fee)
         for check in (self._check_units, self._check_rules, self._check_house, self._check_sources):
             check()
 

@@ -1,9 +1,13 @@
 """Reads for the shell. Amounts in minor units; what is returned is a copy, except orders (live records)."""
 
+from itertools import islice
 from typing import NamedTuple
 
-from trading.domain.orders import Order
-from trading.domain.state import ExchangeState
+from trading.domain.accounts import owner_of_user
+from trading.domain.errors import UnknownMarket
+from trading.domain.house import Quotation, crossed_orders, fresh_quotation, price_source, quotes
+from trading.domain.orders import Order, Side
+from trading.domain.state import ExchangeState, MarketState
 
 
 class Balance(NamedTuple):
@@ -29,32 +33,65 @@ class UserCursor(NamedTuple):
 
 def balances(state: ExchangeState, user_id: str) -> list[Balance]:
     """Every asset the user ever had, in the order of their codes."""
-    raise NotImplementedError
+    owner = state.owners.get(owner_of_user(user_id))
+    if owner is None:
+        return []
+    return [Balance(asset, account.available, account.held) for asset, account in sorted(owner.accounts.items())]
 
 
 def balance(state: ExchangeState, user_id: str, asset: str) -> Balance:
-    raise NotImplementedError
+    owner = state.owners.get(owner_of_user(user_id))
+    account = owner.accounts.get(asset) if owner is not None else None
+    return Balance(asset, account.available, account.held) if account is not None else Balance(asset, 0, 0)
 
 
 def depth(state: ExchangeState, market: str, levels: int, *, time_milliseconds: int) -> Depth:
     """Users' orders and (while the reference is fresh at that time) the house's ladder. Raises `UnknownMarket`."""
-    raise NotImplementedError
+    market_state = state.markets.get(market)
+    if market_state is None:
+        raise UnknownMarket(market=market)
+    quotation = fresh_quotation(market_state.market, market_state.reference, time_milliseconds)
+    return Depth(
+        _merged(market_state, quotation, Side.BUY, levels, time_milliseconds),
+        _merged(market_state, quotation, Side.SELL, levels, time_milliseconds),
+    )
 
 
 def order(state: ExchangeState, order_id: str) -> Order | None:
     """An open order, or one that ended in the current batch."""
-    raise NotImplementedError
+    return state.orders.get(order_id) or state.closed_in_batch.get(order_id)
 
 
 def user_cursor(state: ExchangeState, user_id: str) -> UserCursor:
-    raise NotImplementedError
+    owner = state.owners.get(owner_of_user(user_id))
+    return UserCursor(owner.last_batch, owner.sequence) if owner is not None else UserCursor(0, 0)
 
 
 def markets_to_continue(state: ExchangeState) -> list[str]:
     """Markets with postponed work: enter `Continue` for them before their next orders."""
-    raise NotImplementedError
+    return [symbol for symbol, market in state.markets.items() if market.postponed]
 
 
-def touches_house(state: ExchangeState, market: str, price: int) -> bool:
-    """Would a reference at this price make a resting order trade? Then the tick must enter the journal."""
-    raise NotImplementedError
+def reference_crosses(state: ExchangeState, market: str, *, price: int, source: str, time_milliseconds: int) -> bool:
+    """Would a reference at this price make a resting order trade? Then the tick must enter the journal now."""
+    market_state = state.markets.get(market)
+    if market_state is None or not (market_state.bids.keys or market_state.asks.keys):
+        return False
+    known = price_source(market_state.market, source)
+    if known is None:
+        return False
+    half_spread = market_state.market.house.half_spread_basis_points + known.extra_half_spread_basis_points
+    crossed = crossed_orders(market_state, Quotation(price, half_spread), time_milliseconds)
+    return next(crossed, None) is not None
+
+
+def _merged(
+    market_state: MarketState, quotation: Quotation | None, side: Side, levels: int, time_milliseconds: int
+) -> list[Level]:
+    book = market_state.bids if side is Side.BUY else market_state.asks
+    by_price = dict(book.depth(levels))
+    if quotation is not None:
+        for price, quantity in islice(quotes(market_state, quotation, side, time_milliseconds, clipped=True), levels):
+            by_price[price] = by_price.get(price, 0) + quantity
+    best_first = sorted(by_price.items(), reverse=side is Side.BUY)
+    return [Level(price, quantity) for price, quantity in best_first[:levels]]

@@ -1,0 +1,73 @@
+"""Cancels: one order, or all of a user's. Possible in every market that is not halted."""
+
+from trading.domain.accounts import owner_of_user
+from trading.domain.commands import CancelAll, CancelOrder
+from trading.domain.errors import InvalidOrder, MarketHalted, OrderNotOpen, UnknownMarket
+from trading.domain.events import KeyUsed
+from trading.domain.keys import fingerprint_of, repeat_of_key
+from trading.domain.markets import MarketStatus
+from trading.domain.order_rules import KEY_LENGTH_MAX
+from trading.domain.orders import CloseReason
+from trading.domain.outcomes import Decision
+from trading.domain.settlement import Draft
+from trading.domain.state import ExchangeState
+
+
+def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
+    owner = owner_of_user(command.actor.user_id)
+    fingerprint = fingerprint_of(command)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    if repeat is not None:
+        return repeat
+    _check_key(command.idempotency_key)
+    order = state.orders.get(command.order_id)
+    # Another's order is answered like one that does not exist.
+    if order is None or order.owner != owner:
+        raise OrderNotOpen(order_id=command.order_id)
+    market_state = state.markets[order.market]
+    if market_state.market.status is MarketStatus.HALTED:
+        raise MarketHalted(market=order.market)
+    draft = Draft(state)
+    draft.close(order, CloseReason.USER, command.actor)
+    _use_key(draft, command, fingerprint, (order.order_id,))
+    return draft.events
+
+
+def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
+    """Bounded by the limit of open orders per user. Without a market, halted markets keep their orders."""
+    owner = owner_of_user(command.actor.user_id)
+    fingerprint = fingerprint_of(command)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    if repeat is not None:
+        return repeat
+    _check_key(command.idempotency_key)
+    if command.market:
+        market_state = state.markets.get(command.market)
+        if market_state is None:
+            raise UnknownMarket(market=command.market)
+        if market_state.market.status is MarketStatus.HALTED:
+            raise MarketHalted(market=command.market)
+    known = state.owners.get(owner)
+    orders = [
+        order
+        for order in (known.orders.values() if known is not None else ())
+        if order.market == (command.market or order.market)
+        and state.markets[order.market].market.status is not MarketStatus.HALTED
+    ]
+    if not orders and not command.idempotency_key:
+        return []
+    draft = Draft(state)
+    for order in orders:
+        draft.close(order, CloseReason.USER, command.actor)
+    _use_key(draft, command, fingerprint, tuple(order.order_id for order in orders))
+    return draft.events
+
+
+def _check_key(idempotency_key: str) -> None:
+    if len(idempotency_key) > KEY_LENGTH_MAX:
+        raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
+
+
+def _use_key(draft: Draft, command: CancelOrder | CancelAll, fingerprint: str, order_ids: tuple[str, ...]) -> None:
+    if command.idempotency_key:
+        draft.events.append(KeyUsed(command.actor.user_id, command.idempotency_key, fingerprint, order_ids))

@@ -1,0 +1,223 @@
+"""The invariants that need the past: a second, slow and simple book-keeping over the stream of events.
+
+It trusts nothing but the events themselves, so it can be run over any journal; tests run it beside every engine run.
+"""
+
+from dataclasses import dataclass, field
+
+from trading.domain.accounts import HOUSE, SYSTEM_OWNERS
+from trading.domain.events import (
+    Event,
+    KeyUsed,
+    MarketSet,
+    OrderClosed,
+    OrderPlaced,
+    OrderRested,
+    Traded,
+    TradeSide,
+    TransferPosted,
+)
+from trading.domain.invariants import Violation
+from trading.domain.ledger import holds_of, postings_of
+from trading.domain.markets import BASIS_POINTS, Market
+from trading.domain.orders import LIFE, TERMINAL, Liquidity, OrderStatus, OrderStep, OrderType, Side, TimeInForce
+from trading.domain.state import ExchangeState
+
+
+@dataclass(slots=True)
+class _OrderHistory:
+    placed: OrderPlaced
+    status: OrderStatus = OrderStatus.OPEN
+    filled: int = 0
+    notional: int = 0
+    fee_numerator: int = 0
+    fees: int = 0
+    hold: int = 0
+
+
+@dataclass(slots=True)
+class History:
+    """Feed it every event in order, after each command `end_command`, and compare with a state at any time."""
+
+    violations: list[Violation] = field(default_factory=list)
+    _balances: dict[tuple[str, str], int] = field(default_factory=dict)
+    _held: dict[tuple[str, str], int] = field(default_factory=dict)
+    _orders: dict[str, _OrderHistory] = field(default_factory=dict)
+    _resting: dict[tuple[str, Side], dict[str, OrderPlaced]] = field(default_factory=dict)
+    _markets: dict[str, Market] = field(default_factory=dict)
+    _sequences: dict[str, int] = field(default_factory=dict)
+    _trade_number: int = 0
+    _tapes: dict[str, int] = field(default_factory=dict)
+    _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    _immediate: list[str] = field(default_factory=list)
+
+    def feed(self, event: Event) -> None:
+        self._feed_ledger(event)
+        if isinstance(event, MarketSet):
+            self._markets[event.market.symbol] = event.market
+        elif isinstance(event, OrderPlaced):
+            self._feed_placed(event)
+        elif isinstance(event, Traded):
+            self._feed_trade(event)
+        elif isinstance(event, OrderRested):
+            self._rest(self._orders[event.order_id].placed)
+        elif isinstance(event, OrderClosed):
+            self._feed_closed(event)
+        elif isinstance(event, TransferPosted):
+            self._effect("business", "", event.business_key)
+            for user in event.user_sequences:
+                self._sequence(user.user_id, user.sequence)
+        elif isinstance(event, KeyUsed):
+            self._effect("key", event.user_id, event.idempotency_key)
+
+    def end_command(self, *, postponed: bool) -> None:
+        """M11 for orders that must not outlive their command, unless its work was postponed."""
+        for order_id in () if postponed else self._immediate:
+            order = self._orders[order_id]
+            if order.status in {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}:
+                self._violated("M11", order_id, f"{order.placed.time_in_force} is still {order.status}")
+            if order.placed.time_in_force is TimeInForce.FOK and order.status is not OrderStatus.FILLED:
+                self._violated("M11", order_id, f"fill or kill ended {order.status}")
+        if not postponed:
+            self._immediate.clear()
+
+    def compare(self, state: ExchangeState) -> list[Violation]:
+        """M6: balances are the sums of postings and holds. Also returns all violations found so far."""
+        found = list(self.violations)
+        for owner in state.owners.values():
+            for asset, account in owner.accounts.items():
+                posted, held = self._balances.get((owner.name, asset), 0), self._held.get((owner.name, asset), 0)
+                if account.available + account.held != posted or account.held != held:
+                    message = f"has {account.available} and {account.held} held, postings say {posted} and {held}"
+                    found.append(Violation("M6", f"{owner.name}/{asset}", message))
+            if owner.name not in SYSTEM_OWNERS and owner.sequence != self._sequences.get(owner.user_id, 0):
+                found.append(Violation("M13", owner.name, f"is at {owner.sequence}"))
+        for order in state.orders.values():
+            known = self._orders.get(order.order_id)
+            if known is None or (known.filled, known.notional, known.fees, known.hold, known.status) != (
+                order.filled_quantity, order.filled_notional, order.fees, order.hold, order.status,
+            ):  # fmt: skip
+                found.append(Violation("M8", order.order_id, "is not the sum of its fills"))
+        return found
+
+    def _feed_ledger(self, event: Event) -> None:
+        postings = postings_of(event)
+        sums: dict[str, int] = {}
+        for owner, asset, amount in postings:
+            sums[asset] = sums.get(asset, 0) + amount
+            self._balances[owner, asset] = self._balances.get((owner, asset), 0) + amount
+            if amount == 0:
+                self._violated("M2", owner, "a posting of zero")
+        if postings and (len(postings) < 2 or any(sums.values())):  # noqa: PLR2004 - one gives, one takes
+            self._violated("M2", type(event).__name__, f"sums to {sums}")
+        for owner, asset, amount in holds_of(event):
+            self._held[owner, asset] = self._held.get((owner, asset), 0) + amount
+
+    def _feed_placed(self, event: OrderPlaced) -> None:
+        if event.order_id in self._orders:
+            self._violated("M14", event.order_id, "placed twice")
+        self._orders[event.order_id] = _OrderHistory(event, hold=event.hold)
+        self._sequence(event.user_id, event.user_sequence)
+        if event.idempotency_key:
+            self._effect("key", event.user_id, event.idempotency_key)
+        if event.client_order_id:
+            self._effect("client", event.user_id, event.client_order_id)
+        if event.rests:
+            self._rest(event)
+        if event.time_in_force is not TimeInForce.GTC:
+            self._immediate.append(event.order_id)
+
+    def _feed_closed(self, event: OrderClosed) -> None:
+        order = self._orders[event.order_id]
+        step = OrderStep.EXPIRE if event.status is OrderStatus.EXPIRED else OrderStep.CANCEL
+        self._step(event.order_id, order, step, event.status)
+        if order.hold != event.hold_reduction:
+            self._violated("M5", event.order_id, f"closed with {order.hold - event.hold_reduction} held")
+        order.hold = 0
+        self._sequence(event.user_id, event.user_sequence)
+
+    def _feed_trade(self, event: Traded) -> None:
+        market = self._markets[event.market]
+        if event.trade_number != self._trade_number + 1 or event.tape_sequence != self._tapes.get(event.market, 0) + 1:
+            self._violated("M13", event.market, f"trade {event.trade_number}, tape {event.tape_sequence}")
+        self._trade_number = event.trade_number
+        self._tapes[event.market] = event.tape_sequence
+        if event.notional * market.base_unit != event.price * event.quantity or event.quantity <= 0:
+            self._violated("M8", event.market, f"trade {event.trade_number} has an inexact notional")
+        if event.buyer.owner == event.seller.owner:
+            self._violated("M11", event.buyer.owner, f"traded with itself in trade {event.trade_number}")
+        maker = event.seller if event.taker_side is Side.BUY else event.buyer
+        if maker.liquidity is not Liquidity.MAKER:
+            self._violated("M11", event.market, f"trade {event.trade_number} has no maker")
+        self._check_priority(event, maker)
+        for side, tracked in ((event.buyer, Side.BUY), (event.seller, Side.SELL)):
+            if side.owner != HOUSE:
+                self._feed_fill(event, side, tracked)
+
+    def _check_priority(self, event: Traded, maker: TradeSide) -> None:
+        """M10: no other resting order on the maker's side was better, or as good and older."""
+        maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
+        sign = 1 if maker_side is Side.BUY else -1
+        number = self._orders[maker.order_id].placed.order_number if maker.order_id else None
+        for order_id, placed in self._resting.get((event.market, maker_side), {}).items():
+            if order_id == maker.order_id:
+                continue
+            ahead = (placed.price - event.price) * sign
+            if ahead > 0 or (ahead == 0 and (number is None or placed.order_number < number)):
+                self._violated("M10", order_id, f"was passed over by trade {event.trade_number}")
+
+    def _feed_fill(self, event: Traded, side: TradeSide, tracked: Side) -> None:
+        order = self._orders[side.order_id]
+        placed = order.placed
+        if placed.side is not tracked:
+            self._violated("M7", side.order_id, "filled on the wrong side")
+        step = OrderStep.FILL_REST if side.status is OrderStatus.FILLED else OrderStep.FILL_PART
+        self._step(side.order_id, order, step, side.status)
+        order.filled += event.quantity
+        order.notional += event.notional
+        order.fee_numerator += side.fee_basis_points * event.notional
+        order.fees += side.fee
+        order.hold -= side.hold_reduction
+        self._sequence(placed.user_id, side.user_sequence)
+        if placed.quantity and (order.filled > placed.quantity or (side.status is OrderStatus.FILLED) != (
+            order.filled == placed.quantity
+        )):  # fmt: skip
+            self._violated("M8", side.order_id, f"filled {order.filled} of {placed.quantity}, {side.status}")
+        if placed.quote_quantity:
+            spent = order.notional + (order.fees if tracked is Side.BUY else 0)
+            if spent > placed.quote_quantity:
+                self._violated("M11", side.order_id, f"spent {spent} of {placed.quote_quantity}")
+        if order.hold < 0 or (side.status is OrderStatus.FILLED and order.hold):
+            self._violated("M5", side.order_id, f"holds {order.hold}, {side.status}")
+        if (event.price - placed.protection_price) * (1 if tracked is Side.BUY else -1) > 0:
+            self._violated("M11", side.order_id, f"traded at {event.price}, limit {placed.protection_price}")
+        if placed.post_only and side.liquidity is Liquidity.TAKER:
+            self._violated("M11", side.order_id, "post-only took")
+        if side.liquidity is Liquidity.MAKER and (placed.order_type is OrderType.MARKET or event.price != placed.price):
+            self._violated("M11", side.order_id, f"rested at {placed.price}, traded at {event.price}")
+        if not 0 <= order.fees * BASIS_POINTS - order.fee_numerator < BASIS_POINTS:
+            self._violated("M15", side.order_id, f"paid {order.fees} for {order.fee_numerator}/{BASIS_POINTS}")
+
+    def _step(self, order_id: str, order: _OrderHistory, step: OrderStep, status: OrderStatus) -> None:
+        if LIFE.get((order.status, step)) is not status:
+            self._violated("M9", order_id, f"{order.status} became {status}")
+        order.status = status
+        if status in TERMINAL:
+            self._resting.get((order.placed.market, order.placed.side), {}).pop(order_id, None)
+
+    def _rest(self, placed: OrderPlaced) -> None:
+        self._resting.setdefault((placed.market, placed.side), {})[placed.order_id] = placed
+
+    def _sequence(self, user_id: str, sequence: int) -> None:
+        if sequence != self._sequences.get(user_id, 0) + 1:
+            self._violated("M13", user_id, f"event {sequence} after {self._sequences.get(user_id, 0)}")
+        self._sequences[user_id] = sequence
+
+    def _effect(self, kind: str, principal: str, key: str) -> None:
+        count = self._effects.get((kind, principal, key), 0) + 1
+        self._effects[kind, principal, key] = count
+        if count > 1:
+            self._violated("M14", principal, f"{kind} {key} had {count} effects")
+
+    def _violated(self, invariant: str, subject: str, message: str) -> None:
+        self.violations.append(Violation(invariant, subject, message))

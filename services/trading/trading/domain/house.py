@@ -1,0 +1,120 @@
+"""The house's quotes: a ladder around the reference price, with depth that is used up and refills with journal time.
+
+Used depth is one number per side, counted from the best level outwards, so it stays meaningful when the ladder moves
+with the reference price.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from trading.domain.events import ReferencePriceSet
+from trading.domain.markets import BASIS_POINTS, Market, PriceSource
+from trading.domain.orders import Order, Side
+from trading.domain.state import HouseDepth, MarketState
+
+
+class Quotation(NamedTuple):
+    """What the house quotes around, while it may quote at all."""
+
+    reference_price: int
+    half_spread_basis_points: int
+
+
+def price_source(market: Market, name: str) -> PriceSource | None:
+    for source in market.sources:
+        if source.name == name:
+            return source
+    return None
+
+
+def fresh_quotation(market: Market, reference: ReferencePriceSet | None, time_milliseconds: int) -> Quotation | None:
+    """None when the reference is missing or too old for that time."""
+    if reference is None:
+        return None
+    source = price_source(market, reference.source)
+    if source is None:
+        return None
+    age, limit = reference_age(market, reference, time_milliseconds)
+    if age > limit:
+        return None
+    return Quotation(reference.price, market.house.half_spread_basis_points + source.extra_half_spread_basis_points)
+
+
+def reference_age(market: Market, reference: ReferencePriceSet, time_milliseconds: int) -> tuple[int, int]:
+    """(age, limit): of the stream's silence if that is too long, else of the source's own time."""
+    silence = time_milliseconds - reference.received_milliseconds
+    if silence > market.silence_limit_milliseconds:
+        return silence, market.silence_limit_milliseconds
+    source = price_source(market, reference.source)
+    return time_milliseconds - reference.source_milliseconds, source.maximum_age_milliseconds if source else 0
+
+
+def ladder_price(market: Market, reference_price: int, offset_basis_points: int, side: Side) -> int:
+    """What the house bids (BUY) or asks (SELL) that far from the reference, on the tick, rounded away from it."""
+    unit = BASIS_POINTS * market.tick
+    if side is Side.SELL:
+        return -(-reference_price * (BASIS_POINTS + offset_basis_points) // unit) * market.tick
+    return reference_price * (BASIS_POINTS - offset_basis_points) // unit * market.tick
+
+
+def consumed(depth: HouseDepth, refill_per_second: int, time_milliseconds: int) -> int:
+    refilled = (time_milliseconds - depth.as_of_milliseconds) * refill_per_second // 1_000
+    return max(0, depth.consumed - refilled)
+
+
+def quotes(
+    state: MarketState, quotation: Quotation, side: Side, time_milliseconds: int, *, clipped: bool
+) -> Iterator[tuple[int, int]]:
+    """(price, quantity) of what the house bids (BUY) or asks (SELL), best first, without what is used up or would pass
+    its inventory limit. Clipped, the quotes stay one tick away from users' orders that they would otherwise cross.
+    """
+    market = state.market
+    house = market.house
+    if side is Side.SELL:
+        skipped = consumed(state.house_ask, house.refill_per_second, time_milliseconds)
+        capacity = house.inventory_limit + state.house_position
+        opposite = state.bids.best_price if clipped else None
+    else:
+        skipped = consumed(state.house_bid, house.refill_per_second, time_milliseconds)
+        capacity = house.inventory_limit - state.house_position
+        opposite = state.asks.best_price if clipped else None
+    reference_price, offset = quotation
+    for level in range(house.levels):
+        quantity = house.level_quantity
+        if skipped >= quantity:
+            skipped -= quantity
+            continue
+        quantity = min(quantity - skipped, capacity)
+        skipped = 0
+        quantity -= quantity % market.lot
+        if quantity <= 0:
+            continue
+        capacity -= quantity
+        price = ladder_price(market, reference_price, offset + level * house.step_basis_points, side)
+        if opposite is not None:
+            price = max(price, opposite + market.tick) if side is Side.SELL else min(price, opposite - market.tick)
+        if price <= 0:
+            return
+        yield price, quantity
+
+
+def crossed_orders(state: MarketState, quotation: Quotation, time_milliseconds: int) -> Iterator[tuple[Order, int]]:
+    """(order, quantity) that the house would fill: resting orders whose limit its ladder has reached, best first."""
+    for book, house_side in ((state.bids, Side.SELL), (state.asks, Side.BUY)):
+        sign = book.sign
+        ladder = quotes(state, quotation, house_side, time_milliseconds, clipped=False)
+        price, offered = next(ladder, (0, 0))
+        for order in book.orders():
+            left = order.quantity - order.filled_quantity
+            taken = 0
+            while left and offered and price * sign <= order.price * sign:
+                quantity = min(left, offered)
+                left -= quantity
+                taken += quantity
+                offered -= quantity
+                if not offered:
+                    price, offered = next(ladder, (0, 0))
+            if taken:
+                yield order, taken
+            if left:
+                break

@@ -1,0 +1,225 @@
+"""An order comes in: is it well-formed, allowed, affordable; whom does it meet; what is left of it."""
+
+from typing import NamedTuple
+
+from trading.domain.accounts import owner_of_user
+from trading.domain.amounts import AMOUNT_MAX, format_amount
+from trading.domain.commands import PlaceOrder
+from trading.domain.errors import (
+    AmountTooLarge,
+    BelowMinNotional,
+    FillOrKillUnfilled,
+    InsufficientFunds,
+    NoLiquidity,
+    PostOnlyWouldTake,
+    StalePrice,
+    TooManyOpenOrders,
+)
+from trading.domain.events import OrderPlaced, WorkPostponed
+from trading.domain.house import fresh_quotation, reference_age
+from trading.domain.identifiers import order_id
+from trading.domain.keys import fingerprint_of, repeat_of_order
+from trading.domain.markets import Market
+from trading.domain.matching import Stop, Taker, Walk, best_offer, walk
+from trading.domain.order_rules import check_price_band, check_shape, check_size, market_for_orders, protection_price
+from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
+from trading.domain.outcomes import Decision
+from trading.domain.settlement import TradingDraft, notional_within, with_fee
+from trading.domain.state import ExchangeState, MarketState
+
+
+class _Plan(NamedTuple):
+    walk: Walk
+    worst_price: int
+    rests: bool
+    hold: int
+
+
+def place_order(state: ExchangeState, command: PlaceOrder) -> Decision:
+    owner = owner_of_user(command.actor.user_id)
+    fingerprint = fingerprint_of(command)
+    repeat = repeat_of_order(state.keys, command, owner, fingerprint)
+    if repeat is not None:
+        return repeat
+    check_shape(command)
+    market_state = market_for_orders(state, command.market)
+    plan = _plan(state, market_state, command, owner)
+    _check_funds(state, market_state.market, command, owner, plan.hold)
+    draft = TradingDraft(state, market_state)
+    placed = _placed(draft, command, owner, fingerprint, plan)
+    draft.events.append(placed)
+    if plan.walk.fills or not plan.rests:
+        _take(draft, placed, owner, plan.walk)
+    return draft.events
+
+
+def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, owner: str) -> _Plan:
+    """Every rule that can refuse the order, except funds."""
+    market = market_state.market
+    now = state.batch_milliseconds
+    reference = market_state.reference
+    if reference is None:
+        raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
+    check_size(command, market, reference.price)
+    quotation = fresh_quotation(market, reference, now)
+    if command.order_type is OrderType.MARKET:
+        if quotation is None:
+            age, limit = reference_age(market, reference, now)
+            raise StalePrice(market=market.symbol, age_milliseconds=age, limit_milliseconds=limit)
+        worst_price = protection_price(market, reference.price, command.side)
+    else:
+        worst_price = command.price
+        check_price_band(command.price, market, reference.price)
+    if command.post_only:
+        best = best_offer(market_state, command.side, quotation, now)
+        if best is not None and (command.price >= best if command.side is Side.BUY else command.price <= best):
+            nearest = best - market.tick if command.side is Side.BUY else best + market.tick
+            raise PostOnlyWouldTake(
+                best_opposite=market.price_text(best),
+                given=market.price_text(command.price),
+                nearest=market.price_text(nearest),
+            )
+    budget = command.quote_quantity
+    if budget and command.side is Side.BUY:
+        budget = notional_within(budget, market.taker_fee_basis_points)
+    taker = Taker(owner, command.side, worst_price, command.quantity, budget)
+    result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
+    _check_fills(command, market, worst_price, result)
+    rests = command.time_in_force is TimeInForce.GTC and result.stop is Stop.EXHAUSTED
+    if rests or result.stop is Stop.FILL_LIMIT:
+        _check_open_orders(state, owner)
+    return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, result))
+
+
+def _check_fills(command: PlaceOrder, market: Market, worst_price: int, result: Walk) -> None:
+    if command.time_in_force is TimeInForce.FOK and result.stop is not Stop.COMPLETE:
+        by_quantity = command.quantity > 0
+        raise FillOrKillUnfilled(
+            fillable=market.quantity_text(result.quantity) if by_quantity else market.quote_text(result.notional),
+            given=market.quantity_text(command.quantity) if by_quantity else market.quote_text(command.quote_quantity),
+        )
+    if result.fills or command.order_type is not OrderType.MARKET or result.stop is Stop.SELF_TRADE:
+        return
+    if result.stop is Stop.COMPLETE:
+        lot = market.notional(worst_price, market.lot)
+        if command.side is Side.BUY:
+            lot = with_fee(lot, market.taker_fee_basis_points)
+        raise BelowMinNotional(
+            field="quote_quantity",
+            limit=market.quote_text(lot),
+            given=market.quote_text(command.quote_quantity),
+            nearest=market.quote_text(lot),
+        )
+    raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price))
+
+
+def _check_open_orders(state: ExchangeState, owner: str) -> None:
+    known = state.owners.get(owner)
+    limit = state.limits.open_orders_per_user
+    if known is not None and len(known.orders) >= limit:
+        raise TooManyOpenOrders(limit=limit, given=len(known.orders) + 1)
+
+
+def _hold(command: PlaceOrder, market: Market, worst_price: int, budget: int, result: Walk) -> int:
+    """A limit order holds for its limit. A market order holds for its fills and the worst of a postponed rest."""
+    postponed = result.stop is Stop.FILL_LIMIT
+    if command.side is Side.BUY:
+        if command.quote_quantity:
+            return command.quote_quantity
+        if command.price:
+            rate = max(market.maker_fee_basis_points, market.taker_fee_basis_points)
+            return with_fee(market.notional(command.price, command.quantity), rate)
+        rest = market.notional(worst_price, command.quantity - result.quantity) if postponed else 0
+        return with_fee(result.notional + rest, market.taker_fee_basis_points)
+    if command.quantity:
+        return command.quantity
+    if not postponed:
+        return result.quantity
+    lots = -(-(budget - result.notional) * market.base_unit // (worst_price * market.lot))
+    return result.quantity + lots * market.lot
+
+
+def _check_funds(state: ExchangeState, market: Market, command: PlaceOrder, owner: str, hold: int) -> None:
+    buying = command.side is Side.BUY
+    asset, scale = (market.quote, market.quote_scale) if buying else (market.base, market.base_scale)
+    if hold > AMOUNT_MAX:
+        raise AmountTooLarge(limit=format_amount(AMOUNT_MAX, scale), given=format_amount(hold, scale))
+    known = state.owners.get(owner)
+    account = known.accounts.get(asset) if known is not None else None
+    available = account.available if account is not None else 0
+    if hold > available:
+        raise InsufficientFunds(
+            asset=asset, required=format_amount(hold, scale), available=format_amount(available, scale)
+        )
+
+
+def _placed(draft: TradingDraft, command: PlaceOrder, owner: str, fingerprint: str, plan: _Plan) -> OrderPlaced:
+    state = draft.state
+    market = draft.market.market
+    number = state.order_number + 1
+    return OrderPlaced(
+        order_id(state.batch_milliseconds, number),
+        number,
+        command.actor.user_id,
+        market.symbol,
+        command.side,
+        command.order_type,
+        command.time_in_force,
+        command.post_only,
+        command.quantity,
+        command.quote_quantity,
+        command.price,
+        plan.worst_price,
+        market.maker_fee_basis_points,
+        market.taker_fee_basis_points,
+        market.quote if command.side is Side.BUY else market.base,
+        plan.hold,
+        plan.rests,
+        command.client_order_id,
+        command.idempotency_key,
+        fingerprint,
+        draft.next_sequence(owner),
+        command.actor,
+    )
+
+
+def _take(draft: TradingDraft, placed: OrderPlaced, owner: str, result: Walk) -> None:
+    order = Order(
+        order_id=placed.order_id,
+        order_number=placed.order_number,
+        user_id=placed.user_id,
+        owner=owner,
+        client_order_id=placed.client_order_id,
+        market=placed.market,
+        side=placed.side,
+        order_type=placed.order_type,
+        time_in_force=placed.time_in_force,
+        post_only=placed.post_only,
+        quantity=placed.quantity,
+        quote_quantity=placed.quote_quantity,
+        price=placed.price,
+        protection_price=placed.protection_price,
+        maker_fee_basis_points=placed.maker_fee_basis_points,
+        taker_fee_basis_points=placed.taker_fee_basis_points,
+        hold=placed.hold,
+        status=OrderStatus.OPEN,
+        resting=False,
+        created_milliseconds=draft.state.batch_milliseconds,
+        updated_milliseconds=draft.state.batch_milliseconds,
+    )
+    take(draft, order, result)
+    if result.stop is Stop.FILL_LIMIT:
+        draft.events.append(WorkPostponed(placed.market))
+
+
+def take(draft: TradingDraft, order: Order, result: Walk) -> None:
+    """The trades of a walk, and the end of the order where it neither rests nor is postponed. Moves `order` along."""
+    last = len(result.fills) - 1
+    complete = result.stop is Stop.COMPLETE
+    for index, fill in enumerate(result.fills):
+        draft.trade(fill, order, taker_done=complete and index == last)
+    if result.stop is Stop.SELF_TRADE:
+        draft.close(order, CloseReason.SELF_TRADE, None)
+    elif result.stop is Stop.EXHAUSTED and order.time_in_force is not TimeInForce.GTC:
+        market_order = order.order_type is OrderType.MARKET
+        draft.close(order, CloseReason.NO_LIQUIDITY if market_order else CloseReason.IMMEDIATE_OR_CANCEL, None)

@@ -1,0 +1,186 @@
+"""From planned fills to trades: fees, holds, sequences. One minor unit of rounding per order, in favour of `fees`.
+
+The fee of an order is its exact fee rounded up once, taken as it fills: after any number of fills the order has paid
+ceil(sum of rate x notional). So how an order is cut into fills changes nothing, and price x quantity plus the rounded
+maximal fee always covers it, which rounding each fill up would not.
+"""
+
+from trading.domain.accounts import HOUSE
+from trading.domain.commands import Actor
+from trading.domain.events import Event, OrderClosed, Traded, TradeSide
+from trading.domain.house import consumed
+from trading.domain.markets import BASIS_POINTS, Market
+from trading.domain.matching import Fill
+from trading.domain.orders import LIFE, CloseReason, Liquidity, Order, OrderStatus, OrderStep, Side
+from trading.domain.state import ExchangeState, MarketState
+
+_HOUSE_SIDE = {
+    liquidity: TradeSide(HOUSE, "", liquidity, 0, 0, 0, OrderStatus.PARTIALLY_FILLED, 0)
+    for liquidity in (Liquidity.MAKER, Liquidity.TAKER)
+}
+
+
+def with_fee(notional: int, fee_basis_points: int) -> int:
+    """The notional and its fee, rounded up."""
+    return notional + -(-notional * fee_basis_points // BASIS_POINTS)
+
+
+def notional_within(budget: int, fee_basis_points: int) -> int:
+    """The largest notional that, with its fee rounded up, stays within the budget."""
+    return budget * BASIS_POINTS // (BASIS_POINTS + fee_basis_points)
+
+
+def required_hold(order: Order, market: Market) -> int:
+    """What an open order must hold: a sell its remaining base; a limit buy its remaining cost and maximal fee."""
+    remaining = order.quantity - order.filled_quantity
+    if order.side is Side.SELL:
+        return remaining
+    return _required_quote(order, market, remaining, order.fee_numerator, order.fees)
+
+
+class Draft:
+    """The events of one decision as they are made, with the counters that run through them."""
+
+    __slots__ = ("_sequences", "events", "state")
+
+    def __init__(self, state: ExchangeState) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self._sequences: dict[str, int] = {}
+
+    def next_sequence(self, owner: str) -> int:
+        sequence = self._sequences.get(owner)
+        if sequence is None:
+            known = self.state.owners.get(owner)
+            sequence = known.sequence if known is not None else 0
+        sequence += 1
+        self._sequences[owner] = sequence
+        return sequence
+
+    def close(self, order: Order, reason: CloseReason, actor: Actor | None) -> None:
+        market = self.state.markets[order.market].market
+        self.events.append(
+            OrderClosed(
+                order.order_id,
+                order.user_id,
+                order.market,
+                LIFE[order.status, OrderStep.CANCEL],
+                reason,
+                market.quote if order.side is Side.BUY else market.base,
+                order.hold,
+                self.next_sequence(order.owner),
+                actor,
+            )
+        )
+
+
+class TradingDraft(Draft):
+    """A draft that trades, in one market."""
+
+    __slots__ = ("_house_consumed", "_tape_sequence", "_trade_number", "market")
+
+    def __init__(self, state: ExchangeState, market: MarketState) -> None:
+        super().__init__(state)
+        self.market = market
+        self._trade_number = state.trade_number
+        self._tape_sequence = market.tape_sequence
+        self._house_consumed: dict[Side, int] = {}
+
+    def trade(self, fill: Fill, taker: Order, *, taker_done: bool) -> None:
+        """A fill of `taker`, a scratch copy whose figures move along with the events."""
+        taker_side = self._order_side(taker, fill, Liquidity.TAKER, done=taker_done)
+        maker = fill.maker
+        if maker is None:
+            maker_side = _HOUSE_SIDE[Liquidity.MAKER]
+        else:
+            done = fill.quantity == maker.quantity - maker.filled_quantity
+            maker_side = self._order_side(maker, fill, Liquidity.MAKER, done=done)
+        buying = taker.side is Side.BUY
+        self._add(
+            fill,
+            taker.side,
+            buyer=taker_side if buying else maker_side,
+            seller=maker_side if buying else taker_side,
+            house_side=None if maker is not None else (Side.SELL if buying else Side.BUY),
+        )
+        taker.filled_quantity += fill.quantity
+        taker.filled_notional += fill.notional
+        taker.fee_numerator += taker_side.fee_basis_points * fill.notional
+        taker.fees += taker_side.fee
+        taker.hold -= taker_side.hold_reduction
+        taker.status = taker_side.status
+
+    def house_takes(self, maker: Order, quantity: int) -> None:
+        """The reference has crossed a resting order: the house fills it at its own limit."""
+        market = self.market.market
+        fill = Fill(maker, maker.price, quantity, market.notional(maker.price, quantity))
+        done = quantity == maker.quantity - maker.filled_quantity
+        side = self._order_side(maker, fill, Liquidity.MAKER, done=done)
+        house = _HOUSE_SIDE[Liquidity.TAKER]
+        if maker.side is Side.BUY:
+            self._add(fill, Side.SELL, buyer=side, seller=house, house_side=Side.SELL)
+        else:
+            self._add(fill, Side.BUY, buyer=house, seller=side, house_side=Side.BUY)
+
+    def _add(
+        self, fill: Fill, taker_side: Side, *, buyer: TradeSide, seller: TradeSide, house_side: Side | None
+    ) -> None:
+        market = self.market.market
+        self._trade_number += 1
+        self._tape_sequence += 1
+        self.events.append(
+            Traded(
+                market.symbol,
+                market.base,
+                market.quote,
+                self._trade_number,
+                self._tape_sequence,
+                taker_side,
+                fill.price,
+                fill.quantity,
+                fill.notional,
+                buyer,
+                seller,
+                None if house_side is None else self._consume(house_side, fill.quantity),
+            )
+        )
+
+    def _consume(self, house_side: Side, quantity: int) -> int:
+        # Refill is counted once per decision, at batch time; further fills of the same decision add up.
+        used = self._house_consumed.get(house_side)
+        if used is None:
+            depth = self.market.house_ask if house_side is Side.SELL else self.market.house_bid
+            used = consumed(depth, self.market.market.house.refill_per_second, self.state.batch_milliseconds)
+        self._house_consumed[house_side] = used + quantity
+        return used + quantity
+
+    def _order_side(self, order: Order, fill: Fill, liquidity: Liquidity, *, done: bool) -> TradeSide:
+        rate = order.taker_fee_basis_points if liquidity is Liquidity.TAKER else order.maker_fee_basis_points
+        numerator = order.fee_numerator + rate * fill.notional
+        fee = -(-numerator // BASIS_POINTS) - order.fees
+        if done:
+            reduction = order.hold
+        elif order.side is Side.SELL:
+            reduction = fill.quantity
+        elif order.price:
+            remaining = order.quantity - order.filled_quantity - fill.quantity
+            required = _required_quote(order, self.market.market, remaining, numerator, order.fees + fee)
+            reduction = order.hold - required
+        else:
+            reduction = fill.notional + fee
+        return TradeSide(
+            order.owner,
+            order.order_id,
+            liquidity,
+            rate,
+            fee,
+            reduction,
+            LIFE[order.status, OrderStep.FILL_REST if done else OrderStep.FILL_PART],
+            self.next_sequence(order.owner),
+        )
+
+
+def _required_quote(order: Order, market: Market, remaining: int, fee_numerator: int, fees: int) -> int:
+    cost = order.price * remaining // market.base_unit
+    rate = max(order.maker_fee_basis_points, order.taker_fee_basis_points)
+    return cost + -(-(fee_numerator + rate * cost) // BASIS_POINTS) - fees

@@ -1,0 +1,173 @@
+"""The whole state as plain lists, strings and integers, always in the same order, and its hash (M20)."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from trading.domain.accounts import Account, owner_of_user
+from trading.domain.events import ReferencePriceSet
+from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
+from trading.domain.orders import Order, OrderStatus, OrderType, Side, TimeInForce
+from trading.domain.state import ExchangeState, HouseDepth, Limits, MarketState, Owner, RememberedKey
+
+FORMAT = 1  # raised with any change of the lists' meaning
+
+# What a snapshot is made of; `None` nowhere, so that any serialiser can carry it.
+Plain = list[Any]
+
+
+def take_snapshot(state: ExchangeState) -> Plain:
+    """At a batch's end. Orders that ended in the batch are left out: nothing later depends on them."""
+    return [
+        FORMAT,
+        [state.batch_number, state.batch_milliseconds, state.order_number, state.trade_number, state.transfer_number],
+        [[asset.code, asset.name, asset.scale] for _, asset in sorted(state.assets.items())],
+        [_market_state(market_state) for _, market_state in sorted(state.markets.items())],
+        [
+            [
+                owner.name,
+                owner.user_id,
+                owner.sequence,
+                owner.last_batch,
+                [[code, account.available, account.held] for code, account in sorted(owner.accounts.items())],
+            ]
+            for _, owner in sorted(state.owners.items())
+        ],
+        [_order(order) for order in sorted(state.orders.values(), key=lambda order: order.order_number)],
+        [
+            [batch, kind, owner, key, *_remembered(state, batch, kind, (owner, key))]
+            for batch, kind, (owner, key) in state.keys.by_age
+        ],
+    ]
+
+
+def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeState:
+    """A state that behaves like the one that was taken. Raises `ValueError` for another format."""
+    if snapshot[0] != FORMAT:
+        raise ValueError(f"snapshot format {snapshot[0]}, this code reads {FORMAT}")
+    _, counters, assets, markets, owners, orders, keys = snapshot
+    state = ExchangeState(limits if limits is not None else Limits(), *counters)
+    for code, name, scale in assets:
+        state.assets[code] = Asset(code, name, scale)
+    taking: dict[str, str] = {}
+    for fields in markets:
+        market_state, taking_id = _restore_market(fields)
+        state.markets[market_state.market.symbol] = market_state
+        taking[market_state.market.symbol] = taking_id
+    for name, user_id, sequence, last_batch, accounts in owners:
+        held = {code: Account(available, held) for code, available, held in accounts}
+        state.owners[name] = Owner(name, user_id, held, {}, sequence, last_batch)
+    for fields in orders:
+        _restore_order(state, fields, taking)
+    by_kind = {
+        "idempotency": state.keys.idempotency,
+        "client_order": state.keys.client_order,
+        "business": state.keys.business,
+    }
+    for batch, kind, owner, key, *remembered in keys:
+        state.keys.by_age.append((batch, kind, (owner, key)))
+        if remembered:
+            fingerprint, order_ids, transfer, idempotency_key = remembered
+            by_kind[kind][owner, key] = RememberedKey(fingerprint, batch, tuple(order_ids), transfer, idempotency_key)
+    return state
+
+
+def state_hash(state: ExchangeState) -> str:
+    """SHA-256 over the snapshot's canonical JSON, in hex."""
+    canonical = json.dumps(take_snapshot(state), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return sha256(canonical.encode("ascii")).hexdigest()
+
+
+def market_to_plain(market: Market) -> Plain:
+    house = market.house
+    return [
+        market.base, market.quote, market.base_scale, market.quote_scale, market.status.value, market.tick, market.lot,
+        market.minimum_notional, market.maximum_quantity, market.maker_fee_basis_points, market.taker_fee_basis_points,
+        market.price_band_basis_points, market.slippage_cap_basis_points,
+        [
+            [source.name, source.maximum_age_milliseconds, source.extra_half_spread_basis_points]
+            for source in market.sources
+        ],
+        [
+            house.levels, house.half_spread_basis_points, house.step_basis_points, house.level_quantity,
+            house.inventory_limit, house.refill_per_second,
+        ],
+        market.silence_limit_milliseconds,
+    ]  # fmt: skip
+
+
+def market_from_plain(fields: Plain) -> Market:
+    base, quote, base_scale, quote_scale, status, *rules = fields
+    tick, lot, minimum_notional, maximum_quantity, maker_fee, taker_fee, band, cap, sources, house, silence = rules
+    return Market(
+        base, quote, base_scale, quote_scale, MarketStatus(status), tick, lot, minimum_notional, maximum_quantity,
+        maker_fee, taker_fee, band, cap, tuple(PriceSource(*source) for source in sources), HouseQuoting(*house),
+        silence,
+    )  # fmt: skip
+
+
+def _market_state(state: MarketState) -> Plain:
+    reference = state.reference
+    return [
+        market_to_plain(state.market),
+        []
+        if reference is None
+        else [reference.price, reference.source, reference.source_milliseconds, reference.received_milliseconds],
+        [state.house_bid.consumed, state.house_bid.as_of_milliseconds],
+        [state.house_ask.consumed, state.house_ask.as_of_milliseconds],
+        state.house_position,
+        state.tape_sequence,
+        state.taking.order_id if state.taking is not None else "",
+        int(state.postponed),
+    ]
+
+
+def _restore_market(fields: Plain) -> tuple[MarketState, str]:
+    market, reference, house_bid, house_ask, position, tape_sequence, taking, postponed = fields
+    state = MarketState(market_from_plain(market))
+    if reference:
+        state.reference = ReferencePriceSet(state.market.symbol, *reference)
+    state.house_bid = HouseDepth(*house_bid)
+    state.house_ask = HouseDepth(*house_ask)
+    state.house_position = position
+    state.tape_sequence = tape_sequence
+    state.postponed = bool(postponed)
+    return state, taking
+
+
+def _order(order: Order) -> Plain:
+    return [
+        order.order_id, order.order_number, order.user_id, order.client_order_id, order.market, order.side.value,
+        order.order_type.value, order.time_in_force.value, int(order.post_only), order.quantity, order.quote_quantity,
+        order.price, order.protection_price, order.maker_fee_basis_points, order.taker_fee_basis_points, order.hold,
+        order.status.value, int(order.resting), order.created_milliseconds, order.updated_milliseconds,
+        order.filled_quantity, order.filled_notional, order.fee_numerator, order.fees,
+    ]  # fmt: skip
+
+
+def _restore_order(state: ExchangeState, fields: Plain, taking: dict[str, str]) -> None:
+    order_id, number, user_id, client_order_id, market, side, order_type, time_in_force, post_only, *figures = fields
+    quantity, quote_quantity, price, protection, maker_fee, taker_fee, hold, status, resting, *rest = figures
+    owner = owner_of_user(user_id)
+    order = Order(
+        order_id, number, user_id, owner, client_order_id, market, Side(side), OrderType(order_type),
+        TimeInForce(time_in_force), bool(post_only), quantity, quote_quantity, price, protection, maker_fee, taker_fee,
+        hold, OrderStatus(status), bool(resting), *rest,
+    )  # fmt: skip
+    state.orders[order_id] = order
+    state.owners[owner].orders[order_id] = order
+    market_state = state.markets[market]
+    # Orders come by number, which is their age, so that every level is rebuilt in its priority.
+    if order.resting:
+        (market_state.bids if order.side is Side.BUY else market_state.asks).add(order)
+    elif taking[market] == order_id:
+        market_state.taking = order
+
+
+def _remembered(state: ExchangeState, batch: int, kind: str, name: tuple[str, str]) -> Plain:
+    keys = state.keys
+    by_kind = {"idempotency": keys.idempotency, "client_order": keys.client_order, "business": keys.business}
+    known = by_kind[kind].get(name)
+    if known is None or known.batch != batch:
+        return []
+    return [known.fingerprint, list(known.order_ids), known.transfer_id, known.idempotency_key]

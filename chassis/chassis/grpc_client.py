@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from chassis.deadlines import bounded
-from chassis.errors import RemoteBugError, RemoteError
+from chassis.errors import ErrorKind, RemoteBugError, RemoteError
 from chassis.failures import translate
 from chassis.identity import caller_metadata, current_caller
 from chassis.logs import get_logger
@@ -132,6 +132,11 @@ class _Channel(grpc.aio.Channel):
     def _answering(self, method: Any) -> Callable[..., Awaitable[Any]]:
         async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
             deadline = bounded(self._deadline_seconds if timeout is None else timeout)
+            if deadline <= 0:
+                # gRPC would send it all the same, and the other side might even do it.
+                raise RemoteError(
+                    kind=ErrorKind.UNAVAILABLE, reason="deadline_exceeded", message="No time is left to ask."
+                )
             try:
                 return await method(request, timeout=deadline, metadata=self._metadata(), wait_for_ready=wait_for_ready)
             except grpc.aio.AioRpcError as error:

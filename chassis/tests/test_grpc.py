@@ -10,7 +10,7 @@ import grpc
 import pytest
 from chassis.errors import ErrorKind, InvalidArgument, RemoteBugError, RemoteError, ServiceError, Unavailable
 from chassis.grpc_client import follow, open_channel
-from chassis.grpc_server import GrpcServer
+from chassis.grpc_server import GrpcServer, _CallInterceptor
 from chassis.identity import Caller, current_caller, use_caller
 from chassis.testing import eventually, serve
 from chassis.tracing import current_traceparent
@@ -215,7 +215,7 @@ async def test_what_we_ask_of_others_ends_with_what_was_asked_of_us() -> None:
     assert remaining[0] <= 0.5
 
 
-async def test_expired_work_is_refused_before_it_begins() -> None:
+async def test_nothing_is_asked_when_no_time_is_left() -> None:
     began: list[Any] = []
 
     async def behaviour(context: Any) -> str:
@@ -223,10 +223,47 @@ async def test_expired_work_is_refused_before_it_begins() -> None:
         return "done"
 
     async with serve([portfolio(behaviour)]) as address:
-        with pytest.raises(RemoteError):
+        with pytest.raises(RemoteError) as raised:
             await ask(address, timeout=0.0)
         assert await ask(address) == "done"
+    assert raised.value.reason == "deadline_exceeded"
     assert len(began) == 1
+
+
+async def test_work_whose_deadline_passed_on_the_way_is_refused_before_it_begins() -> None:
+    class Expired:
+        aborted: Any = None
+
+        def invocation_metadata(self) -> tuple[()]:
+            return ()
+
+        def time_remaining(self) -> float:
+            return 0.0
+
+        def code(self) -> Any:
+            return self.aborted
+
+        async def abort(self, code: Any, _details: str) -> None:
+            self.aborted = code
+            raise grpc.aio.AbortError
+
+    class Details:
+        method = f"/{PORTFOLIO}/GetPortfolio"
+
+    began: list[Any] = []
+
+    async def work(request: Any, _context: Any) -> Any:
+        began.append(request)
+
+    async def handler(_details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(work)
+
+    wrapped = await _CallInterceptor().intercept_service(handler, Details())
+    context = Expired()
+    with pytest.raises(grpc.aio.AbortError):
+        await wrapped.unary_unary(b"", context)
+    assert context.aborted is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert began == []
 
 
 async def test_calls_are_counted_by_method_and_code() -> None:

@@ -2,7 +2,78 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
+PYTHON := .venv/bin/python
+STACK := $(PYTHON) -P -m local_stack
+
+PACKAGES := chassis/chassis gateway/gateway deploy/local/local_stack $(filter-out %/tests %/README.md %/pyproject.toml,$(wildcard services/*/*))
+
+# SCOPE=trading looks at one part only: a service, the gateway, the chassis, or a folder of tests/ such as e2e.
+SCOPE ?=
+SCOPED := $(firstword $(wildcard $(if $(SCOPE),services/$(SCOPE) tests/$(SCOPE) deploy/$(SCOPE) $(SCOPE))))
+TESTS := $(if $(SCOPE),$(or $(SCOPED),$(error there is no $(SCOPE) in services/, tests/, deploy/ or here)))
+TYPED := $(if $(SCOPE),$(or $(filter $(SCOPED)/%,$(PACKAGES)),$(PACKAGES)),$(PACKAGES))
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo '  CRYPTOVAULT_PORT_BASE (18000), CRYPTOVAULT_DATA_DIR (.local): run a second copy beside the first'
+	@echo '  SCOPE=trading: test and lint one part only · FORCE=1: reset without asking'
+
+.PHONY: setup
+setup: ## Install what is missing (Redis, RabbitMQ, uv, Python packages)
+	@deploy/local/setup.sh
+
+.PHONY: run
+run: setup ## Run the whole platform here, until Ctrl-C
+	@$(STACK) up
+
+.PHONY: start
+start: setup ## The same in the background; returns when all is ready
+	@$(STACK) up --detach
+
+.PHONY: stop
+stop: setup ## Stop what runs
+	@$(STACK) down
+
+.PHONY: status
+status: setup ## Show the processes: state, pid, port, memory, restarts
+	@$(STACK) status
+
+.PHONY: reset
+reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
+	@$(STACK) reset $(if $(FORCE),--force)
+
+.PHONY: test
+test: lint ## Lint, then all tests but the long ones
+	$(PYTHON) -m pytest -m "not long" $(TESTS)
+
+.PHONY: test-all
+test-all: lint ## Lint, then all tests
+	$(PYTHON) -m pytest $(TESTS)
+
+.PHONY: lint
+lint: setup ## Check style, types, walls between the parts, contracts, container files
+	.venv/bin/ruff check --quiet $(or $(TESTS),.)
+	.venv/bin/ruff format --quiet --check $(or $(TESTS),.)
+	.venv/bin/mypy $(TYPED)
+	.venv/bin/lint-imports --no-logo
+	cd protos && ../.venv/bin/buf lint
+	.ci/protos-drift
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/hadolint deploy/docker/Dockerfile
+	git ls-files -z '*.sh' .ci | xargs -0 -n 1 bash -n
+
+.PHONY: format
+format: setup ## Put the code into its form
+	.venv/bin/ruff check --quiet --fix-only .
+	.venv/bin/ruff format --quiet .
+
 .PHONY: protos
-protos: ## Regenerate the code of protos/ and check it with buf
+protos: setup ## Regenerate the code of protos/ and check it with buf
 	protos/generate.sh
 	cd protos && ../.venv/bin/buf lint
+
+.PHONY: bench
+bench: setup ## Measure the platform against its floors; also writes .local/bench.json
+	$(PYTHON) tests/load/bench.py

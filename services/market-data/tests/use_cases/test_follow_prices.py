@@ -104,3 +104,14 @@ async def test_closing_the_feed_ends_the_streams(quote: MakeQuote) -> None:
         scene.feed.close()
         with pytest.raises(StopAsyncIteration):
             await take(stream)
+
+
+async def test_news_is_told_once(quote: MakeQuote) -> None:
+    scene = Scene()
+    with scene.feed.follow() as follower:
+        scene.arrive(quote())
+        assert len(await follower.read(patience_seconds=1)) == 1
+        reading = asyncio.create_task(follower.read(patience_seconds=60))
+        await asyncio.sleep(0.02)
+        assert not reading.done()
+        reading.cancel()

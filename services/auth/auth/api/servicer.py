@@ -1,0 +1,153 @@
+# ruff: noqa: N802, ARG002 - the contract's names, grpc's signature
+"""Translates between the contract and the use cases. Decides nothing."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from chassis.errors import InvalidArgument, Unavailable
+from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from pymongo.errors import ConnectionFailure
+
+from auth.domain.users import User
+from auth.use_cases.get_contact import GetContact
+from auth.use_cases.get_user import GetUser
+from auth.use_cases.log_in import LogIn
+from auth.use_cases.log_out import LogOut
+from auth.use_cases.log_out_all import LogOutAll
+from auth.use_cases.open_session import SignedIn
+from auth.use_cases.ports import AccessTokens
+from auth.use_cases.refresh_session import RefreshSession
+from auth.use_cases.resend_code import ResendCode
+from auth.use_cases.sign_up import SignUp
+from auth.use_cases.verify_email import VerifyEmail
+
+SERVICE_NAME = "cryptovault.auth.v1.AuthService"
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Method = Callable[[Any, Request, Any], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    sign_up: SignUp
+    resend_code: ResendCode
+    verify_email: VerifyEmail
+    log_in: LogIn
+    refresh_session: RefreshSession
+    log_out: LogOut
+    log_out_all: LogOutAll
+    get_user: GetUser
+    get_contact: GetContact
+    access_tokens: AccessTokens
+
+
+def _without_database(method: Method[Request, Response]) -> Method[Request, Response]:
+    """A database that is away is an outage to report, not a bug; inside a transaction it must pass untranslated."""
+
+    @wraps(method)
+    async def answer(self: Any, request: Request, context: Any) -> Response:
+        try:
+            return await method(self, request, context)
+        except ConnectionFailure as error:
+            raise Unavailable("Accounts cannot be reached right now.") from error
+
+    return answer
+
+
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+    """The methods carry the contract's names."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._do = use_cases
+
+    @_without_database
+    async def SignUp(self, request: auth_pb2.SignUpRequest, context: Any) -> auth_pb2.SignUpResponse:
+        await self._do.sign_up(email=request.email, password=request.password, name=request.name)
+        return auth_pb2.SignUpResponse()
+
+    @_without_database
+    async def ResendCode(self, request: auth_pb2.ResendCodeRequest, context: Any) -> auth_pb2.ResendCodeResponse:
+        await self._do.resend_code(email=request.email)
+        return auth_pb2.ResendCodeResponse()
+
+    @_without_database
+    async def VerifyEmail(self, request: auth_pb2.VerifyEmailRequest, context: Any) -> auth_pb2.VerifyEmailResponse:
+        signed_in = await self._do.verify_email(email=request.email, code=request.code)
+        return auth_pb2.VerifyEmailResponse(session=_session(signed_in))
+
+    @_without_database
+    async def LogIn(self, request: auth_pb2.LogInRequest, context: Any) -> auth_pb2.LogInResponse:
+        signed_in = await self._do.log_in(email=request.email, password=request.password)
+        return auth_pb2.LogInResponse(session=_session(signed_in))
+
+    @_without_database
+    async def RefreshSession(
+        self, request: auth_pb2.RefreshSessionRequest, context: Any
+    ) -> auth_pb2.RefreshSessionResponse:
+        signed_in = await self._do.refresh_session(refresh_token=request.refresh_token)
+        return auth_pb2.RefreshSessionResponse(session=_session(signed_in))
+
+    @_without_database
+    async def LogOut(self, request: auth_pb2.LogOutRequest, context: Any) -> auth_pb2.LogOutResponse:
+        await self._do.log_out(refresh_token=request.refresh_token)
+        return auth_pb2.LogOutResponse()
+
+    @_without_database
+    async def LogOutAll(self, request: auth_pb2.LogOutAllRequest, context: Any) -> auth_pb2.LogOutAllResponse:
+        await self._do.log_out_all()
+        return auth_pb2.LogOutAllResponse()
+
+    @_without_database
+    async def GetUser(self, request: auth_pb2.GetUserRequest, context: Any) -> auth_pb2.GetUserResponse:
+        return auth_pb2.GetUserResponse(user=_user(await self._do.get_user()))
+
+    @_without_database
+    async def GetContact(self, request: auth_pb2.GetContactRequest, context: Any) -> auth_pb2.GetContactResponse:
+        user = await self._do.get_contact(user_id=_id(request.user_id))
+        return auth_pb2.GetContactResponse(email=user.email, name=user.name)
+
+    async def GetSigningKeys(
+        self, request: auth_pb2.GetSigningKeysRequest, context: Any
+    ) -> auth_pb2.GetSigningKeysResponse:
+        return auth_pb2.GetSigningKeysResponse(jwks=self._do.access_tokens.key_set())
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidArgument("A user id is a UUID.", field="user_id", rule="uuid") from None
+
+
+def _session(signed_in: SignedIn) -> auth_pb2.Session:
+    return auth_pb2.Session(
+        id=str(signed_in.session.id),
+        access_token=signed_in.access_token,
+        refresh_token=signed_in.refresh_token,
+        access_expires_in=signed_in.access_expires_in,
+        refresh_expires_in=signed_in.refresh_expires_in,
+        user=_user(signed_in.user),
+    )
+
+
+def _user(user: User) -> auth_pb2.User:
+    created_at = Timestamp()
+    created_at.FromDatetime(user.created_at)
+    message = auth_pb2.User(
+        id=str(user.id),
+        email=user.email,
+        name=user.name,
+        email_verified=user.email_verified,
+        two_factor_enabled=user.two_factor_enabled,
+        created_at=created_at,
+        roles=user.roles,
+        permissions=user.permissions,
+    )
+    if user.last_login is not None:
+        message.last_login.FromDatetime(user.last_login)
+    return message

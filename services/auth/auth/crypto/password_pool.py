@@ -1,0 +1,76 @@
+"""Argon2id away from the event loop: few threads, low priority, a short queue."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from prometheus_client import Counter, Gauge
+from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from auth.domain.errors import TooBusy
+from auth.use_cases.ports import PasswordCheck
+
+T = TypeVar("T")
+
+NICENESS = 10  # a thread at 10 gets about a tenth of what one at 0 gets, where both want the processor
+
+WAITING = Gauge("cryptovault_password_hashes_waiting", "Password hashes that wait or run")
+REFUSED = Counter("cryptovault_password_hashes_refused", "Password hashes refused because too many waited")
+
+
+class PasswordPool:
+    """Hashes with the given cost. One lane per hash (parallelism 1), so that `threads` is what is used at most.
+
+    The threads run at low priority, so that a flood of sign-ins slows sign-ins and nothing else. argon2 releases
+    the interpreter's lock. Close it when done.
+    """
+
+    def __init__(self, *, threads: int, waiting_max: int, memory_kibibytes: int, passes: int) -> None:
+        self._hasher = PasswordHash([Argon2Hasher(memory_cost=memory_kibibytes, time_cost=passes, parallelism=1)])
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password", initializer=_step_back)
+        self._waiting = 0
+        self._waiting_max = waiting_max
+        # Verified against where there is no hash, so that an unknown address costs what a known one does.
+        self._nobodys_hash = self._hasher.hash(secrets.token_hex())
+
+    async def hash(self, password: str) -> str:
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+        return await self._run(lambda: self._verify(password, password_hash))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+        if password_hash:
+            # A form that this version does not know (an import) is like no password: wrong, at the same cost.
+            with contextlib.suppress(UnknownHashError):
+                return PasswordCheck(*self._hasher.verify_and_update(password, password_hash))
+        self._hasher.verify(password, self._nobodys_hash)
+        return PasswordCheck(right=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= self._waiting_max:
+            REFUSED.inc()
+            raise TooBusy
+        self._waiting += 1
+        WAITING.set(self._waiting)
+        try:
+            # A caller who gives up takes its work out of the queue.
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+            WAITING.set(self._waiting)
+
+
+def _step_back() -> None:
+    # On Linux a priority belongs to a thread, and this one needs no right to lower its own.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,0 +1,159 @@
+"""Why identity says no. Every one that a stranger can provoke is the same for known and unknown addresses."""
+
+from chassis.errors import ErrorKind, InvalidArgument, ServiceError
+
+
+class InvalidEmail(InvalidArgument):
+    reason = "invalid_email"
+
+    def __init__(self, *, rule: str) -> None:
+        super().__init__("That is not an e-mail address that mail can be sent to.", field="email", rule=rule)
+
+
+class InvalidName(InvalidArgument):
+    reason = "invalid_name"
+
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(message, field="name", rule=rule)
+
+
+class WeakPassword(InvalidArgument):
+    reason = "weak_password"
+
+    def __init__(self, message: str, *, rule: str, **limits: str) -> None:
+        super().__init__(message, field="password", rule=rule, **limits)
+
+
+class MalformedCode(InvalidArgument):
+    """Not six digits; costs no try."""
+
+    reason = "malformed_code"
+
+    def __init__(self) -> None:
+        super().__init__("A code has six digits.", field="code", rule="six_digits")
+
+
+class InvalidCredentials(ServiceError):
+    """Unknown address, wrong password, no password: one answer."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "invalid_credentials"
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is not right.")
+
+
+class AccountLocked(ServiceError):
+    """Too many failures for this address, whether or not it has an account."""
+
+    kind = ErrorKind.EXHAUSTED
+    reason = "account_locked"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            "Too many failed attempts. Sign-in is closed for a while.", retry_after_seconds=str(retry_after_seconds)
+        )
+
+
+class EmailNotVerified(ServiceError):
+    """Told only to who gave the right password."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "email_not_verified"
+
+    def __init__(self) -> None:
+        super().__init__("Confirm the e-mail address first: ask for a new code and enter it.")
+
+
+class InvalidCode(ServiceError):
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "invalid_code"
+
+    def __init__(self, *, tries_left: int) -> None:
+        super().__init__("The code is not right.", tries_left=str(tries_left))
+
+
+class CodeExpired(ServiceError):
+    """No code is live for the address: never sent, used, or too old."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "code_expired"
+
+    def __init__(self) -> None:
+        super().__init__("The code is no longer valid. Ask for a new one.")
+
+
+class TooManyAttempts(ServiceError):
+    """The code took its last wrong guess; only a new one helps."""
+
+    kind = ErrorKind.EXHAUSTED
+    reason = "too_many_attempts"
+
+    def __init__(self) -> None:
+        super().__init__("Too many wrong codes. Ask for a new one.")
+
+
+class CodesTooOften(ServiceError):
+    kind = ErrorKind.EXHAUSTED
+    reason = "code_requested_too_often"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            "Codes were sent already. Wait before asking again.", retry_after_seconds=str(retry_after_seconds)
+        )
+
+
+class InvalidRefreshToken(ServiceError):
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "invalid_refresh_token"
+
+    def __init__(self) -> None:
+        super().__init__("The session cannot be continued. Sign in again.")
+
+
+class SessionEnded(ServiceError):
+    """Signed out, revoked or too old."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "session_ended"
+
+    def __init__(self) -> None:
+        super().__init__("The session has ended. Sign in again.")
+
+
+class RefreshTokenReused(ServiceError):
+    """A spent token came back: somebody else may hold a copy, so the session was ended."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "refresh_token_reused"
+
+    def __init__(self) -> None:
+        super().__init__("The session was ended for safety. Sign in again.")
+
+
+class UserNotFound(ServiceError):
+    kind = ErrorKind.NOT_FOUND
+    reason = "user_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such user.")
+
+
+class ServicesOnly(ServiceError):
+    """The call is for other services, never for people."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "services_only"
+
+    def __init__(self) -> None:
+        super().__init__("This call is not for you.")
+
+
+class TooBusy(ServiceError):
+    """More work waits than can be done in time. Nothing happened."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "too_busy"
+
+    def __init__(self) -> None:
+        super().__init__("Too many people sign in right now. Try again in a moment.", retry_after_seconds="1")

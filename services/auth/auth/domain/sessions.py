@@ -1,0 +1,64 @@
+"""A signed-in device: one session, one line of refresh tokens, each spent by the next."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+ACCESS_LIFETIME = timedelta(minutes=30)
+REFRESH_LIFETIME = timedelta(days=7)  # of each token, from its making
+SESSION_LIFETIME = timedelta(days=30)  # however often it is refreshed; then sign in again
+REPEAT_GRACE = timedelta(seconds=10)  # two tabs at once, or a reply that was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`generation` counts rotations: only the token of the current one is unspent. `seed` makes its tokens its own.
+
+    `rotated_origin` stands for the network address that asked for the last rotation.
+    """
+
+    id: UUID
+    user_id: UUID
+    seed: bytes
+    generation: int
+    created_at: datetime
+    rotated_at: datetime
+    rotated_origin: str
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+class RefreshVerdict(StrEnum):
+    ROTATE = "rotate"  # the current token: spend it
+    REPEAT = "repeat"  # spent a moment ago by the same device: the same successor again
+    REFUSE = "refuse"  # spent a moment ago by another device: nothing, and nobody is signed out for a race
+    REUSED = "reused"  # spent long ago: a copy is about, the session ends
+    ENDED = "ended"
+
+
+def opened_session(*, session_id: UUID, user_id: UUID, seed: bytes, origin: str, now: datetime) -> Session:
+    return Session(
+        id=session_id, user_id=user_id, seed=seed, generation=0, created_at=now, rotated_at=now,
+        rotated_origin=origin, expires_at=now + REFRESH_LIFETIME,
+    )  # fmt: skip
+
+
+def judge_refresh(session: Session, *, generation: int, origin: str, now: datetime) -> RefreshVerdict:
+    """What a genuine token of that generation gets.
+
+    A generation ahead of the session's is one that a restored backup has forgotten: it is ended, not trusted.
+    """
+    if session.revoked_at is not None or session.expires_at <= now or generation > session.generation:
+        return RefreshVerdict.ENDED
+    if generation == session.generation:
+        return RefreshVerdict.ROTATE
+    just_spent = generation == session.generation - 1 and now - session.rotated_at <= REPEAT_GRACE
+    if not just_spent:
+        return RefreshVerdict.REUSED
+    return RefreshVerdict.REPEAT if origin == session.rotated_origin else RefreshVerdict.REFUSE
+
+
+def refresh_expiry(session: Session, now: datetime) -> datetime:
+    """When the token made now ends: 7 days on, but never past the session's own end."""
+    return min(now + REFRESH_LIFETIME, session.created_at + SESSION_LIFETIME)

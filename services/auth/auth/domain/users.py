@@ -1,0 +1,109 @@
+"""A person's account, and the rules of the time before the address is proven."""
+
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from auth.domain.email_address import EmailAddress
+from auth.domain.errors import InvalidName
+from auth.domain.login_throttle import OPEN, LoginThrottle
+from auth.domain.one_time_codes import CODE_LIFETIME
+from auth.domain.roles import USER_ROLE, permissions_of
+
+NAME_LENGTH_MAX = 100  # fits one line of a mail's greeting
+NO_PASSWORD = ""  # no hash verifies against it: sign-in by password is closed until one is set through the mailbox
+DISPUTED = "disputed"  # an origin that equals no caller's
+# Durable, unlike Redis: however often Redis is emptied, an account's codes can be guessed 10 x 5 times a day.
+CODES_PER_DAY_MAX = 10
+CODES_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpClaim:
+    """Who says, without proof yet, that an unverified account is theirs. `origin` stands for a network address."""
+
+    origin: str
+    open_until: datetime
+    codes_sent: int
+    codes_since: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`claim` is there until the address is verified."""
+
+    id: UUID
+    email: EmailAddress
+    name: str
+    password_hash: str
+    created_at: datetime
+    email_verified: bool = False
+    two_factor_enabled: bool = False
+    last_login: datetime | None = None
+    throttle: LoginThrottle = OPEN
+    roles: tuple[str, ...] = (USER_ROLE,)
+    claim: SignUpClaim | None = None
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        return permissions_of(self.roles)
+
+
+def claimed_user(
+    *, user_id: UUID, email: EmailAddress, name: str, password_hash: str, origin: str, now: datetime
+) -> User:
+    """A new account, waiting for its code."""
+    claim = SignUpClaim(origin=origin, open_until=now + CODE_LIFETIME, codes_sent=0, codes_since=now)
+    return User(id=user_id, email=email, name=name, password_hash=password_hash, created_at=now, claim=claim)
+
+
+def claimed_again(user: User, *, name: str, password_hash: str, origin: str, now: datetime) -> User:
+    """What a further sign-up makes of an account whose address nobody has proven.
+
+    Whoever enters the code owns the mailbox, but nothing tells us whose password they meant. So: when the earlier
+    claim's code is dead, the new claim replaces it; from the same origin it replaces it too (somebody typed again);
+    from elsewhere while a code lives, two parties claim one address, and the account is left without a password.
+    The code then still opens a session for the mailbox's owner, and no password that a stranger chose ever works.
+    """
+    claim = _claim_of(user)
+    renewed = replace(claim, open_until=now + CODE_LIFETIME, revision=claim.revision + 1)
+    if claim.open_until <= now or claim.origin == origin:
+        return replace(user, name=name, password_hash=password_hash, claim=replace(renewed, origin=origin))
+    return replace(user, password_hash=NO_PASSWORD, claim=replace(renewed, origin=DISPUTED))
+
+
+def with_code_sent(user: User, now: datetime) -> User | None:
+    """The account with one more code on its count; None where today's are used up."""
+    claim = _claim_of(user)
+    if claim.codes_since + CODES_WINDOW <= now:
+        claim = replace(claim, codes_sent=0, codes_since=now)
+    if claim.codes_sent >= CODES_PER_DAY_MAX:
+        return None
+    counted = replace(
+        claim, codes_sent=claim.codes_sent + 1, open_until=now + CODE_LIFETIME, revision=claim.revision + 1
+    )
+    return replace(user, claim=counted)
+
+
+def display_name(typed: str) -> str:
+    """A name in NFC without outer spaces.
+
+    Raises:
+        InvalidName: empty, too long, or with characters that a mail or a page could not show on one line.
+    """
+    name = unicodedata.normalize("NFC", typed[: NAME_LENGTH_MAX * 4]).strip()
+    if not name:
+        raise InvalidName("A name has at least one character.", rule="min_length")
+    if len(name) > NAME_LENGTH_MAX:
+        raise InvalidName(f"A name has at most {NAME_LENGTH_MAX} characters.", rule="max_length")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
+        raise InvalidName("A name has no control characters.", rule="printable")
+    return name
+
+
+def _claim_of(user: User) -> SignUpClaim:
+    if user.claim is None:
+        raise ValueError("a verified account has no claim")
+    return user.claim

@@ -1,0 +1,56 @@
+from typing import Literal, Self
+
+from chassis.settings import ServiceSettings
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from auth.crypto.access_tokens import ED25519, HS256, shared_key, signing_key
+
+
+class AuthSettings(ServiceSettings):
+    """Settings of auth, read from CRYPTOVAULT_ variables. No secret has a default, in no profile."""
+
+    listen: str = "127.0.0.1:18010"
+    notifications_address: str = "127.0.0.1:18015"
+
+    issuer: str = Field(default="http://127.0.0.1:18000", min_length=1)
+    audience: str = Field(default="cryptovault", min_length=1)
+    jwt_algorithm: Literal["Ed25519", "HS256"] = ED25519
+    # Ed25519 in PEM (PKCS 8), for the algorithm of that name.
+    jwt_private_key: SecretStr | None = None
+    # Shared with whoever verifies, for HS256; at least 32 bytes.
+    jwt_secret: SecretStr | None = None
+    # Root of the keys for refresh tokens and code digests. Unset: the signing key is the root, and changing that
+    # one ends all sessions; set it before the signing key is changed and sessions live on.
+    session_key: SecretStr | None = None
+
+    # OWASP's Argon2id profile of 19 MiB and two passes. Raising either rehashes passwords as people sign in.
+    password_memory_kibibytes: int = Field(default=19_456, ge=1_024, le=1_048_576)
+    password_passes: int = Field(default=2, ge=1, le=20)
+    # One thread leaves the second core of a small machine to everybody else.
+    password_threads: int = Field(default=1, ge=1, le=64)
+    # Times the cost of one hash, this is the longest wait; who would wait longer is told to come back.
+    password_waiting_max: int = Field(default=64, ge=1, le=10_000)
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs access tokens. Raises MissingSetting where it is not set."""
+        return self.required("jwt_secret" if self.jwt_algorithm == HS256 else "jwt_private_key")
+
+    @property
+    def root_secret(self) -> str:
+        return self.required("session_key") if self.session_key else self.signing_secret
+
+    @field_validator("session_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            shared_key(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _key_fits_algorithm(self) -> Self:
+        if self.jwt_algorithm == HS256 and self.jwt_secret is not None:
+            shared_key(self.jwt_secret.get_secret_value())
+        if self.jwt_algorithm == ED25519 and self.jwt_private_key is not None:
+            signing_key(self.jwt_private_key.get_secret_value())
+        return self

@@ -1,0 +1,120 @@
+"""What auth keeps in MongoDB, and by which indexes it is found."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from beanie import Document
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo import ASCENDING, IndexModel
+
+LOGIN_ATTEMPTS_KEPT_SECONDS = 2_592_000  # 30 days, as the product document says
+STRANGERS_KEPT_SECONDS = 86_400  # as long as a failure counts
+
+
+class ClaimFields(BaseModel):
+    origin: str
+    open_until: datetime
+    codes_sent: int
+    codes_since: datetime
+    revision: int
+
+
+class UserDocument(Document):
+    """The product document's `users`: `_id` is the database's own, `id` the application's. The last three are ours."""
+
+    model_config = ConfigDict(populate_by_name=False, validate_by_name=False, validate_by_alias=True)
+
+    application_id: Annotated[UUID, Field(alias="id")]
+    email: str
+    password_hash: Annotated[str, Field(repr=False)]
+    name: str
+    email_verified: bool
+    two_factor_enabled: bool
+    created_at: datetime
+    last_login: datetime | None
+    failed_login_attempts: int
+    locked_until: datetime | None
+    last_failed_login: datetime | None
+    roles: list[str]
+    sign_up: ClaimFields | None
+
+    class Settings:
+        name = "users"
+        indexes: ClassVar = [
+            IndexModel([("email", ASCENDING)], unique=True),
+            IndexModel([("id", ASCENDING)], unique=True),
+            IndexModel([("last_login", ASCENDING)]),
+        ]
+
+
+class StrangerDocument(Document):
+    """Failed sign-ins at an address without an account. The id is the address's digest."""
+
+    id: str  # type: ignore[assignment] # beanie's own id is an ObjectId
+    failed_login_attempts: int
+    last_failed_login: datetime | None
+    locked_until: datetime | None
+
+    class Settings:
+        name = "strangers"
+        indexes: ClassVar = [IndexModel([("last_failed_login", ASCENDING)], expireAfterSeconds=STRANGERS_KEPT_SECONDS)]
+
+
+class LoginAttemptDocument(Document):
+    user_id: UUID | None
+    email_digest: str
+    ip_address: str | None
+    succeeded: bool
+    reason: str
+    timestamp: datetime
+
+    class Settings:
+        name = "login_attempts"
+        indexes: ClassVar = [
+            IndexModel([("timestamp", ASCENDING)], expireAfterSeconds=LOGIN_ATTEMPTS_KEPT_SECONDS),
+            IndexModel([("user_id", ASCENDING), ("timestamp", ASCENDING)]),
+        ]
+
+
+class SessionDocument(Document):
+    """The seed is useless without the key that is not in the database."""
+
+    id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
+    user_id: UUID
+    seed: Annotated[bytes, Field(repr=False)]
+    generation: int
+    created_at: datetime
+    rotated_at: datetime
+    rotated_origin: str
+    expires_at: datetime
+    revoked_at: datetime | None
+
+    class Settings:
+        name = "sessions"
+        indexes: ClassVar = [
+            IndexModel([("user_id", ASCENDING), ("revoked_at", ASCENDING)]),
+            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+        ]
+
+
+class BlacklistedTokenDocument(Document):
+    """The access tokens of one session, named by the session they carry (`sid`), void until the last has expired."""
+
+    id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
+    user_id: UUID
+    revoked_at: datetime
+    expires_at: datetime
+
+    class Settings:
+        name = "blacklisted_tokens"
+        indexes: ClassVar = [IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)]
+
+
+DOCUMENTS: list[type[Document]] = [
+    UserDocument,
+    StrangerDocument,
+    LoginAttemptDocument,
+    SessionDocument,
+    BlacklistedTokenDocument,
+]

@@ -1,0 +1,80 @@
+"""Sessions whose access tokens are void: the database remembers them, Redis answers the gateway's every request."""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+from chassis.clock import Clock
+from chassis.errors import Unavailable
+from chassis.logs import get_logger
+from redis.asyncio import Redis
+
+from auth.domain.sessions import Session
+from auth.storage.documents import BlacklistedTokenDocument
+from auth.storage.redis_errors import redis_errors
+
+# Gone with everything else when Redis is emptied or replaced: its absence says that the list must be loaded again.
+LOADED_KEY = "cryptovault:blacklist-loaded"
+CHECK_SECONDS = 0.5  # a revocation is effective within a second, also after Redis was emptied
+
+log = get_logger(__name__)
+
+
+class MirroredRevokedSessions:
+    """`blacklisted_tokens` in MongoDB, `cryptovault:blacklist:{session id}` in Redis until the last token expired."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._redis_missed_one = False
+
+    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
+        await BlacklistedTokenDocument(
+            id=session.id, user_id=session.user_id, revoked_at=now, expires_at=until
+        ).insert()
+
+    async def publish(self, session_id: UUID, *, seconds: int) -> None:
+        try:
+            with redis_errors():
+                await self._redis.set(_key(session_id), b"1", ex=seconds)
+        except Unavailable:
+            self._redis_missed_one = True
+            log.warning("Revocation not in Redis yet", event="blacklist_behind", session_id=str(session_id))
+
+    async def keep_loaded(self) -> None:
+        """Background: whenever Redis has lost the list or missed an entry, write all of it again."""
+        while True:
+            try:
+                await self.load_if_lost()
+            except Unavailable:
+                # Redis is away; the gateway, too, sees that and fails closed where it must.
+                self._redis_missed_one = True
+            await asyncio.sleep(CHECK_SECONDS)
+
+    async def load_if_lost(self) -> None:
+        with redis_errors():
+            if not self._redis_missed_one and await self._redis.exists(LOADED_KEY):
+                return
+        self._redis_missed_one = False
+        try:
+            count = await self._load()
+        except Unavailable:
+            self._redis_missed_one = True
+            raise
+        log.info("Revoked sessions loaded", event="blacklist_loaded", count=count)
+
+    async def _load(self) -> int:
+        now = self._clock.now()
+        count = 0
+        with redis_errors():
+            async for entry in BlacklistedTokenDocument.find({"expires_at": {"$gt": now}}):
+                seconds = max(1, int((entry.expires_at - now).total_seconds()) + 1)
+                await self._redis.set(_key(entry.id), b"1", ex=seconds)
+                count += 1
+            # Last: a load that broke off is done again.
+            await self._redis.set(LOADED_KEY, b"1")
+        return count
+
+
+def _key(session_id: UUID) -> str:
+    return f"cryptovault:blacklist:{session_id}"

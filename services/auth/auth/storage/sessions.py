@@ -1,0 +1,60 @@
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from auth.domain.sessions import Session
+from auth.storage.documents import SessionDocument
+
+
+class MongoSessions:
+    async def add(self, session: Session) -> None:
+        await SessionDocument(
+            id=session.id,
+            user_id=session.user_id,
+            seed=session.seed,
+            generation=session.generation,
+            created_at=session.created_at,
+            rotated_at=session.rotated_at,
+            rotated_origin=session.rotated_origin,
+            expires_at=session.expires_at,
+            revoked_at=session.revoked_at,
+        ).insert()
+
+    async def by_id(self, session_id: UUID) -> Session | None:
+        document = await SessionDocument.find_one({"_id": session_id})
+        return _session(document) if document else None
+
+    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+        # One conditional update decides the race; `find_one_and_update` would cost ten times as much.
+        outcome = await SessionDocument.get_pymongo_collection().update_one(
+            {"_id": session.id, "generation": session.generation, "revoked_at": None},
+            {"$set": {
+                "generation": session.generation + 1, "rotated_at": now, "rotated_origin": origin,
+                "expires_at": expires_at,
+            }},
+        )  # fmt: skip
+        return outcome.matched_count == 1
+
+    async def revoke(self, session_id: UUID, now: datetime) -> bool:
+        outcome = await SessionDocument.get_pymongo_collection().update_one(
+            {"_id": session_id, "revoked_at": None}, {"$set": {"revoked_at": now}}
+        )
+        return outcome.matched_count == 1
+
+    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]:
+        which = {"user_id": user_id, "revoked_at": None, "expires_at": {"$gt": now}}
+        return [_session(document) for document in await SessionDocument.find(which).limit(limit).to_list()]
+
+
+def _session(document: SessionDocument) -> Session:
+    return Session(
+        id=document.id,
+        user_id=document.user_id,
+        seed=bytes(document.seed),
+        generation=document.generation,
+        created_at=document.created_at,
+        rotated_at=document.rotated_at,
+        rotated_origin=document.rotated_origin,
+        expires_at=document.expires_at,
+        revoked_at=document.revoked_at,
+    )

@@ -1,0 +1,63 @@
+from functools import partial
+
+from chassis.clock import Clock
+from chassis.ids import Ids
+from chassis.logs import get_logger
+
+from auth.domain.email_address import EmailAddress
+from auth.domain.one_time_codes import CODE_DIGITS, CODE_LIFETIME, CodePurpose, code_digits
+from auth.domain.users import User
+from auth.use_cases.ports import CodeMessage, Codes, Courier, Digests, Errands, Randomness
+
+log = get_logger(__name__)
+
+
+class IssueCode:
+    """Makes a code live and sends it on its way, or does what looks the same from outside."""
+
+    def __init__(
+        self,
+        *,
+        codes: Codes,
+        courier: Courier,
+        errands: Errands,
+        digests: Digests,
+        randomness: Randomness,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._codes = codes
+        self._courier = courier
+        self._errands = errands
+        self._digests = digests
+        self._randomness = randomness
+        self._clock = clock
+        self._ids = ids
+
+    async def to(self, user: User) -> None:
+        """A live code, sent by mail. The code is in the clear nowhere but in the message."""
+        code = code_digits(self._randomness.below(10**CODE_DIGITS))
+        await self._codes.put(user.email, self._digests.of_code(user.email, code))
+        self._send(user, code, CodePurpose.VERIFY_EMAIL)
+        log.info("Code issued", event="code_issued", account_id=str(user.id))
+
+    async def decoy(self, email: EmailAddress) -> None:
+        """Counts tries like a live code and matches nothing: guessing at any address looks the same."""
+        await self._codes.put(email, self._randomness.bytes(32).hex())
+
+    async def already_registered(self, user: User) -> None:
+        """The owner of a known address hears of the attempt; who made it sees what a new address would show."""
+        await self.decoy(user.email)
+        self._send(user, "", CodePurpose.ALREADY_REGISTERED)
+
+    def _send(self, user: User, code: str, purpose: CodePurpose) -> None:
+        message = CodeMessage(
+            message_id=self._ids.new(),
+            user_id=user.id,
+            email=user.email,
+            name=user.name,
+            code=code,
+            purpose=purpose,
+            expires_at=self._clock.now() + CODE_LIFETIME,
+        )
+        self._errands.hand_over("send_code", partial(self._courier.send, message))

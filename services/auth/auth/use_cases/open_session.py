@@ -1,0 +1,72 @@
+from dataclasses import dataclass, field
+
+from chassis.clock import Clock
+from chassis.identity import current_caller
+from chassis.ids import Ids
+
+from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
+from auth.domain.users import User
+from auth.use_cases.ports import AccessTokens, Digests, Randomness, RefreshTokens, Sessions
+
+SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session and its secrets. `user` is who signed in."""
+
+    session: Session
+    user: User
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    access_expires_in: int
+    refresh_expires_in: int
+
+
+class OpenSession:
+    """Starts a session for a user who has proven who they are."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        digests: Digests,
+        randomness: Randomness,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._sessions = sessions
+        self._access_tokens = access_tokens
+        self._refresh_tokens = refresh_tokens
+        self._digests = digests
+        self._randomness = randomness
+        self._clock = clock
+        self._ids = ids
+
+    def prepare(self, user: User) -> Session:
+        """A session that exists once it is stored: outside a transaction, so that a second run stores the same."""
+        return opened_session(
+            session_id=self._ids.new(),
+            user_id=user.id,
+            seed=self._randomness.bytes(SEED_BYTES),
+            origin=self._digests.of_origin(current_caller().address),
+            now=self._clock.now(),
+        )
+
+    async def store(self, session: Session) -> None:
+        """Joins the running transaction."""
+        await self._sessions.add(session)
+
+    def signed_in(self, user: User, session: Session) -> SignedIn:
+        """Tokens for the session's current generation."""
+        now = self._clock.now()
+        return SignedIn(
+            session=session,
+            user=user,
+            access_token=self._access_tokens.token(user=user, session_id=session.id, token_id=self._ids.new(), now=now),
+            refresh_token=self._refresh_tokens.token(session, session.generation),
+            access_expires_in=int(ACCESS_LIFETIME.total_seconds()),
+            refresh_expires_in=max(0, int((session.expires_at - now).total_seconds())),
+        )

@@ -1,0 +1,211 @@
+"""What the use cases need of the outside, in their words. Adapters are in storage/, clients/ and crypto/."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from auth.domain.email_address import EmailAddress
+from auth.domain.login_throttle import LoginThrottle
+from auth.domain.one_time_codes import CodeCheck, CodePurpose
+from auth.domain.sessions import Session
+from auth.domain.users import User
+
+T = TypeVar("T")
+
+
+class Transactions(Protocol):
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """All database writes in `work`, or none. `work` may run twice."""
+        ...
+
+
+class Users(Protocol):
+    async def by_email(self, email: EmailAddress) -> User | None: ...
+
+    async def by_id(self, user_id: UUID) -> User | None: ...
+
+    async def add(self, user: User) -> bool:
+        """False where the address was taken in the meantime."""
+        ...
+
+    async def replace_claim(self, before: User, after: User) -> bool:
+        """Name, password and claim of an unverified account; False where it is no longer as `before` says."""
+        ...
+
+    async def mark_verified(self, user_id: UUID) -> bool:
+        """True once per user, for ever. Joins the running transaction."""
+        ...
+
+    async def note_sign_in(self, user_id: UUID, now: datetime) -> None:
+        """Sets the last sign-in and clears the failures. Joins the running transaction."""
+        ...
+
+    async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
+        """The same password under stronger parameters; nothing happens where it was changed in the meantime."""
+        ...
+
+
+class LoginThrottles(Protocol):
+    """One throttle per address, whether or not it has an account."""
+
+    async def read(self, email: EmailAddress) -> LoginThrottle: ...
+
+    async def count_failure(self, email: EmailAddress, now: datetime) -> LoginThrottle:
+        """The throttle with this failure in it. Exact under concurrency."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAttempt:
+    """For the record. Knows an unknown address only by its digest."""
+
+    user_id: UUID | None
+    email_digest: str
+    address: str | None
+    succeeded: bool
+    reason: str
+    timestamp: datetime
+
+
+class LoginAttempts(Protocol):
+    async def record(self, attempt: LoginAttempt) -> None: ...
+
+
+class Sessions(Protocol):
+    async def add(self, session: Session) -> None:
+        """Joins the running transaction."""
+        ...
+
+    async def by_id(self, session_id: UUID) -> Session | None: ...
+
+    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+        """Spend the token of `session.generation`. False where it is spent already or the session is revoked."""
+        ...
+
+    async def revoke(self, session_id: UUID, now: datetime) -> bool:
+        """True where it lived until now. Joins the running transaction."""
+        ...
+
+    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]: ...
+
+
+class RevokedSessions(Protocol):
+    """Whose access tokens are void. The database remembers, Redis answers the gateway."""
+
+    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
+        """Durably. Joins the running transaction."""
+        ...
+
+    async def publish(self, session_id: UUID, *, seconds: int) -> None:
+        """To Redis. Where that fails it is made good as soon as Redis is back; nothing is raised."""
+        ...
+
+
+class Announcements(Protocol):
+    """Facts for other services, written with the state they tell of. All join the running transaction."""
+
+    async def user_verified(self, user_id: UUID, now: datetime) -> None: ...
+
+    async def session_revoked(self, session: Session, now: datetime) -> None: ...
+
+
+class Codes(Protocol):
+    """At most one live code per address, kept as a digest, gone after its lifetime."""
+
+    async def put(self, email: EmailAddress, digest: str) -> None:
+        """Replaces the one before; its tries start anew. Unavailable where nothing can be stored."""
+        ...
+
+    async def check(self, email: EmailAddress, digest: str) -> CodeCheck:
+        """Counts the try and judges it in one step, so parallel guesses cannot exceed the limit. Accepts once."""
+        ...
+
+
+class CodeLimits(Protocol):
+    async def seconds_to_wait(self, email: EmailAddress) -> int:
+        """Takes one of the address's sends and returns 0, or returns how long until there is one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMessage:
+    message_id: UUID
+    user_id: UUID
+    email: EmailAddress
+    name: str
+    code: str = field(repr=False)
+    purpose: CodePurpose
+    expires_at: datetime
+
+
+class Courier(Protocol):
+    async def send(self, message: CodeMessage) -> None:
+        """Tries until it is taken or the code has expired. A repeat is sent once."""
+        ...
+
+
+class Errands(Protocol):
+    def hand_over(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Does the work soon after the reply, whose time then tells nothing. TooBusy where too much waits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCheck:
+    """`stronger_hash` is there where the right password deserves a new hash."""
+
+    right: bool
+    stronger_hash: str | None = field(default=None, repr=False)
+
+
+class Passwords(Protocol):
+    """Costly on purpose, bounded, away from the event loop. TooBusy where too many wait."""
+
+    async def hash(self, password: str) -> str: ...
+
+    async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+        """Costs the same where there is no hash to verify against."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedToken:
+    """A refresh token as it came; genuine only if `RefreshTokens.is_genuine` says so."""
+
+    session_id: UUID
+    generation: int
+    proof: bytes = field(repr=False)
+
+
+class RefreshTokens(Protocol):
+    def token(self, session: Session, generation: int) -> str: ...
+
+    def read(self, text: str) -> PresentedToken | None: ...
+
+    def is_genuine(self, token: PresentedToken, session: Session) -> bool: ...
+
+
+class AccessTokens(Protocol):
+    def token(self, *, user: User, session_id: UUID, token_id: UUID, now: datetime) -> str: ...
+
+    def key_set(self) -> str:
+        """JSON Web Key Set of the public keys; empty where the algorithm has none."""
+        ...
+
+
+class Digests(Protocol):
+    """Keyed one-way forms of what must be compared but not stored."""
+
+    def of_code(self, email: EmailAddress, code: str) -> str: ...
+
+    def of_email(self, email: EmailAddress) -> str: ...
+
+    def of_origin(self, address: str | None) -> str: ...
+
+
+class Randomness(Protocol):
+    def below(self, limit: int) -> int: ...
+
+    def bytes(self, length: int) -> bytes: ...

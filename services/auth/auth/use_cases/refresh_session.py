@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+from chassis.clock import Clock
+from chassis.errors import Unavailable
+from chassis.identity import current_caller
+from chassis.logs import get_logger
+
+from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, SessionEnded
+from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, refresh_expiry
+from auth.use_cases.open_session import OpenSession, SignedIn
+from auth.use_cases.ports import Digests, PresentedToken, RefreshTokens, Sessions, Users
+from auth.use_cases.revoke_sessions import RevokeSessions
+
+RACES_MAX = 3  # who loses the race for a rotation reads once more and finds the token spent a moment ago
+
+log = get_logger(__name__)
+
+
+class RefreshSession:
+    """Spends a refresh token for the next one. Two reads and one write: this is the call that every client repeats."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        users: Users,
+        refresh_tokens: RefreshTokens,
+        open_session: OpenSession,
+        revoke_sessions: RevokeSessions,
+        digests: Digests,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._users = users
+        self._refresh_tokens = refresh_tokens
+        self._open_session = open_session
+        self._revoke_sessions = revoke_sessions
+        self._digests = digests
+        self._clock = clock
+
+    async def __call__(self, *, refresh_token: str) -> SignedIn:
+        """Raises InvalidRefreshToken, SessionEnded, RefreshTokenReused (and the session is over)."""
+        token = self._refresh_tokens.read(refresh_token)
+        if token is None:
+            raise InvalidRefreshToken
+        origin = self._digests.of_origin(current_caller().address)
+        for _ in range(RACES_MAX):
+            session = await self._genuine_session(token)
+            continued = await self._continued(session, token, origin)
+            if continued is not None:
+                break
+        else:
+            raise Unavailable("The session is being refreshed by others right now.")
+        user = await self._users.by_id(continued.user_id)
+        if user is None:
+            raise SessionEnded
+        return self._open_session.signed_in(user, continued)
+
+    async def _continued(self, session: Session, token: PresentedToken, origin: str) -> Session | None:
+        """The session with its next token current; None where somebody else rotated it just now."""
+        now = self._clock.now()
+        verdict = judge_refresh(session, generation=token.generation, origin=origin, now=now)
+        match verdict:
+            case RefreshVerdict.ROTATE:
+                expires_at = refresh_expiry(session, now)
+                if not await self._sessions.rotate(session, now=now, origin=origin, expires_at=expires_at):
+                    return None
+                return replace(session, generation=session.generation + 1, expires_at=expires_at)
+            case RefreshVerdict.REPEAT:
+                return session
+            case RefreshVerdict.REUSED:
+                await self._revoke_sessions([session], why=RefreshTokenReused.reason)
+                raise RefreshTokenReused
+            case RefreshVerdict.REFUSE:
+                log.warning("Spent token from elsewhere", event="refresh_refused", session_id=str(session.id))
+                raise InvalidRefreshToken
+            case RefreshVerdict.ENDED:
+                raise SessionEnded
+
+    async def _genuine_session(self, token: PresentedToken) -> Session:
+        session = await self._sessions.by_id(token.session_id)
+        if session is None or not self._refresh_tokens.is_genuine(token, session):
+            raise InvalidRefreshToken
+        return session

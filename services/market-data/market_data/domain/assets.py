@@ -23,7 +23,7 @@ class Asset:
 ASSETS: Final[Sequence[Asset]] = (
     Asset("BTC", "Bitcoin", 2, "bitcoin"),
     Asset("ETH", "Ethereum", 2, "ethereum"),
-    Asset("SOL", "Solana", 2, "solana"),
+    Asset("SOL", "Solana", 3, "solana"),
     Asset("XRP", "XRP", 4, "ripple"),
     Asset("ADA", "Cardano", 4, "cardano"),
     Asset("DOGE", "Dogecoin", 5, "dogecoin"),

@@ -1,0 +1,65 @@
+"""Builds portfolio."""
+
+from chassis.grpc_client import open_channel
+from chassis.journal_consumer import JournalConsumer
+from chassis.mongo import init_documents
+from chassis.service import Runtime
+from cryptovault.portfolio.v1.portfolio_pb2_grpc import add_PortfolioServiceServicer_to_server
+
+from portfolio.api.servicer import PortfolioServicer
+from portfolio.clients.market_data import FollowedPrices
+from portfolio.clients.trading import TradingJournal, TradingLedger
+from portfolio.events.subscriptions import journal_advanced, user_verified
+from portfolio.settings import Settings
+from portfolio.storage.holdings_store import MongoHoldingsStore, PortfolioDocument
+from portfolio.storage.portfolio_cache import RedisPortfolioCache
+from portfolio.use_cases.fold_journal import FoldJournal
+from portfolio.use_cases.get_portfolio import GetPortfolio
+from portfolio.use_cases.pay_practice_money import PayPracticeMoney
+from portfolio.use_cases.ports import BatchFacts
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    settings = runtime.settings
+    mongo = await runtime.mongo()
+    await init_documents(mongo.database, [PortfolioDocument])
+    channels = {
+        address: open_channel(address, service=settings.service_name)
+        for address in (settings.trading_address, settings.trading_queries_address, settings.market_data_address)
+    }
+    for channel in channels.values():
+        runtime.on_stop(channel.close)
+    ledger = TradingLedger(channels[settings.trading_address])
+    store = MongoHoldingsStore(runtime.ids)
+    cache = RedisPortfolioCache(await runtime.redis())
+    prices = FollowedPrices(channels[settings.market_data_address])
+    runtime.background("prices", prices.run)
+    runtime.readiness("prices", prices.ready)
+
+    fold = FoldJournal(
+        journal=TradingJournal(channels[settings.trading_queries_address]),
+        store=store,
+        cache=cache,
+        prices=prices,
+    )
+    consumer: JournalConsumer[BatchFacts] = JournalConsumer(
+        "portfolio",
+        read=fold.read,
+        apply=fold.apply,
+        transactions=mongo.transactions,
+        database=mongo.database,
+    )
+    runtime.background("journal", consumer.run)
+    bus = await runtime.bus()
+    await bus.subscribe(journal_advanced(consumer.ring))
+    if settings.practice_money is not None:
+        await bus.subscribe(user_verified(PayPracticeMoney(ledger=ledger, amount=settings.practice_money)))
+
+    get_portfolio = GetPortfolio(
+        ledger=ledger, store=store, cache=cache, prices=prices, progress=consumer, clock=runtime.clock
+    )
+    runtime.add_servicer(
+        add_PortfolioServiceServicer_to_server,
+        PortfolioServicer(get_portfolio=get_portfolio),
+        "cryptovault.portfolio.v1.PortfolioService",
+    )

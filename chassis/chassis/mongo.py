@@ -14,7 +14,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -92,12 +92,12 @@ class MongoConnection:
         """Returns when a primary answers.
 
         Raises:
-            Unavailable: none does.
+            DatabaseUnavailable: none does.
         """
         try:
             await self.client.admin.command("ping")
         except PyMongoError as error:
-            raise Unavailable("The database does not answer.") from error
+            raise DatabaseUnavailable from error
 
     async def close(self) -> None:
         await self.client.close()
@@ -133,6 +133,15 @@ async def init_documents(database: MongoDatabase, documents: Sequence[type[Docum
     await init_beanie(database=database, document_models=list(documents))
 
 
+class DatabaseUnavailable(Unavailable):
+    """The connection to the database was lost. If only the commit's answer was lost, it may have happened."""
+
+    reason = "database_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The database does not answer.")
+
+
 class TransactionTimedOut(Unavailable):
     """A transaction did not commit in time. If only the commit's answer was lost, it may have happened."""
 
@@ -157,6 +166,7 @@ class Transactions:
 
         Raises:
             TransactionTimedOut: it did not commit within the deadline.
+            DatabaseUnavailable: the database went away meanwhile.
         """
         if _active.get() is not None:
             return await work()
@@ -180,4 +190,6 @@ class Transactions:
         except PyMongoError as error:
             if error.timeout:
                 raise TransactionTimedOut(deadline_seconds=deadline_seconds) from error
+            if isinstance(error, ConnectionFailure):
+                raise DatabaseUnavailable from error
             raise

@@ -1,0 +1,72 @@
+"""Celery as every service uses it: orders to oneself on quorum queues, acknowledged after the work."""
+
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+
+from chassis.subscriptions import qualified
+
+CONFIRM_TIMEOUT_SECONDS = 5.0  # a broker that is blocked (memory, disk) confirms nothing
+SOFT_LIMIT_SECONDS = 60  # a task is one mail or one document; past this it hangs
+HARD_LIMIT_SECONDS = 90
+DELIVERY_LIMIT = 10  # of a task whose worker dies with it
+TASK_LIFE = timedelta(days=7)  # of a dead task in its parking place, for a person to look at
+
+
+def build_celery(name: str, amqp_url: str, namespace: str = "", *, tasks: str | None = None) -> Celery:
+    """A Celery app with one quorum queue, `<name>.tasks`, and `<name>.tasks.parked` for tasks that kill workers.
+
+    A task is sent when the broker has confirmed it, JSON only, acknowledged after it ran, redelivered when its
+    worker dies: tasks must bear being run twice. No results are kept. `tasks` names the module that holds them.
+
+    Time limits bind in the prefork pool only; a task in the threads pool bounds its own calls.
+    """
+    app = Celery(name, broker=amqp_url, include=[tasks] if tasks else [])
+    app.conf.update(settings(qualified(namespace, f"{name}.tasks")))
+    return app
+
+
+def settings(queue: str) -> dict[str, Any]:
+    """Celery's configuration for that one queue."""
+    return {
+        "task_default_queue": queue,
+        "task_default_queue_type": "quorum",
+        # A topic exchange: with quorum queues Celery delays tasks through its own delay queues, which need one;
+        # otherwise a task that waits for its time would block the worker.
+        "task_default_exchange": queue,
+        "task_default_exchange_type": "topic",
+        "task_default_routing_key": queue,
+        "task_create_missing_queue_type": "quorum",
+        "worker_detect_quorum_queues": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_soft_time_limit": SOFT_LIMIT_SECONDS,
+        "task_time_limit": HARD_LIMIT_SECONDS,
+        "broker_transport_options": {
+            "confirm_publish": True,
+            "confirm_timeout": CONFIRM_TIMEOUT_SECONDS,
+            "max_retries": 2,
+            "interval_start": 0.1,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        },
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2},
+        "broker_connection_timeout": CONFIRM_TIMEOUT_SECONDS,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # Our own logs, and none of the chatter between workers: nobody listens to it.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }

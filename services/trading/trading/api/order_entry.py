@@ -1,0 +1,186 @@
+"""EnterOrders: one long-lived stream per gateway, no task per order.
+
+A request is parsed and queued where it arrives; its ticket puts the reply into the stream's outbox when the sequencer
+answers it, and the stream sends what is there.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from chassis.clock import Clock
+from chassis.errors import ErrorKind, InvalidArgument, ServiceError
+from chassis.failures import failure_of
+from chassis.identity import NotSignedIn
+from chassis.logs import get_logger
+from cryptovault.trading.v1 import trading_pb2
+
+from trading.api import parsing
+from trading.api.messages import balance_message, fills_of, order_message
+from trading.domain.commands import Actor, CancelAll, Command
+from trading.sequencer.errors import DeadlinePassed
+from trading.sequencer.sequencer import Sequencer
+from trading.sequencer.tickets import Committed
+
+IN_FLIGHT_MAX = 4_096  # per stream; a gateway that has more unanswered gets refusals at once
+DEADLINE_MILLISECONDS_MAX = 10_000  # a client without one, or with a wild one, still ends
+
+_Request = trading_pb2.EnterOrdersRequest
+_Response = trading_pb2.EnterOrdersResponse
+
+log = get_logger(__name__)
+
+
+class TooManyInFlight(ServiceError):
+    kind = ErrorKind.EXHAUSTED
+    reason = "too_many_in_flight"
+
+    def __init__(self) -> None:
+        super().__init__("This stream has too many unanswered commands.")
+
+
+class OrderEntry:
+    """Serves any number of streams over one sequencer."""
+
+    def __init__(self, sequencer: Sequencer, clock: Clock) -> None:
+        self._sequencer = sequencer
+        self._clock = clock
+
+    async def serve(self, requests: AsyncIterator[_Request]) -> AsyncIterator[_Response]:
+        """The responses to `requests`, each as soon as it is known. Ends when the requests have, and are answered."""
+        stream = _Stream()
+        reader = asyncio.get_running_loop().create_task(self._read(requests, stream), name="order-entry")
+        try:
+            async for response in stream.responses():
+                yield response
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read(self, requests: AsyncIterator[_Request], stream: "_Stream") -> None:
+        try:
+            async for request in requests:
+                self._take(request, stream)
+        finally:
+            stream.no_more_requests()
+
+    def _take(self, request: _Request, stream: "_Stream") -> None:
+        stream.in_flight += 1
+        ticket = _StreamTicket(request.correlation_id, stream, self._sequencer)
+        try:
+            if stream.in_flight > IN_FLIGHT_MAX:
+                raise TooManyInFlight
+            now = int(self._clock.now().timestamp() * 1000)
+            latest = now + DEADLINE_MILLISECONDS_MAX
+            ticket.deadline_milliseconds = min(request.deadline_milliseconds or latest, latest)
+            if ticket.deadline_milliseconds <= now:
+                raise DeadlinePassed
+            ticket.command = self._parse(request)
+        except ServiceError as error:
+            ticket.refuse(error)
+        except Exception as error:
+            log.exception("Command could not be parsed", event="parse_failed")
+            ticket.refuse(error)
+        else:
+            self._sequencer.enter(ticket)
+
+    def _parse(self, request: _Request) -> Command:
+        principal = request.principal
+        if not principal.user_id:
+            raise NotSignedIn
+        actor = Actor(principal.user_id, principal.session_id, principal.request_id, principal.address)
+        kind = request.WhichOneof("command")
+        if kind == "place_order":
+            return parsing.place_order(request.place_order, self._sequencer.state, actor, request.idempotency_key)
+        if kind == "cancel_order":
+            return parsing.cancel_order(request.cancel_order, actor, request.idempotency_key)
+        if kind == "cancel_orders":
+            return parsing.cancel_orders(request.cancel_orders, actor, request.idempotency_key)
+        raise InvalidArgument("A command is needed.", field="command", rule="required")
+
+
+class _Stream:
+    """The outbox of one stream."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._outbox: deque[_Response] = deque()
+        self._changed = asyncio.Event()
+        self._reading = True
+
+    def send(self, response: _Response) -> None:
+        self.in_flight -= 1
+        self._outbox.append(response)
+        self._changed.set()
+
+    def no_more_requests(self) -> None:
+        self._reading = False
+        self._changed.set()
+
+    async def responses(self) -> AsyncIterator[_Response]:
+        while True:
+            while self._outbox:
+                yield self._outbox.popleft()
+            if not self._reading and self.in_flight == 0:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class _StreamTicket:
+    __slots__ = (
+        "_correlation_id",
+        "_response",
+        "_sequencer",
+        "_stream",
+        "cleared_batch",
+        "command",
+        "deadline_milliseconds",
+    )
+
+    command: Command
+
+    def __init__(self, correlation_id: int, stream: _Stream, sequencer: Sequencer) -> None:
+        self.deadline_milliseconds = 0
+        self.cleared_batch = -1
+        self._correlation_id = correlation_id
+        self._stream: _Stream | None = stream
+        self._sequencer = sequencer
+        self._response: _Response | None = None
+
+    def prepare(self, outcome: Committed) -> None:
+        if isinstance(self.command, CancelAll):
+            cancelled = trading_pb2.CancelOrdersResult(
+                order_ids=outcome.order_ids, batch=outcome.batch, replayed=outcome.replayed
+            )
+            self._response = _Response(correlation_id=self._correlation_id, cancelled=cancelled)
+        else:
+            result = order_result(outcome, self._sequencer)
+            self._response = _Response(correlation_id=self._correlation_id, result=result)
+
+    def answer(self) -> None:
+        if self._response is not None:
+            self._send(self._response)
+
+    def refuse(self, error: BaseException) -> None:
+        self._send(_Response(correlation_id=self._correlation_id, failure=failure_of(error)))
+
+    def _send(self, response: _Response) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.send(response)
+
+
+def order_result(outcome: Committed, sequencer: Sequencer) -> trading_pb2.OrderResult:
+    view = outcome.order
+    if view is None:
+        raise AssertionError("an order's outcome names the order")
+    state = sequencer.state
+    market = state.markets[view.market].market
+    return trading_pb2.OrderResult(
+        order=order_message(view, market),
+        fills=fills_of(view.order_id, outcome.events, market, outcome.time_milliseconds),
+        balances=[balance_message(balance, state.assets) for balance in outcome.balances],
+        batch=outcome.batch,
+        replayed=outcome.replayed,
+    )

@@ -1,0 +1,67 @@
+"""Reference prices: follows market-data's stream and keeps the newest ticks."""
+
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+from chassis.clock import Clock
+from chassis.grpc_client import follow
+from chassis.logs import get_logger
+from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
+
+from trading.domain.amounts import AMOUNT_MAX
+from trading.domain.state import ExchangeState
+from trading.sequencer.reference_prices import ReferencePrices, Tick
+
+PRICES_ARE_IN = "USD"  # market-data's; a market with another quote asset has no reference
+
+log = get_logger(__name__)
+
+
+class PriceStream:
+    """`run` for good; an outage leaves the ticks to age, and the exchange refuses what depends on a stale one."""
+
+    def __init__(
+        self,
+        *,
+        stub: "market_data_pb2_grpc.MarketDataServiceAsyncStub",  # the stubs name it, the generated module does not
+        prices: ReferencePrices,
+        state: Callable[[], ExchangeState],
+        clock: Clock,
+    ) -> None:
+        self._stub = stub
+        self._prices = prices
+        self._state = state
+        self._clock = clock
+
+    async def run(self) -> None:
+        messages = follow(
+            lambda: self._stub.StreamPrices(market_data_pb2.StreamPricesRequest()), name="reference-prices"
+        )
+        async for message in messages:
+            self.take(message)
+
+    def take(self, message: market_data_pb2.StreamPricesResponse) -> None:
+        """One message of the stream."""
+        markets = self._state().markets
+        ticks = {}
+        for price in message.prices:
+            symbol = f"{price.symbol}-{PRICES_ARE_IN}"
+            market_state = markets.get(symbol)
+            if market_state is None:
+                continue
+            units = price_units(price.price, market_state.market.quote_scale)
+            if units is None:
+                log.warning("Price cannot be read", event="price_unreadable", market=symbol)
+                continue
+            source_time = price.source_time
+            ticks[symbol] = Tick(units, price.source, source_time.seconds * 1000 + source_time.nanos // 1_000_000)
+        self._prices.update(ticks, received_milliseconds=int(self._clock.now().timestamp() * 1000))
+
+
+def price_units(text: str, scale: int) -> int | None:
+    """The price in minor units, rounded half-even: a reference need not lie on a tick. None for what is no price."""
+    try:
+        units = Decimal(text).scaleb(scale).to_integral_value(rounding=ROUND_HALF_EVEN)
+    except InvalidOperation:
+        return None
+    return int(units) if units.is_finite() and 0 < units <= AMOUNT_MAX else None

@@ -1,0 +1,131 @@
+"""How each command and event is laid out in the journal: a fixed list of fields per type and version.
+
+A layout is never edited once a release wrote it. A new field is a new version below the old one; the reader fills what
+an old version lacks from the field's default. A new type takes the next free code.
+"""
+
+from typing import Any, NamedTuple
+
+from trading.domain import commands, events
+from trading.domain.accounts import Posting
+from trading.domain.commands import Actor
+from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
+from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
+
+
+class Layout(NamedTuple):
+    code: int
+    version: int
+    kind: type[Any]
+    fields: tuple[str, ...]
+
+
+def _layout(code: int, version: int, kind: type[Any], fields: str) -> Layout:
+    return Layout(code, version, kind, tuple(fields.split()))
+
+
+# Parts of commands and events. They carry no code of their own: the type around them fixes their version.
+PARTS: dict[type[Any], tuple[str, ...]] = {
+    Actor: ("user_id", "credential_id", "request_id", "received_from"),
+    Posting: ("owner", "asset", "amount"),
+    Asset: ("code", "name", "scale"),
+    PriceSource: ("name", "maximum_age_milliseconds", "extra_half_spread_basis_points"),
+    HouseQuoting: tuple(
+        [
+            "levels",
+            "half_spread_basis_points",
+            "step_basis_points",
+            "level_quantity",
+            "inventory_limit",
+            "refill_per_second",
+        ]
+    ),
+    Market: tuple(
+        [
+            "base",
+            "quote",
+            "base_scale",
+            "quote_scale",
+            "status",
+            "tick",
+            "lot",
+            "minimum_notional",
+            "maximum_quantity",
+            "maker_fee_basis_points",
+            "taker_fee_basis_points",
+            "price_band_basis_points",
+            "slippage_cap_basis_points",
+            "sources",
+            "house",
+            "silence_limit_milliseconds",
+        ]
+    ),
+    events.TradeSide: tuple(
+        ["owner", "order_id", "liquidity", "fee_basis_points", "fee", "hold_reduction", "status", "user_sequence"]
+    ),
+    events.UserSequence: ("user_id", "sequence"),
+}
+
+# Stored as their value.
+ENUMS: tuple[type[Any], ...] = (
+    MarketStatus,
+    Side,
+    OrderType,
+    TimeInForce,
+    Liquidity,
+    OrderStatus,
+    CloseReason,
+)
+
+EVENTS: tuple[Layout, ...] = (
+    _layout(1, 1, events.BatchStarted, "number time_milliseconds keys_evicted_up_to"),
+    _layout(2, 1, events.AssetSet, "asset actor reason"),
+    _layout(3, 1, events.MarketSet, "market actor reason"),
+    _layout(4, 1, events.ReferencePriceSet, "market price source source_milliseconds received_milliseconds"),
+    _layout(
+        5,
+        1,
+        events.OrderPlaced,
+        "order_id order_number user_id market side order_type time_in_force post_only quantity quote_quantity price "
+        "protection_price maker_fee_basis_points taker_fee_basis_points hold_asset hold rests client_order_id "
+        "idempotency_key fingerprint user_sequence actor",
+    ),
+    _layout(
+        6,
+        1,
+        events.Traded,
+        "market base_asset quote_asset trade_number tape_sequence taker_side price quantity notional buyer seller "
+        "house_consumed",
+    ),
+    _layout(7, 1, events.OrderRested, "order_id market"),
+    _layout(
+        8, 1, events.OrderClosed, "order_id user_id market status reason hold_asset hold_reduction user_sequence actor"
+    ),
+    _layout(9, 1, events.KeyUsed, "user_id idempotency_key fingerprint order_ids"),
+    _layout(
+        10,
+        1,
+        events.TransferPosted,
+        "transfer_id transfer_number business_key kind postings reason fingerprint user_sequences actor",
+    ),
+    _layout(11, 1, events.WorkPostponed, "market"),
+    _layout(12, 1, events.WorkFinished, "market"),
+)
+
+COMMANDS: tuple[Layout, ...] = (
+    _layout(101, 1, commands.StartBatch, "number time_milliseconds"),
+    _layout(
+        102,
+        1,
+        commands.PlaceOrder,
+        "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id "
+        "idempotency_key",
+    ),
+    _layout(103, 1, commands.CancelOrder, "actor order_id idempotency_key"),
+    _layout(104, 1, commands.CancelAll, "actor market idempotency_key"),
+    _layout(105, 1, commands.SetReferencePrice, "market price source source_milliseconds received_milliseconds"),
+    _layout(106, 1, commands.Transfer, "actor business_key kind postings reason"),
+    _layout(107, 1, commands.SetAsset, "actor asset reason"),
+    _layout(108, 1, commands.SetMarket, "actor market reason"),
+    _layout(109, 1, commands.Continue, "market"),
+)

@@ -1,0 +1,122 @@
+"""The batch that is being made: runs commands against memory and collects what the journal needs of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trading.domain.accounts import user_of_owner
+from trading.domain.commands import Command, StartBatch
+from trading.domain.events import BatchStarted, Event, OrderClosed, OrderPlaced, Traded
+from trading.domain.exchange import Applied
+from trading.domain.outcomes import Repeat
+from trading.domain.queries import order as find_order
+from trading.journal.batch import SealedBatch, seal, user_key
+from trading.journal.codec import AccountAfter, Entry, encode_body, encode_entry
+from trading.journal.history import OrderView, touched_accounts, user_sequences, view_of
+from trading.sequencer.memory import Memory
+
+# A document may have 16 MiB, but callers wait for the whole batch: 1 MiB is some 700 orders. One more command may add
+# its 500 fills, 0.3 MiB, after the last look at the size.
+BATCH_BYTES_MAX = 700_000
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedBatch:
+    """A batch as memory keeps it for a while: for watchers, and for repeats of its commands."""
+
+    number: int
+    time_milliseconds: int
+    entries: Sequence[Entry]
+    events: Sequence[Event]
+    accounts: Sequence[AccountAfter]
+    orders: dict[str, OrderView]  # every order the batch touched, as it is after it
+
+
+class OpenBatch:
+    """Opened on the memory that it is to change; a batch that comes to nothing may be opened again."""
+
+    def __init__(self, memory: Memory, now_milliseconds: int) -> None:
+        self._memory = memory
+        self.number = memory.number + 1
+        started = self._start(max(memory.state.batch_milliseconds, now_milliseconds))
+        self.time_milliseconds = started.time_milliseconds
+        start = StartBatch(self.number, self.time_milliseconds)
+        self._encoded = [encode_entry(start, [started])]
+        self.entries = [Entry(start, [started])]
+        self.events: list[Event] = [started]
+        self.size = len(self._encoded[0])
+
+    @property
+    def has_effects(self) -> bool:
+        return len(self.entries) > 1
+
+    @property
+    def is_full(self) -> bool:
+        return self.size >= BATCH_BYTES_MAX
+
+    def run(self, command: Command) -> Sequence[Event] | Repeat:
+        """Decides, applies, notes. Raises `ServiceError` for a refusal; anything else has broken the memory."""
+        outcome = self._memory.exchange.execute(command)
+        if not isinstance(outcome, Applied):
+            return outcome
+        if outcome.events:
+            encoded = encode_entry(command, outcome.events)
+            self._encoded.append(encoded)
+            self.size += len(encoded)
+            self.entries.append(Entry(command, outcome.events))
+            self.events.extend(outcome.events)
+        return outcome.events
+
+    def finish(self) -> FinishedBatch:
+        state = self._memory.state
+        accounts = []
+        for owner, asset in touched_accounts(self.events):
+            account = state.owners[owner].accounts[asset]
+            accounts.append(AccountAfter(owner, asset, account.available, account.held))
+        orders = {}
+        for order_id in _touched_orders(self.events):
+            order = find_order(state, order_id)
+            if order is None:
+                raise AssertionError(f"order {order_id} is gone within its own batch")
+            orders[order_id] = view_of(order, self.number)
+        return FinishedBatch(self.number, self.time_milliseconds, self.entries, self.events, accounts, orders)
+
+    def seal(self, finished: FinishedBatch, *, epoch: int, writer: str) -> SealedBatch:
+        return seal(
+            number=self.number,
+            epoch=epoch,
+            writer=writer,
+            time_milliseconds=self.time_milliseconds,
+            users=tuple(user_key(user_id, sequence) for user_id, sequence in user_sequences(self.events)),
+            body=encode_body(self._encoded, finished.accounts),
+            previous=self._memory.digest,
+        )
+
+    def _start(self, time_milliseconds: int) -> BatchStarted:
+        memory = self._memory
+        if memory.state.batch_number == self.number:
+            # Opened before, and nothing came of it: the journal has no such batch. The same event with a later time
+            # takes the place of the first.
+            evicted = max(0, self.number - memory.state.limits.remembered_batches)
+            again = BatchStarted(self.number, time_milliseconds, evicted)
+            memory.exchange.apply(again)
+            return again
+        start = StartBatch(self.number, time_milliseconds)
+        evicted = max(0, self.number - memory.state.limits.remembered_batches)
+        memory.evicted_keys.before_batch(memory.state, evicted)
+        outcome = memory.exchange.execute(start)
+        if not isinstance(outcome, Applied) or not isinstance(outcome.events[0], BatchStarted):
+            raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault
+        return outcome.events[0]
+
+
+def _touched_orders(events: Sequence[Event]) -> dict[str, None]:
+    touched: dict[str, None] = {}
+    for event in events:
+        kind = type(event)
+        if kind is Traded:
+            for side in (event.buyer, event.seller):  # type: ignore[union-attr]  # the exact type was just compared
+                if side.order_id and user_of_owner(side.owner):
+                    touched[side.order_id] = None
+        elif kind is OrderPlaced or kind is OrderClosed:
+            touched[event.order_id] = None  # type: ignore[union-attr]
+    return touched

@@ -1,0 +1,67 @@
+"""From what the core did to what the caller is told."""
+
+from collections.abc import Sequence
+
+from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder
+from trading.domain.events import Event, OrderClosed, OrderPlaced, TransferPosted
+from trading.domain.outcomes import Repeat
+from trading.domain.queries import Balance, balance, order, user_cursor
+from trading.domain.state import ExchangeState
+from trading.journal.codec import Entry
+from trading.journal.history import OrderView, view_after, view_of
+from trading.sequencer.tickets import Committed
+
+
+def committed_now(
+    state: ExchangeState, command: Command, events: Sequence[Event], *, batch: int, time_milliseconds: int
+) -> Committed:
+    """To be called right after the command, before the next one moves the figures."""
+    if isinstance(command, PlaceOrder | CancelOrder):
+        order_id = next(event.order_id for event in events if isinstance(event, OrderPlaced | OrderClosed))
+        record = order(state, order_id)
+        view = None if record is None else view_of(record, batch)
+        user_id = command.actor.user_id
+        balances = () if view is None else market_balances(state, user_id, view.market)
+        return Committed(batch, time_milliseconds, events, view, balances)
+    if isinstance(command, CancelAll):
+        closed = tuple(event.order_id for event in events if isinstance(event, OrderClosed))
+        return Committed(batch, time_milliseconds, order_ids=closed)
+    for event in events:
+        if isinstance(event, TransferPosted):
+            return Committed(batch, time_milliseconds, transfer_id=event.transfer_id)
+    return Committed(batch, time_milliseconds)
+
+
+def committed_before(
+    state: ExchangeState, command: Command, repeat: Repeat, view: OrderView | None, entry: Entry | None
+) -> Committed:
+    """The first reply again. `view` is the order it was about, `entry` the one that placed it."""
+    if isinstance(command, PlaceOrder | CancelOrder) and view is not None:
+        user_id = command.actor.user_id
+        return Committed(
+            max(repeat.batch, user_cursor(state, user_id).batch),
+            view.created_milliseconds if entry is not None else view.updated_milliseconds,
+            entry.events if entry is not None else (),
+            view,
+            market_balances(state, user_id, view.market),
+            replayed=True,
+        )
+    return Committed(repeat.batch, 0, order_ids=repeat.order_ids, transfer_id=repeat.transfer_id, replayed=True)
+
+
+def placing_entry(entries: Sequence[Entry], order_id: str) -> Entry | None:
+    """The entry whose command placed the order."""
+    for entry in entries:
+        for event in entry.events:
+            if type(event) is OrderPlaced and event.order_id == order_id:
+                return entry
+    return None
+
+
+def placed_view(entry: Entry, *, batch: int, time_milliseconds: int) -> OrderView | None:
+    return view_after(entry.events, batch=batch, time_milliseconds=time_milliseconds)
+
+
+def market_balances(state: ExchangeState, user_id: str, symbol: str) -> tuple[Balance, Balance]:
+    market = state.markets[symbol].market
+    return balance(state, user_id, market.base), balance(state, user_id, market.quote)

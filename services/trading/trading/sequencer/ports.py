@@ -1,0 +1,33 @@
+"""What the sequencer needs of the projection and of whoever watches."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder, Transfer
+from trading.domain.state import RememberedKeys
+from trading.journal.history import OrderView
+from trading.sequencer.open_batch import FinishedBatch
+
+KeyedCommand = PlaceOrder | CancelOrder | CancelAll | Transfer
+
+
+class History(Protocol):
+    """The projection, asked for what left memory."""
+
+    async def cursor(self) -> int:
+        """The newest batch folded in."""
+        ...
+
+    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
+        """Those of the command's keys that are known, as memory would hold them.
+
+        Order keys are good for 24 h, business keys for ever. Raises `HistoryBehind` where it cannot be asked.
+        """
+        ...
+
+    async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
+        """The order's row; None while it is not there or older than that batch."""
+        ...
+
+
+BatchListener = Callable[[FinishedBatch], None]

@@ -1,0 +1,78 @@
+"""The newest ticks, in memory. They enter the journal as commands, and only when they matter (architecture, section 3)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from trading.domain.commands import SetReferencePrice
+from trading.domain.events import ReferencePriceSet
+
+# An unchanged price enters again when the one in the journal is older than this: well before the silence limit of 3 s,
+# so that a live stream never looks stale, and at most once a second and market.
+REFRESH_MILLISECONDS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """`price` is quote minor units per whole base unit. `source_milliseconds` is the source's own time."""
+
+    price: int
+    source: str
+    source_milliseconds: int
+
+
+class ReferencePrices:
+    """Ticks by market symbol. The stream's last message stands for every market: what it does not name has not changed."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[str, Tick] = {}
+        self._received_milliseconds = 0
+        self._listeners: list[Callable[[Iterable[str]], None]] = []
+
+    def on_change(self, listener: Callable[[Iterable[str]], None]) -> None:
+        """`listener` is called with the symbols of markets whose tick is new."""
+        self._listeners.append(listener)
+
+    def update(self, ticks: dict[str, Tick], *, received_milliseconds: int) -> None:
+        """A message of the stream, also an empty one."""
+        self._received_milliseconds = max(self._received_milliseconds, received_milliseconds)
+        self._ticks.update(ticks)
+        for listener in self._listeners:
+            listener(ticks)
+
+    @property
+    def received_milliseconds(self) -> int:
+        """When the stream last spoke; 0 for never."""
+        return self._received_milliseconds
+
+    def command(self, market: str, now_milliseconds: int) -> SetReferencePrice | None:
+        """The newest tick of the market as a command; None before the first."""
+        tick = self._ticks.get(market)
+        if tick is None:
+            return None
+        received = min(self._received_milliseconds, now_milliseconds)
+        return SetReferencePrice(market, tick.price, tick.source, tick.source_milliseconds, received)
+
+    def as_reference(self, market: str, now_milliseconds: int) -> ReferencePriceSet | None:
+        """The newest tick as if it were in the journal, for showing a book."""
+        command = self.command(market, now_milliseconds)
+        if command is None:
+            return None
+        return ReferencePriceSet(
+            command.market, command.price, command.source, command.source_milliseconds, command.received_milliseconds
+        )
+
+
+def adds_something(command: SetReferencePrice, known: ReferencePriceSet | None, now_milliseconds: int) -> bool:
+    """Does the journal need this tick before the market's next order?"""
+    if known is None:
+        return True
+    if command.received_milliseconds < known.received_milliseconds:
+        return False
+    if command.price != known.price or command.source != known.source:
+        return True
+    oldest = min(known.received_milliseconds, known.source_milliseconds)
+    fresher = (
+        command.received_milliseconds > known.received_milliseconds
+        or command.source_milliseconds > known.source_milliseconds
+    )
+    return fresher and now_milliseconds - oldest >= REFRESH_MILLISECONDS

@@ -1,0 +1,155 @@
+"""Repeats of commands whose first run, or whose keys, may have left memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from chassis.errors import ServiceError
+from chassis.logs import get_logger
+
+from trading.domain.accounts import owner_of_user
+from trading.domain.commands import CancelOrder, PlaceOrder, Transfer
+from trading.domain.keys import fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
+from trading.domain.outcomes import Repeat
+from trading.domain.state import RememberedKeys
+from trading.journal.codec import Entry, decode_body
+from trading.journal.history import OrderView
+from trading.journal.store import Journal, JournalUnreachable
+from trading.sequencer.errors import HistoryBehind
+from trading.sequencer.memory import Memory
+from trading.sequencer.open_batch import FinishedBatch
+from trading.sequencer.outcomes import committed_before, placed_view, placing_entry
+from trading.sequencer.ports import History, KeyedCommand
+from trading.sequencer.tickets import Ticket
+from trading.sequencer.waiting_line import WaitingLine
+
+LOOKUPS_MAX = 1_024  # in flight; each holds a database connection for a moment
+HISTORY_TRIES = 20
+HISTORY_RETRY_SECONDS = 0.05  # the projection is some ten milliseconds behind as a rule
+
+log = get_logger(__name__)
+
+
+class Repeats:
+    """Answers what the sequencer found to be a repeat, and finds the repeats that memory does not know."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        history: History,
+        recent: Sequence[FinishedBatch],
+        memory: Callable[[], Memory],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._journal = journal
+        self._history = history
+        self._recent = recent
+        self._memory = memory
+        self._settled = settled
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def must_be_looked_up(self, ticket: Ticket, batch_number: int) -> bool:
+        """True where a key of the command may be older than memory, and the projection was not asked late enough.
+
+        The projection, asked at its batch c, knows every key up to c; memory knows those of the last K batches before
+        n. So nothing falls between them while c >= n - K.
+        """
+        memory = self._memory()
+        if not memory.evicted_keys.may_hold_a_key_of(memory.state, ticket.command):
+            return False
+        return ticket.cleared_batch < batch_number - memory.state.limits.remembered_batches
+
+    def look_up(self, ticket: Ticket, line: WaitingLine) -> None:
+        self._begin(ticket, self._look_up(ticket, line))
+
+    def answer(self, ticket: Ticket, repeat: Repeat) -> None:
+        """The first reply again; at once where memory holds what it needs, else after reading it."""
+        command = ticket.command
+        if not isinstance(command, PlaceOrder | CancelOrder):
+            self._reply(ticket, repeat, None, None)
+            return
+        finished = next((batch for batch in reversed(self._recent) if batch.number == repeat.batch), None)
+        if finished is None:
+            self._begin(ticket, self._answer_from_history(ticket, repeat))
+        elif isinstance(command, CancelOrder):
+            self._reply(ticket, repeat, finished.orders.get(repeat.order_ids[0]), None)
+        else:
+            entry = placing_entry(finished.entries, repeat.order_ids[0])
+            self._reply_placed(ticket, repeat, entry, finished.time_milliseconds)
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _look_up(self, ticket: Ticket, line: WaitingLine) -> None:
+        command = ticket.command
+        cursor = await self._history.cursor()
+        known = await self._history.keys_of(command)  # type: ignore[arg-type]  # only commands with keys get here
+        repeat = _repeat_of(known, command)  # type: ignore[arg-type]
+        if repeat is None:
+            ticket.cleared_batch = cursor
+            line.put_back([ticket])
+        else:
+            await self._settled()
+            self.answer(ticket, repeat)
+
+    async def _answer_from_history(self, ticket: Ticket, repeat: Repeat) -> None:
+        if isinstance(ticket.command, CancelOrder):
+            view = await self._order(repeat)
+            await self._settled()
+            self._reply(ticket, repeat, view, None)
+            return
+        batch = await self._journal.read(repeat.batch)
+        if batch is None:
+            raise HistoryBehind
+        entry = placing_entry(decode_body(batch.body).entries, repeat.order_ids[0])
+        await self._settled()
+        self._reply_placed(ticket, repeat, entry, batch.time_milliseconds)
+
+    async def _order(self, repeat: Repeat) -> OrderView:
+        for _ in range(HISTORY_TRIES):
+            view = await self._history.order(repeat.order_ids[0], at_least_batch=repeat.batch)
+            if view is not None:
+                return view
+            await asyncio.sleep(HISTORY_RETRY_SECONDS)
+        raise HistoryBehind
+
+    def _reply_placed(self, ticket: Ticket, repeat: Repeat, entry: Entry | None, time_milliseconds: int) -> None:
+        view = None if entry is None else placed_view(entry, batch=repeat.batch, time_milliseconds=time_milliseconds)
+        self._reply(ticket, repeat, view, entry)
+
+    def _reply(self, ticket: Ticket, repeat: Repeat, view: OrderView | None, entry: Entry | None) -> None:
+        ticket.prepare(committed_before(self._memory().state, ticket.command, repeat, view, entry))
+        ticket.answer()
+
+    def _begin(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._tasks) >= LOOKUPS_MAX:
+            work.close()
+            ticket.refuse(HistoryBehind())
+            return
+        task = asyncio.get_running_loop().create_task(self._refusing(ticket, work), name="repeat")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refusing(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ServiceError as error:
+            ticket.refuse(error)
+        except JournalUnreachable:
+            ticket.refuse(HistoryBehind())
+        except Exception as error:
+            log.exception("Repeat could not be answered", event="repeat_failed")
+            ticket.refuse(error)
+
+
+def _repeat_of(known: RememberedKeys, command: KeyedCommand) -> Repeat | None:
+    """As the core would have found it in memory. Raises where a key belongs to other contents."""
+    fingerprint = fingerprint_of(command)
+    if isinstance(command, Transfer):
+        return repeat_of_transfer(known, command, fingerprint)
+    owner = owner_of_user(command.actor.user_id)
+    if isinstance(command, PlaceOrder):
+        return repeat_of_order(known, command, owner, fingerprint)
+    return repeat_of_key(known, owner, command.idempotency_key, fingerprint)

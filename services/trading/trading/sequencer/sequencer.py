@@ -1,0 +1,351 @@
+"""The one writer: takes what waits, decides, applies, appends one batch, and only then answers.
+
+One append is in flight at a time and nothing is computed ahead of it. Whatever depends on the state (repeats, refusals
+and reads too) leaves only when the newest batch applied at that moment is durable.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from chassis.clock import Clock
+from chassis.crash_points import crash_point
+from chassis.errors import ServiceError
+from chassis.logs import get_logger
+from prometheus_client import Counter, Gauge, Histogram
+
+from trading.domain.commands import Actor, Command, Continue, PlaceOrder
+from trading.domain.outcomes import Repeat
+from trading.domain.queries import markets_to_continue, reference_crosses
+from trading.domain.state import ExchangeState, Limits
+from trading.journal.batch import SealedBatch
+from trading.journal.store import Journal
+from trading.sequencer.appending import append_until_known
+from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
+from trading.sequencer.errors import DeadlinePassed, NotLeading, OutcomeUnknown
+from trading.sequencer.memory import Memory
+from trading.sequencer.open_batch import FinishedBatch, OpenBatch
+from trading.sequencer.outcomes import committed_now
+from trading.sequencer.ports import BatchListener, History
+from trading.sequencer.recovery import recover
+from trading.sequencer.reference_prices import ReferencePrices, adds_something
+from trading.sequencer.repeats import Repeats
+from trading.sequencer.tickets import Committed, Ticket
+from trading.sequencer.waiting_line import WaitingLine
+
+RECENT_BATCHES = 256  # in memory for repeats; older ones are read from the journal
+BREAKDOWNS_IN_A_ROW_MAX = 5  # stopping the market did not help: a restart with an alarm is better than a loop
+
+BATCH_COMMANDS = Histogram(
+    "cryptovault_batch_commands", "Commands per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 512)
+)
+APPEND_SECONDS = Histogram(
+    "cryptovault_append_seconds",
+    "Time until a batch was durable",
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 5),
+)
+WAITING = Gauge("cryptovault_commands_waiting", "Commands that wait for the sequencer")
+BREAKDOWNS = Counter("cryptovault_core_breakdowns", "Commands that broke the core; each stopped a market")
+REFUSED_TICKS = Counter("cryptovault_refused_ticks", "Reference prices that the exchange did not take", ["reason"])
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Work:
+    """The tickets of one batch, and what they came to."""
+
+    taken: list[Ticket] = field(default_factory=list)
+    done: list[tuple[Ticket, Committed]] = field(default_factory=list)
+    refused: list[tuple[Ticket, BaseException]] = field(default_factory=list)
+    repeats: list[tuple[Ticket, Repeat]] = field(default_factory=list)
+
+
+class Sequencer:
+    """`lead` first, then `run` for good. Everything else may be called from the same event loop at any time."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        history: History,
+        prices: ReferencePrices,
+        clock: Clock,
+        writer: str,
+        limits: Limits,
+    ) -> None:
+        self._journal = journal
+        self._prices = prices
+        self._clock = clock
+        self._writer = writer
+        self._limits = limits
+        self._memory = Memory(limits)
+        self._epoch = 0
+        self._leading = False
+        self._line = WaitingLine()
+        self._crossing: set[str] = set()
+        self._recent: deque[FinishedBatch] = deque(maxlen=RECENT_BATCHES)
+        self._in_flight: asyncio.Future[bool] | None = None
+        self._listeners: list[BatchListener] = []
+        self._breakdowns = 0
+        self._repeats = Repeats(
+            journal=journal, history=history, recent=self._recent, memory=lambda: self._memory, settled=self.settled
+        )
+        prices.on_change(self._note_ticks)
+
+    @property
+    def is_leading(self) -> bool:
+        return self._leading
+
+    @property
+    def state(self) -> ExchangeState:
+        """For looking only; may be a batch ahead of what is durable."""
+        return self._memory.state
+
+    def on_batch(self, listener: BatchListener) -> None:
+        """`listener` is called with every batch of this process as soon as it is durable."""
+        self._listeners.append(listener)
+
+    def enter(self, ticket: Ticket) -> None:
+        """Queue a command. A ticket that cannot wait is refused at once."""
+        if not self._leading:
+            ticket.refuse(NotLeading())
+            return
+        try:
+            self._line.enter(ticket)
+        except ServiceError as error:
+            ticket.refuse(error)
+
+    async def read(self, question: Callable[[ExchangeState], T]) -> T:
+        """The answer from memory, once everything it may rest on is durable. Raises `NotLeading`."""
+        if not self._leading:
+            raise NotLeading
+        answer = question(self._memory.state)
+        await self.settled()
+        return answer
+
+    async def settled(self) -> None:
+        """Returns when the newest batch applied at this moment is durable. Raises `NotLeading` where it never will be."""
+        pending = self._in_flight
+        if pending is not None and not await asyncio.shield(pending):
+            raise NotLeading
+
+    async def lead(self) -> None:
+        """Fold the journal, then take its next number with an empty batch of a higher epoch: from then on this writer
+        decides, and any older one is fenced off.
+        """
+        self._memory = await recover(self._journal, self._limits)
+        while True:
+            self._epoch = self._memory.epoch + 1
+            batch = OpenBatch(self._memory, self._now())
+            sealed = batch.seal(batch.finish(), epoch=self._epoch, writer=self._writer)
+            found = await append_until_known(self._journal, sealed, lambda: None)
+            if found is None:
+                self._memory.stand_at(sealed)
+                break
+            # Another writer took the number first. Our opening changed memory, so it is folded anew, with theirs.
+            self._memory = await recover(self._journal, self._limits)
+        self._leading = True
+        log.info("Leading", event="leading", batch=self._memory.number, epoch=self._epoch)
+
+    async def run(self) -> None:
+        """Serves for good. Raises `Deposed` when another writer leads; the process must then end."""
+        try:
+            while True:
+                await self._line.wait()
+                WAITING.set(len(self._line))
+                try:
+                    await self._one_batch()
+                    self._breakdowns = 0
+                except CoreBroken as broken:
+                    await self._start_over(broken)
+        finally:
+            self._leading = False
+            self._repeats.stop()
+            self._line.refuse_all(NotLeading())
+
+    async def _one_batch(self) -> None:
+        batch = OpenBatch(self._memory, self._now())
+        work = _Work()
+        crash_point("before_apply")
+        try:
+            self._fill(batch, work)
+        except CoreBroken as broken:
+            broken.bystanders = [ticket for ticket in work.taken if ticket is not broken.ticket]
+            raise
+        if len(self._line) or markets_to_continue(self.state):
+            self._line.wake()
+        if batch.has_effects:
+            await self._append(batch, work)
+        else:
+            self._prepare(work)
+            self._answer(work)
+
+    def _fill(self, batch: OpenBatch, work: _Work) -> None:
+        for symbol in markets_to_continue(self.state):
+            self._go_on(batch, symbol)
+        while self._crossing and not batch.is_full:
+            self._enter_price(batch, self._crossing.pop(), crossing=True)
+        while not batch.is_full:
+            ticket = self._line.take()
+            if ticket is None:
+                return
+            if isinstance(ticket.command, PlaceOrder) and not self._go_on(batch, ticket.command.market):
+                # The market still works on an earlier command; nobody overtakes, so the rest waits for the next batch.
+                self._line.put_back([ticket])
+                return
+            work.taken.append(ticket)
+            self._execute(batch, ticket, work)
+
+    def _execute(self, batch: OpenBatch, ticket: Ticket, work: _Work) -> None:
+        command = ticket.command
+        if 0 < ticket.deadline_milliseconds <= self._now():
+            work.refused.append((ticket, DeadlinePassed()))
+            return
+        if self._repeats.must_be_looked_up(ticket, batch.number):
+            work.taken.remove(ticket)
+            self._repeats.look_up(ticket, self._line)
+            return
+        if isinstance(command, PlaceOrder):
+            self._enter_price(batch, command.market)
+        try:
+            outcome = batch.run(command)
+            if isinstance(outcome, Repeat):
+                work.repeats.append((ticket, outcome))
+                return
+            committed = committed_now(
+                self.state, command, outcome, batch=batch.number, time_milliseconds=batch.time_milliseconds
+            )
+        except ServiceError as error:
+            work.refused.append((ticket, error))
+        except Exception as error:
+            raise CoreBroken(markets_to_stop(self.state, command), ticket) from error
+        else:
+            work.done.append((ticket, committed))
+
+    def _go_on(self, batch: OpenBatch, symbol: str) -> bool:
+        """Works on what an earlier command postponed in the market; False while some of it is left."""
+        market = self.state.markets.get(symbol)
+        while market is not None and market.postponed:
+            if batch.is_full:
+                return False
+            self._run_own(batch, Continue(symbol), symbol)
+        return True
+
+    def _enter_price(self, batch: OpenBatch, symbol: str, *, crossing: bool = False) -> None:
+        tick = self._prices.command(symbol, batch.time_milliseconds)
+        market = self.state.markets.get(symbol)
+        if tick is None or market is None or market.postponed:
+            return
+        if crossing or adds_something(tick, market.reference, batch.time_milliseconds):
+            self._run_own(batch, tick, symbol)
+
+    def _run_own(self, batch: OpenBatch, command: Command, symbol: str) -> None:
+        try:
+            batch.run(command)
+        except ServiceError as error:
+            REFUSED_TICKS.labels(error.reason).inc()
+        except Exception as error:
+            raise CoreBroken([symbol], None) from error
+
+    async def _append(self, batch: OpenBatch, work: _Work) -> None:
+        finished = batch.finish()
+        sealed = batch.seal(finished, epoch=self._epoch, writer=self._writer)
+        loop = asyncio.get_running_loop()
+        self._in_flight = loop.create_future()
+        crash_point("after_apply_before_append")
+        started = loop.time()
+        append = loop.create_task(
+            append_until_known(self._journal, sealed, lambda: self._tell_the_overdue(work)), name="append"
+        )
+        await asyncio.sleep(0)  # the bytes leave first, the replies are built while the disk works
+        self._recent.append(finished)
+        self._prepare(work)
+        foreign: SealedBatch | None = sealed
+        try:
+            foreign = await append
+        finally:
+            self._in_flight.set_result(foreign is None)
+            self._in_flight = None
+        if foreign is not None:
+            await self._lose(foreign, work)
+            return
+        APPEND_SECONDS.observe(loop.time() - started)
+        BATCH_COMMANDS.observe(len(work.taken))
+        self._memory.stand_at(sealed)
+        crash_point("after_append_before_reply")
+        self._answer(work)
+        for listener in self._listeners:
+            listener(finished)
+
+    def _prepare(self, work: _Work) -> None:
+        for ticket, committed in work.done:
+            _prepare_one(ticket, committed)
+
+    def _answer(self, work: _Work) -> None:
+        for ticket, _ in work.done:
+            ticket.answer()
+        for ticket, error in work.refused:
+            ticket.refuse(error)
+        for ticket, repeat in work.repeats:
+            self._repeats.answer(ticket, repeat)
+
+    async def _lose(self, foreign: SealedBatch, work: _Work) -> None:
+        """Our number is another's: our batch never was."""
+        self._recent.clear()
+        if foreign.epoch > self._epoch:
+            self._leading = False
+            for ticket in work.taken:
+                ticket.refuse(NotLeading())
+            raise Deposed(batch=foreign.number, epoch=foreign.epoch)
+        # An older writer's append landed late. Nothing was answered, so everything is decided again after it.
+        self._memory = await recover(self._journal, self._limits)
+        self._line.put_back(work.taken)
+
+    async def _start_over(self, broken: CoreBroken) -> None:
+        """Memory cannot be trusted any more. The journal can: nothing of this batch was appended."""
+        BREAKDOWNS.inc()
+        self._breakdowns += 1
+        log.error("The core broke", event="core_broken", markets=broken.markets, exc_info=broken)
+        if self._breakdowns > BREAKDOWNS_IN_A_ROW_MAX:
+            raise broken
+        if broken.ticket is not None:
+            broken.ticket.refuse(broken)
+        self._memory = await recover(self._journal, self._limits)
+        actor = Actor(user_id="", credential_id="trading", request_id=f"breakdown-{self._memory.number}")
+        stops = [stop_market(self.state.markets[symbol].market, actor) for symbol in broken.markets]
+        self._line.put_back([*stops, *broken.bystanders])
+
+    def _tell_the_overdue(self, work: _Work) -> None:
+        now = self._now()
+        for ticket in work.taken:
+            if 0 < ticket.deadline_milliseconds <= now:
+                ticket.refuse(OutcomeUnknown())
+        self._line.refuse_overdue(now, DeadlinePassed())
+
+    def _note_ticks(self, symbols: Iterable[str]) -> None:
+        if not self._leading:
+            return
+        now = self._now()
+        for symbol in symbols:
+            tick = self._prices.command(symbol, now)
+            if tick is not None and reference_crosses(
+                self.state, symbol, price=tick.price, source=tick.source, time_milliseconds=now
+            ):
+                self._crossing.add(symbol)
+                self._line.wake()
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def _prepare_one(ticket: Ticket, committed: Committed) -> None:
+    try:
+        ticket.prepare(committed)
+    except Exception as error:
+        # The effect stands, whatever is wrong with its reply; the others' replies must not suffer.
+        log.exception("Reply could not be built", event="reply_failed", batch=committed.batch)
+        ticket.refuse(error)

@@ -1,0 +1,49 @@
+"""A command on its way through the sequencer, and what it may come to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trading.domain.commands import Command
+from trading.domain.events import Event
+from trading.domain.queries import Balance
+from trading.journal.history import OrderView
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A command's effect; durable by the time `Ticket.answer` is called.
+
+    `order` is the order that was placed or cancelled, as the command left it, `events` hold its fills, `balances` are
+    the actor's in its market's two assets. `order_ids` are those that a cancel of many closed. `replayed`: an earlier
+    command with the same key had the effect; then the balances are today's.
+    """
+
+    batch: int
+    time_milliseconds: int
+    events: Sequence[Event] = ()
+    order: OrderView | None = None
+    balances: Sequence[Balance] = ()
+    order_ids: tuple[str, ...] = ()
+    transfer_id: str = ""
+    replayed: bool = False
+
+
+class Ticket(Protocol):
+    """Answered exactly once: `prepare` then `answer`, or `refuse`."""
+
+    command: Command
+    deadline_milliseconds: int  # of the wall clock; 0 is none
+    cleared_batch: int  # the projection, having folded this batch, did not know the command's keys; -1: not asked
+
+    def prepare(self, outcome: Committed) -> None:
+        """Build the reply, while the batch is still on its way to the disk. Tells nobody."""
+        ...
+
+    def answer(self) -> None:
+        """Send what was prepared."""
+        ...
+
+    def refuse(self, error: BaseException) -> None:
+        """Send an error instead; also after `prepare`, where the outcome is not known. After an answer it is ignored."""
+        ...

@@ -1,0 +1,29 @@
+"""Settings of the trading processes."""
+
+from chassis.settings import ServiceSettings
+from pydantic import Field
+
+from trading.domain.state import Limits
+
+
+class TradingSettings(ServiceSettings):
+    """Of `python -m trading`, the leader."""
+
+    listen: str = Field(default="127.0.0.1:18011", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
+    market_data_address: str = "127.0.0.1:18013"
+    # K: memory holds the keys of this many batches, the projection all others.
+    remembered_batches: int = Field(default=Limits().remembered_batches, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(remembered_batches=self.remembered_batches)
+
+
+class ProjectorSettings(ServiceSettings):
+    """Of `python -m trading.projector`. The same database as the leader's."""
+
+    listen: str = Field(default="127.0.0.1:18012", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
+
+    @property
+    def service_name(self) -> str:
+        return "trading-projector"

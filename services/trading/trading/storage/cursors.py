@@ -1,0 +1,45 @@
+"""How far each fold of the journal has come. Moved by compare-and-set, so two projectors never both move one."""
+
+from dataclasses import dataclass
+
+from chassis.mongo import MongoDatabase
+
+from trading.journal.batch import GENESIS_DIGEST
+
+COLLECTION = "cursors"
+ORDERS = "orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The newest batch folded in, and its digest: a journal that says otherwise was restored or tampered with."""
+
+    batch: int = 0
+    digest: bytes = GENESIS_DIGEST
+
+
+class CursorMoved(Exception):
+    """Another projector moved the cursor: this one must stop."""
+
+
+class Cursors:
+    def __init__(self, database: MongoDatabase) -> None:
+        self._collection = database.get_collection(COLLECTION)
+
+    async def read(self, name: str) -> Cursor:
+        document = await self._collection.find_one({"_id": name})
+        return Cursor() if document is None else Cursor(document["batch"], bytes(document["digest"]))
+
+    async def move(self, name: str, *, before: Cursor, after: Cursor) -> None:
+        """Raises `CursorMoved`."""
+        if before.batch == 0:
+            # Two first moves meet at the unique `_id`: one inserts, the other does not find its batch 0.
+            await self._collection.update_one(
+                {"_id": name}, {"$setOnInsert": {"batch": 0, "digest": GENESIS_DIGEST}}, upsert=True
+            )
+        moved = await self._collection.update_one(
+            {"_id": name, "batch": before.batch, "digest": before.digest},
+            {"$set": {"batch": after.batch, "digest": after.digest}},
+        )
+        if moved.matched_count != 1:
+            raise CursorMoved(f"{name} is no longer at batch {before.batch}")

@@ -1,0 +1,127 @@
+"""The projection's documents: what the journal says, in the shape that people and queries ask for.
+
+`orders` has the product document's fields (trading_pair, order_type, amount, ...) and ours. Amounts are Decimal128 in
+whole units of their asset. Rows are written in bulk by `storage.projection`, which knows the same names.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+
+from beanie import Document
+from pydantic import BaseModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+ORDER_KEY_SECONDS = 86_400  # order keys are good for 24 h
+
+
+class PostingPart(BaseModel):
+    """What the fill moved in one of the order owner's accounts."""
+
+    asset: str
+    amount: Decimal
+
+
+class FillPart(BaseModel):
+    id: str
+    number: int  # of the trade, over all markets
+    batch: int
+    time: datetime
+    price: Decimal
+    amount: Decimal
+    quote_amount: Decimal
+    fee: Decimal
+    liquidity: str
+    postings: list[PostingPart]
+
+
+class OrderDocument(Document):
+    """One order with its fills. `batch` is the newest batch in the row; a row is only written over an older one."""
+
+    id: str
+    user_id: str
+    trading_pair: str
+    order_type: str
+    side: str
+    amount: Decimal | None  # None for an order by quote amount
+    quote_amount: Decimal | None
+    price: Decimal | None  # None for a market order
+    status: str
+    created_at: datetime
+    filled_at: datetime | None
+    updated_at: datetime
+    time_in_force: str
+    post_only: bool
+    client_order_id: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str
+    filled_amount: Decimal
+    filled_quote_amount: Decimal
+    fees: Decimal
+    close_reason: str | None
+    placed_batch: int
+    batch: int
+    fills: list[FillPart]
+
+    class Settings:
+        name = "orders"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)]),
+            # Old keys are looked up here once they have left the exchange's memory.
+            IndexModel(
+                [("user_id", ASCENDING), ("idempotency_key", ASCENDING)],
+                partialFilterExpression={"idempotency_key": {"$exists": True}},
+            ),
+            IndexModel(
+                [("user_id", ASCENDING), ("client_order_id", ASCENDING)],
+                partialFilterExpression={"client_order_id": {"$exists": True}},
+            ),
+        ]
+
+
+class TransferPosting(BaseModel):
+    account: str
+    asset: str
+    amount: Decimal
+
+
+class TransferDocument(Document):
+    """A movement outside trading. Its id is the business key: unique, for ever."""
+
+    id: str
+    transfer_id: str
+    kind: str
+    reason: str
+    postings: list[TransferPosting]
+    fingerprint: str
+    actor: str
+    request_id: str
+    created_at: datetime
+    batch: int
+
+    class Settings:
+        name = "transfers"
+        indexes: ClassVar[list[IndexModel]] = []
+
+
+class UsedKeyDocument(Document):
+    """A cancel's idempotency key and the orders it closed."""
+
+    id: str  # user id, newline, key
+    fingerprint: str
+    order_ids: list[str]
+    created_at: datetime
+    batch: int
+
+    class Settings:
+        name = "used_keys"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("created_at", ASCENDING)], expireAfterSeconds=2 * ORDER_KEY_SECONDS)
+        ]
+
+
+def used_key_id(user_id: str, key: str) -> str:
+    return f"{user_id}\n{key}"
+
+
+DOCUMENTS = (OrderDocument, TransferDocument, UsedKeyDocument)

@@ -1,0 +1,103 @@
+"""The projection, as the sequencer asks it: for keys and orders that left memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pymongo
+from chassis.mongo import MongoDatabase
+from pymongo.errors import PyMongoError
+
+from trading.domain.accounts import owner_of_user
+from trading.domain.commands import PlaceOrder, Transfer
+from trading.domain.state import ExchangeState, RememberedKey, RememberedKeys
+from trading.journal.history import OrderView
+from trading.sequencer.errors import HistoryBehind
+from trading.sequencer.ports import KeyedCommand
+from trading.storage.cursors import ORDERS, Cursors
+from trading.storage.documents import (
+    ORDER_KEY_SECONDS,
+    OrderDocument,
+    TransferDocument,
+    UsedKeyDocument,
+    used_key_id,
+)
+from trading.storage.rows import view_of_document
+
+QUERY_TIMEOUT_SECONDS = 1.0  # half an order's deadline
+
+
+class MongoHistory:
+    """`History` over the projection's collections. Beanie must be initialised on the same database."""
+
+    def __init__(
+        self, database: MongoDatabase, *, state: Callable[[], ExchangeState], now: Callable[[], datetime]
+    ) -> None:
+        self._cursors = Cursors(database)
+        self._state = state
+        self._now = now
+
+    async def cursor(self) -> int:
+        with _asking():
+            return (await self._cursors.read(ORDERS)).batch
+
+    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
+        known = RememberedKeys()
+        with _asking():
+            if isinstance(command, Transfer):
+                await self._business_key(command, known)
+            elif isinstance(command, PlaceOrder):
+                await self._order_keys(command, known)
+            if not isinstance(command, Transfer) and command.idempotency_key:
+                await self._cancel_key(command.actor.user_id, command.idempotency_key, known)
+        return known
+
+    async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
+        with _asking():
+            document = await OrderDocument.get(order_id)
+        if document is None or document.batch < at_least_batch:
+            return None
+        return view_of_document(document, self._state().markets[document.trading_pair].market)
+
+    async def _business_key(self, command: Transfer, known: RememberedKeys) -> None:
+        document = await TransferDocument.get(command.business_key)
+        if document is not None:
+            remembered = RememberedKey(document.fingerprint, document.batch, (), document.transfer_id, "")
+            known.business["", command.business_key] = remembered
+
+    async def _order_keys(self, command: PlaceOrder, known: RememberedKeys) -> None:
+        owner = owner_of_user(command.actor.user_id)
+        if command.idempotency_key:
+            found = await self._newest(command.actor.user_id, {"idempotency_key": command.idempotency_key})
+            if found is not None:
+                known.idempotency[owner, command.idempotency_key] = found
+        if command.client_order_id:
+            found = await self._newest(command.actor.user_id, {"client_order_id": command.client_order_id})
+            if found is not None:
+                known.client_order[owner, command.client_order_id] = found
+
+    async def _newest(self, user_id: str, key: dict[str, str]) -> RememberedKey | None:
+        documents = await OrderDocument.find({"user_id": user_id, **key}).to_list()
+        young = [document for document in documents if document.created_at > self._oldest()]
+        if not young:
+            return None
+        newest = max(young, key=lambda document: document.placed_batch)
+        return RememberedKey(newest.fingerprint, newest.placed_batch, (newest.id,), "", newest.idempotency_key or "")
+
+    async def _cancel_key(self, user_id: str, key: str, known: RememberedKeys) -> None:
+        document = await UsedKeyDocument.get(used_key_id(user_id, key))
+        if document is not None and document.created_at > self._oldest():
+            remembered = RememberedKey(document.fingerprint, document.batch, tuple(document.order_ids), "", "")
+            known.idempotency[owner_of_user(user_id), key] = remembered
+
+    def _oldest(self) -> datetime:
+        return self._now() - timedelta(seconds=ORDER_KEY_SECONDS)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        with pymongo.timeout(QUERY_TIMEOUT_SECONDS):
+            yield
+    except PyMongoError as error:
+        raise HistoryBehind from error

@@ -1,0 +1,108 @@
+"""The journal in MongoDB: one document per batch, its number as `_id`.
+
+Reads name the numbers they want instead of a range: numbers have no gap, so a point list is exact, and every server
+answers it from the `_id` index.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pymongo
+from bson.errors import BSONError
+from chassis.mongo import MongoDatabase
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, InvalidDocument, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from trading.journal.batch import SealedBatch, user_key
+from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken, JournalUnreachable
+
+COLLECTION = "journal"
+APPEND_TIMEOUT_SECONDS = (
+    2.0  # an order's whole deadline: by then its caller is gone and we should be asking what happened
+)
+READ_TIMEOUT_SECONDS = 5.0
+
+
+class MongoJournal:
+    """`Journal` over one collection."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        plain = database.get_collection(COLLECTION)
+        self._appends = plain.with_options(write_concern=WriteConcern(w="majority", j=True))
+        self._reads = plain.with_options(read_concern=ReadConcern("majority"), read_preference=ReadPreference.PRIMARY)
+        self._linearizable = plain.with_options(
+            read_concern=ReadConcern("linearizable"), read_preference=ReadPreference.PRIMARY
+        )
+
+    async def prepare(self) -> None:
+        """Creates the index by which one user's events are found."""
+        await self._appends.create_index("users")
+
+    async def append(self, batch: SealedBatch) -> None:
+        try:
+            with pymongo.timeout(APPEND_TIMEOUT_SECONDS):
+                await self._appends.insert_one(_document(batch))
+        except DuplicateKeyError as error:
+            raise BatchNumberTaken from error
+        except (InvalidDocument, DocumentTooLarge, BSONError):
+            raise  # nothing was sent: a bug, to be treated as one
+        except PyMongoError as error:
+            raise AppendOutcomeUnknown from error
+
+    async def read(self, number: int) -> SealedBatch | None:
+        with _reading():
+            document = await self._linearizable.find_one({"_id": number})
+        return None if document is None else _batch(document)
+
+    async def read_after(self, number: int, limit: int) -> list[SealedBatch]:
+        with _reading():
+            found = await self._reads.find({"_id": {"$in": list(range(number + 1, number + 1 + limit))}}).to_list()
+        batches = sorted((_batch(document) for document in found), key=lambda batch: batch.number)
+        # A later number may become visible before an earlier one on its way; what follows a gap is for the next read.
+        return [batch for index, batch in enumerate(batches, start=number + 1) if batch.number == index]
+
+    async def of_user(self, user_id: str, sequences: Sequence[int]) -> list[SealedBatch]:
+        keys = [user_key(user_id, sequence) for sequence in sequences]
+        with _reading():
+            found = await self._reads.find({"users": {"$in": keys}}).to_list()
+        return sorted((_batch(document) for document in found), key=lambda batch: batch.number)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        with pymongo.timeout(READ_TIMEOUT_SECONDS):
+            yield
+    except PyMongoError as error:
+        raise JournalUnreachable from error
+
+
+def _document(batch: SealedBatch) -> dict[str, Any]:
+    return {
+        "_id": batch.number,
+        "epoch": batch.epoch,
+        "writer": batch.writer,
+        "time": batch.time_milliseconds,
+        "core_version": batch.core_version,
+        "users": list(batch.users),
+        "body": batch.body,
+        "previous_digest": batch.previous_digest,
+        "digest": batch.digest,
+    }
+
+
+def _batch(document: dict[str, Any]) -> SealedBatch:
+    return SealedBatch(
+        number=document["_id"],
+        epoch=document["epoch"],
+        writer=document["writer"],
+        time_milliseconds=document["time"],
+        core_version=document["core_version"],
+        users=tuple(document["users"]),
+        body=bytes(document["body"]),
+        previous_digest=bytes(document["previous_digest"]),
+        digest=bytes(document["digest"]),
+    )

@@ -1,0 +1,162 @@
+"""The projection's rows as they are written, and orders read back from them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson.decimal128 import Decimal128
+
+from trading.domain.events import KeyUsed, OrderPlaced, Traded, TradeSide, TransferPosted
+from trading.domain.identifiers import trade_id
+from trading.domain.ledger import postings_of
+from trading.domain.markets import Asset, Market
+from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
+from trading.journal.history import OrderView
+from trading.storage.decimals import to_decimal128, to_units
+from trading.storage.documents import FillPart, OrderDocument, used_key_id
+
+Row = dict[str, Any]
+
+# What changes after an order was placed.
+CHANGING = (
+    "status",
+    "filled_at",
+    "updated_at",
+    "filled_amount",
+    "filled_quote_amount",
+    "fees",
+    "close_reason",
+    "batch",
+)
+
+
+def time_of(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def milliseconds_of(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime) -> Row:
+    row: Row = {
+        "_id": event.order_id,
+        "user_id": event.user_id,
+        "trading_pair": event.market,
+        "order_type": event.order_type.value,
+        "side": event.side.value,
+        "amount": _or_none(event.quantity, market.base_scale),
+        "quote_amount": _or_none(event.quote_quantity, market.quote_scale),
+        "price": _or_none(event.price, market.quote_scale),
+        "status": OrderStatus.OPEN.value,
+        "created_at": time,
+        "filled_at": None,
+        "updated_at": time,
+        "time_in_force": event.time_in_force.value,
+        "post_only": event.post_only,
+        "fingerprint": event.fingerprint,
+        "filled_amount": to_decimal128(0, market.base_scale),
+        "filled_quote_amount": to_decimal128(0, market.quote_scale),
+        "fees": to_decimal128(0, market.quote_scale),
+        "close_reason": None,
+        "placed_batch": batch,
+        "batch": batch,
+        "fills": [],
+    }
+    # Absent rather than empty: the indexes over them are partial.
+    if event.client_order_id:
+        row["client_order_id"] = event.client_order_id
+    if event.idempotency_key:
+        row["idempotency_key"] = event.idempotency_key
+    return row
+
+
+def bring_up_to_date(row: Row, order: Order, market: Market, *, batch: int, time: datetime) -> None:
+    """Writes the order's present figures into its row."""
+    row["status"] = order.status.value
+    row["updated_at"] = time
+    row["filled_at"] = time if order.status is OrderStatus.FILLED else None
+    row["filled_amount"] = to_decimal128(order.filled_quantity, market.base_scale)
+    row["filled_quote_amount"] = to_decimal128(order.filled_notional, market.quote_scale)
+    row["fees"] = to_decimal128(order.fees, market.quote_scale)
+    row["close_reason"] = order.close_reason.value if order.close_reason is not None else None
+    row["batch"] = batch
+
+
+def fill_part(trade: Traded, side: TradeSide, market: Market, *, batch: int, time: datetime, milliseconds: int) -> Row:
+    scales = {trade.base_asset: market.base_scale, trade.quote_asset: market.quote_scale}
+    return {
+        "id": trade_id(milliseconds, trade.trade_number),
+        "number": trade.trade_number,
+        "batch": batch,
+        "time": time,
+        "price": to_decimal128(trade.price, market.quote_scale),
+        "amount": to_decimal128(trade.quantity, market.base_scale),
+        "quote_amount": to_decimal128(trade.notional, market.quote_scale),
+        "fee": to_decimal128(side.fee, market.quote_scale),
+        "liquidity": side.liquidity.value,
+        "postings": [
+            {"asset": asset, "amount": to_decimal128(amount, scales[asset])}
+            for owner, asset, amount in postings_of(trade)
+            if owner == side.owner
+        ],
+    }
+
+
+def transfer_row(event: TransferPosted, assets: dict[str, Asset], *, batch: int, time: datetime) -> Row:
+    return {
+        "_id": event.business_key,
+        "transfer_id": event.transfer_id,
+        "kind": event.kind,
+        "reason": event.reason,
+        "postings": [
+            {"account": owner, "asset": asset, "amount": to_decimal128(amount, assets[asset].scale)}
+            for owner, asset, amount in event.postings
+        ],
+        "fingerprint": event.fingerprint,
+        "actor": event.actor.user_id or event.actor.credential_id,
+        "request_id": event.actor.request_id,
+        "created_at": time,
+        "batch": batch,
+    }
+
+
+def used_key_row(event: KeyUsed, *, batch: int, time: datetime) -> Row:
+    return {
+        "_id": used_key_id(event.user_id, event.idempotency_key),
+        "fingerprint": event.fingerprint,
+        "order_ids": list(event.order_ids),
+        "created_at": time,
+        "batch": batch,
+    }
+
+
+def view_of_document(document: OrderDocument, market: Market) -> OrderView:
+    return OrderView(
+        document.id,
+        document.user_id,
+        document.client_order_id or "",
+        document.trading_pair,
+        Side(document.side),
+        OrderType(document.order_type),
+        TimeInForce(document.time_in_force),
+        document.post_only,
+        to_units(document.amount, market.base_scale) if document.amount is not None else 0,
+        to_units(document.quote_amount, market.quote_scale) if document.quote_amount is not None else 0,
+        to_units(document.price, market.quote_scale) if document.price is not None else 0,
+        milliseconds_of(document.created_at),
+        milliseconds_of(document.updated_at),
+        OrderStatus(document.status),
+        to_units(document.filled_amount, market.base_scale),
+        to_units(document.filled_quote_amount, market.quote_scale),
+        to_units(document.fees, market.quote_scale),
+        CloseReason(document.close_reason) if document.close_reason else None,
+        document.batch,
+    )
+
+
+def fills_up_to(document: OrderDocument, batch: int) -> list[FillPart]:
+    return [fill for fill in document.fills if fill.batch <= batch]
+
+
+def _or_none(amount: int, scale: int) -> Decimal128 | None:
+    return to_decimal128(amount, scale) if amount else None

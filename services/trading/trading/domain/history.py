@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trading.domain.accounts import HOUSE, SYSTEM_OWNERS
 from trading.domain.events import (
+    BatchStarted,
     Event,
     KeyUsed,
     MarketSet,
@@ -48,12 +49,15 @@ class History:
     _sequences: dict[str, int] = field(default_factory=dict)
     _trade_number: int = 0
     _tapes: dict[str, int] = field(default_factory=dict)
-    _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)  # the batch of each key's effect
+    _batch: int = 0
     _immediate: list[str] = field(default_factory=list)
 
     def feed(self, event: Event) -> None:
         self._feed_ledger(event)
-        if isinstance(event, MarketSet):
+        if isinstance(event, BatchStarted):
+            self._start_batch(event)
+        elif isinstance(event, MarketSet):
             self._markets[event.market.symbol] = event.market
         elif isinstance(event, OrderPlaced):
             self._feed_placed(event)
@@ -112,6 +116,17 @@ class History:
             self._violated("M2", type(event).__name__, f"sums to {sums}")
         for owner, asset, amount in holds_of(event):
             self._held[owner, asset] = self._held.get((owner, asset), 0) + amount
+
+    def _start_batch(self, event: BatchStarted) -> None:
+        if event.number != self._batch + 1:
+            self._violated("M13", "batch", f"{event.number} after {self._batch}")
+        self._batch = event.number
+        # An order's key may come again once it is forgotten; a business key never.
+        self._effects = {
+            key: batch
+            for key, batch in self._effects.items()
+            if key[0] == "business" or batch > event.keys_evicted_up_to
+        }
 
     def _feed_placed(self, event: OrderPlaced) -> None:
         if event.order_id in self._orders:
@@ -214,10 +229,9 @@ class History:
         self._sequences[user_id] = sequence
 
     def _effect(self, kind: str, principal: str, key: str) -> None:
-        count = self._effects.get((kind, principal, key), 0) + 1
-        self._effects[kind, principal, key] = count
-        if count > 1:
-            self._violated("M14", principal, f"{kind} {key} had {count} effects")
+        if (kind, principal, key) in self._effects:
+            self._violated("M14", principal, f"{kind} {key} had a second effect")
+        self._effects[kind, principal, key] = self._batch
 
     def _violated(self, invariant: str, subject: str, message: str) -> None:
         self.violations.append(Violation(invariant, subject, message))

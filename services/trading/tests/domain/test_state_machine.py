@@ -1,0 +1,150 @@
+"""Any sequence of commands that anybody could send, with every invariant checked after each."""
+
+from dataclasses import replace
+
+from chassis.errors import ServiceError
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from trading.domain.accounts import Posting
+from trading.domain.commands import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    Continue,
+    PlaceOrder,
+    SetMarket,
+    SetReferencePrice,
+    Transfer,
+)
+from trading.domain.events import OrderPlaced
+from trading.domain.exchange import Applied, Exchange
+from trading.domain.invariants import check_all
+from trading.domain.markets import MarketStatus
+from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.queries import markets_to_continue
+from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
+from trading.domain.state import Limits
+
+LIMITS = Limits(remembered_batches=3, open_orders_per_user=4, fills_per_command=2)
+users = st.sampled_from(("alice", "bob", "carol"))
+sides = st.sampled_from(Side)
+keys = st.sampled_from(("", "", "", "k1", "k2"))
+quantities = st.one_of(st.integers(1, 6_000).map(lambda lots: lots * COIN_USD.lot), st.integers(0, 2**64))
+prices = st.one_of(st.integers(950, 1_050).map(lambda ticks: ticks * COIN_USD.tick), st.integers(-1, 2**64))
+
+
+class ExchangeMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(limits=LIMITS, users=("alice", "bob", "carol"), check=False)
+        self.order_ids: list[str] = ["nothing"]
+        self.bench.reference("100")
+
+    def attempt(self, command: Command) -> None:
+        """A refusal must leave no trace."""
+        before = state_hash(self.bench.exchange.state)
+        try:
+            outcome = self.bench.do(command)
+        except ServiceError:
+            assert state_hash(self.bench.exchange.state) == before
+            return
+        if isinstance(outcome, Applied):
+            self.order_ids += [event.order_id for event in outcome.events if isinstance(event, OrderPlaced)]
+        else:
+            assert state_hash(self.bench.exchange.state) == before
+
+    @rule(milliseconds=st.sampled_from((0, 1, 700, 3_001)))
+    def open_batch(self, milliseconds: int) -> None:
+        self.bench.batch(milliseconds)
+
+    @rule(user=users, side=sides, quantity=quantities, price=prices, time_in_force=st.sampled_from(TimeInForce),
+          post_only=st.booleans(), key=keys, client_order_id=keys)  # fmt: skip
+    def place_limit(
+        self, *, user: str, side: Side, quantity: int, price: int, time_in_force: TimeInForce, post_only: bool,
+        key: str, client_order_id: str,
+    ) -> None:  # fmt: skip
+        self.attempt(
+            PlaceOrder(
+                actor(user),
+                "COIN-USD",
+                side,
+                OrderType.LIMIT,
+                time_in_force,
+                quantity=quantity,
+                price=price,
+                post_only=post_only,
+                idempotency_key=key,
+                client_order_id=client_order_id,
+            )
+        )
+
+    @rule(user=users, side=sides, amount=quantities, by_quote=st.booleans(), fill_or_kill=st.booleans(), key=keys)
+    def place_market(self, *, user: str, side: Side, amount: int, by_quote: bool, fill_or_kill: bool, key: str) -> None:
+        self.attempt(
+            PlaceOrder(
+                actor(user),
+                "COIN-USD",
+                side,
+                OrderType.MARKET,
+                TimeInForce.FOK if fill_or_kill else TimeInForce.IOC,
+                quantity=0 if by_quote else amount,
+                quote_quantity=amount * 100 if by_quote else 0,
+                idempotency_key=key,
+            )
+        )
+
+    @rule(user=users, which=st.integers(0, 30), key=keys)
+    def cancel(self, user: str, which: int, key: str) -> None:
+        self.attempt(CancelOrder(actor(user), self.order_ids[-1 - which % len(self.order_ids)], key))
+
+    @rule(user=users, key=keys)
+    def cancel_all(self, user: str, key: str) -> None:
+        self.attempt(CancelAll(actor(user), "COIN-USD", key))
+
+    @rule(ticks=st.integers(970, 1_030), age=st.sampled_from((0, 0, 3_001)), source=st.sampled_from(("simulator", "x")))
+    def set_reference(self, ticks: int, age: int, source: str) -> None:
+        now = self.bench.now
+        self.attempt(SetReferencePrice("COIN-USD", ticks * COIN_USD.tick, source, now - age, now))
+
+    @rule(status=st.sampled_from(MarketStatus), fee=st.integers(0, 60))
+    def set_market(self, status: MarketStatus, fee: int) -> None:
+        self.attempt(
+            SetMarket(OPERATOR, replace(COIN_USD, status=status, maker_fee_basis_points=fee), "operator's change")
+        )
+
+    @rule(status=st.just(MarketStatus.TRADING))
+    def reopen(self, status: MarketStatus) -> None:
+        self.attempt(SetMarket(OPERATOR, replace(COIN_USD, status=status), "reopen"))
+
+    @rule(user=users, asset=st.sampled_from(("USD", "COIN", "NONE")), amount=st.integers(-(2**64), 2**64), key=keys)
+    def transfer(self, user: str, asset: str, amount: int, key: str) -> None:
+        for scaled in (amount, amount % (5 * UNIT)):
+            postings = (Posting("external", asset, -scaled), Posting(f"user:{user}", asset, scaled))
+            # Business keys are for ever, and who looks beyond memory is the shell: so no key outlives a batch here.
+            self.attempt(Transfer(OPERATOR, f"{key}-{self.bench.exchange.state.batch_number}", "adjustment", postings))
+
+    @rule()
+    def drain(self) -> None:
+        for market in markets_to_continue(self.bench.exchange.state):
+            self.attempt(Continue(market))
+
+    @invariant()
+    def every_invariant_holds(self) -> None:
+        assert check_all(self.bench.exchange.state) == []
+        assert self.bench.history.compare(self.bench.exchange.state) == []
+
+    def teardown(self) -> None:
+        state = self.bench.exchange.state
+        folded = Exchange()
+        for event in self.bench.events:
+            folded.apply(event)
+        assert state_hash(folded.state) == state_hash(state)
+        assert state_hash(restore_snapshot(take_snapshot(state))) == state_hash(state)
+
+
+ExchangeMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestExchange = ExchangeMachine.TestCase

@@ -16,11 +16,11 @@ CALLER = Caller(service="gateway", user_id="user-456", session_id=None, request_
 @pytest.fixture
 def output() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, before = root.handlers, root.level, structlog.get_config()
     stream = io.StringIO()
     configure_logging(ServiceSettings(profile=Profile.TEST, listen="127.0.0.1:0"), stream=stream)
     yield stream
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers = handlers
     root.setLevel(level)
 
@@ -82,10 +82,10 @@ def test_a_logger_made_before_the_configuration_follows_it() -> None:
     early = get_logger("early")
     stream = io.StringIO()
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, before = root.handlers, root.level, structlog.get_config()
     configure_logging(ServiceSettings(profile=Profile.TEST, listen="127.0.0.1:0"), stream=stream)
     early.info("hello", event="hello")
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers = handlers
     root.setLevel(level)
     assert _lines(stream)[0]["logger"] == "early"

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from chassis.embedded.mongo import MongoServer
@@ -17,6 +18,17 @@ from chassis.embedded.redis import RedisServer
 from chassis.mongo import MongoConnection, MongoDatabase, Transactions, connect
 
 NAME_BYTES = 4  # of a random database or namespace name; a session makes a few hundred at most
+
+
+def pytest_configure() -> None:
+    """Plain tracebacks: structlog's default draws the locals of every frame, which can block a loop for seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

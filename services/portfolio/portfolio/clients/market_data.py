@@ -45,10 +45,9 @@ class FollowedPrices:
                 # Names first: they change with a new version of market-data, which begins with a new stream.
                 await self._read_names()
             for price in message.prices:
-                self._quotes[price.symbol] = Quote(
-                    parse_amount(price.price),
-                    (price.source_time if price.HasField("source_time") else price.time).ToDatetime(tzinfo=UTC),
-                )
+                # A source without a time of its own: when market-data took the price.
+                time = price.source_time if price.HasField("source_time") else price.time
+                self._quotes[price.symbol] = Quote(parse_amount(price.price), time.ToDatetime(tzinfo=UTC))
 
     async def _read_names(self) -> None:
         try:

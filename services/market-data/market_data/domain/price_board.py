@@ -35,6 +35,11 @@ class PriceBoard:
         """The newest price by symbol, in the source's order."""
         return self._prices
 
+    @property
+    def newest_source_time(self) -> datetime | None:
+        """When the source last said anything new; None before it did."""
+        return max((price.quote.source_time for price in self._prices.values()), default=None)
+
     def take(self, quotes: Iterable[Quote], *, time: datetime) -> list[Price]:
         """Accepts an answer of the source and returns the prices whose quote is new. Time never goes back: an older
         quote, such as a cache on the way would give, changes nothing.
@@ -56,7 +61,7 @@ class PriceBoard:
     def status(self, *, now: datetime) -> ProviderStatus:
         """Available means: it answered last time, and what it says is fresh."""
         problem = self._problem
-        newest = max((price.quote.source_time for price in self._prices.values()), default=None)
+        newest = self.newest_source_time
         if not problem and newest is None:
             problem = "The source prices none of our assets."
         elif not problem and newest is not None and now - newest > self._stale_after:

@@ -7,6 +7,7 @@ from typing import Final
 
 from market_data.domain.errors import TooManyFollowers
 from market_data.domain.price import Price
+from market_data.metrics import PRICE_FOLLOWERS
 
 # A few per gateway and trading replica; each holds one HTTP/2 stream and at most one price per asset.
 FOLLOWERS_MAX: Final = 256
@@ -57,10 +58,12 @@ class PriceFeed:
             raise TooManyFollowers(limit=self._followers_max)
         follower = Follower()
         self._followers.add(follower)
+        PRICE_FOLLOWERS.inc()
         try:
             yield follower
         finally:
             self._followers.discard(follower)
+            PRICE_FOLLOWERS.dec()
 
     def publish(self, prices: Iterable[Price]) -> None:
         """Never waits for a follower."""

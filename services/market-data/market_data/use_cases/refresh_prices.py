@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.logs import get_logger
 
 from market_data.domain.price_board import PriceBoard
+from market_data.metrics import PRICE_CACHE_FAILURES, PRICE_FETCHES, PRICE_SOURCE_TIME
 from market_data.use_cases.ports import CacheUnavailable, PriceCache, PriceProvider, ProviderUnavailable
 from market_data.use_cases.price_feed import PriceFeed
 
@@ -40,11 +41,16 @@ class RefreshPrices:
             quotes = await self._provider.fetch()
         except ProviderUnavailable as error:
             self._board.fail(error.problem)
+            PRICE_FETCHES.labels(self._board.source, "failed").inc()
             raise
+        PRICE_FETCHES.labels(self._board.source, "answered").inc()
         self._feed.publish(self._board.take(quotes, time=self._clock.now()))
+        if self._board.newest_source_time is not None:
+            PRICE_SOURCE_TIME.labels(self._board.source).set(self._board.newest_source_time.timestamp())
         try:
             await self._cache.store(self._board.prices.values())
         except CacheUnavailable as error:
+            PRICE_CACHE_FAILURES.inc()
             if not self._cache_failing:
                 log.warning("Prices are not cached", event="price_cache_failed", problem=str(error))
             self._cache_failing = True

@@ -140,6 +140,20 @@ def touched_accounts(events: Iterable[Event]) -> dict[tuple[str, str], None]:
     return touched
 
 
+def touched_orders(events: Sequence[Event]) -> dict[str, None]:
+    """The orders that the events placed, filled or closed."""
+    touched: dict[str, None] = {}
+    for event in events:
+        kind = type(event)
+        if kind is Traded:
+            for side in (event.buyer, event.seller):  # type: ignore[union-attr]  # the exact type was just compared
+                if side.order_id:
+                    touched[side.order_id] = None
+        elif kind is OrderPlaced or kind is OrderClosed:
+            touched[event.order_id] = None  # type: ignore[union-attr]
+    return touched
+
+
 def user_sequences(events: Iterable[Event]) -> list[tuple[str, int]]:
     """(user id, sequence) of every user event, in their order."""
     found: list[tuple[str, int]] = []
@@ -157,10 +171,16 @@ def user_sequences(events: Iterable[Event]) -> list[tuple[str, int]]:
 
 
 def user_steps(
-    events: Sequence[Event], *, accounts: Iterable[AccountAfter], order_after: Callable[[str], OrderView]
+    events: Sequence[Event],
+    *,
+    accounts: Iterable[AccountAfter],
+    order_after: Callable[[str], OrderView],
+    user_id: str = "",
 ) -> list[UserStep]:
-    """Every user's steps in the order they happened. `order_after` gives an order as it is after these events."""
-    walk = _BackwardWalk(accounts, order_after)
+    """Every user's steps in the order they happened, or one user's alone. `order_after` gives an order as it is after
+    these events.
+    """
+    walk = _BackwardWalk(accounts, order_after, owner_of_user(user_id) if user_id else "")
     steps: list[UserStep] = []
     for event in reversed(events):
         walk.undo(event, steps)
@@ -171,7 +191,10 @@ def user_steps(
 class _BackwardWalk:
     """Balances and orders as they are after the event that comes next (backwards)."""
 
-    def __init__(self, accounts: Iterable[AccountAfter], order_after: Callable[[str], OrderView]) -> None:
+    def __init__(
+        self, accounts: Iterable[AccountAfter], order_after: Callable[[str], OrderView], only_owner: str
+    ) -> None:
+        self._only_owner = only_owner
         self._accounts: dict[tuple[str, str], list[int]] = {
             (account.owner, account.asset): [account.available, account.held] for account in accounts
         }
@@ -190,6 +213,9 @@ class _BackwardWalk:
     def _undo_order(self, event: OrderPlaced | OrderClosed, steps: list[UserStep]) -> None:
         holds = holds_of(event)
         owner = owner_of_user(event.user_id)
+        if self._only_owner and owner != self._only_owner:
+            self._take_back((), holds)
+            return
         view = self._order(event.order_id)
         if type(event) is OrderPlaced:
             view = replace(
@@ -206,7 +232,7 @@ class _BackwardWalk:
         postings, holds = postings_of(trade), holds_of(trade)
         # Steps are listed backwards, so the seller's comes first to stand after the buyer's at the end.
         for side in (trade.seller, trade.buyer):
-            if not side.order_id:
+            if not side.order_id or (self._only_owner and side.owner != self._only_owner):
                 continue
             after = replace(self._order(side.order_id), status=side.status)
             balances = self._balances(side.owner, postings, holds)
@@ -221,6 +247,8 @@ class _BackwardWalk:
 
     def _undo_transfer(self, transfer: TransferPosted, steps: list[UserStep]) -> None:
         for user in reversed(transfer.user_sequences):
+            if self._only_owner and owner_of_user(user.user_id) != self._only_owner:
+                continue
             balances = self._balances(owner_of_user(user.user_id), transfer.postings, ())
             steps.append(UserStep(user.user_id, user.sequence, None, None, None, balances))
         self._take_back(transfer.postings, ())

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trading.domain.accounts import user_of_owner
 from trading.domain.commands import Command, StartBatch
-from trading.domain.events import BatchStarted, Event, OrderClosed, OrderPlaced, Traded
+from trading.domain.events import BatchStarted, Event
 from trading.domain.exchange import Applied
 from trading.domain.outcomes import Repeat
 from trading.domain.queries import order as find_order
 from trading.journal.batch import SealedBatch, seal, user_key
 from trading.journal.codec import AccountAfter, Entry, encode_body, encode_entry
-from trading.journal.history import OrderView, touched_accounts, user_sequences, view_of
+from trading.journal.history import OrderView, touched_accounts, touched_orders, user_sequences, view_of
 from trading.sequencer.memory import Memory
 
 # A document may have 16 MiB, but callers wait for the whole batch: 1 MiB is some 700 orders. One more command may add
@@ -73,7 +72,7 @@ class OpenBatch:
             account = state.owners[owner].accounts[asset]
             accounts.append(AccountAfter(owner, asset, account.available, account.held))
         orders = {}
-        for order_id in _touched_orders(self.events):
+        for order_id in touched_orders(self.events):
             order = find_order(state, order_id)
             if order is None:
                 raise AssertionError(f"order {order_id} is gone within its own batch")
@@ -107,16 +106,3 @@ class OpenBatch:
         if not isinstance(outcome, Applied) or not isinstance(outcome.events[0], BatchStarted):
             raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault
         return outcome.events[0]
-
-
-def _touched_orders(events: Sequence[Event]) -> dict[str, None]:
-    touched: dict[str, None] = {}
-    for event in events:
-        kind = type(event)
-        if kind is Traded:
-            for side in (event.buyer, event.seller):  # type: ignore[union-attr]  # the exact type was just compared
-                if side.order_id and user_of_owner(side.owner):
-                    touched[side.order_id] = None
-        elif kind is OrderPlaced or kind is OrderClosed:
-            touched[event.order_id] = None  # type: ignore[union-attr]
-    return touched

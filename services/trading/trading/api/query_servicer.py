@@ -1,0 +1,143 @@
+"""TradingQueryService: the caller's own orders, fills and events; the journal for folds in other services."""
+
+from typing import Any
+
+from chassis.errors import ErrorKind, InvalidArgument, ServiceError, Unavailable
+from chassis.identity import current_caller
+from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
+
+from trading.api.messages import order_message, timestamp
+from trading.domain.amounts import format_amount
+from trading.domain.markets import Market
+from trading.journal.store import JournalUnreachable
+from trading.projector.event_log import EventLog
+from trading.projector.journal_reader import JournalReader
+from trading.projector.projector import Projector
+from trading.storage.decimals import to_units
+from trading.storage.documents import FillPart, OrderDocument
+from trading.storage.order_queries import FillOfOrder, OrderQueries
+from trading.storage.rows import milliseconds_of, view_of_document
+
+FRESHNESS_SECONDS_MAX = 1.0
+ANSWERING_SECONDS = 0.2  # of the caller's deadline, kept for the query itself
+JOURNAL_WAIT_SECONDS_MAX = 5.0
+
+
+class OrderNotFound(ServiceError):
+    """Also another's order: whether it exists is nobody's business."""
+
+    kind = ErrorKind.NOT_FOUND
+    reason = "order_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such order.")
+
+
+class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
+    def __init__(
+        self, *, projector: Projector, queries: OrderQueries, event_log: EventLog, journal_reader: JournalReader
+    ) -> None:
+        self._projector = projector
+        self._queries = queries
+        self._event_log = event_log
+        self._journal_reader = journal_reader
+
+    async def GetOrder(self, request: trading_pb2.GetOrderRequest, context: Any) -> trading_pb2.GetOrderResponse:  # noqa: N802 - named by the contract
+        user_id = current_caller().required_user()
+        fresh = await self._is_fresh(request.at_least_batch, context)
+        document = await self._queries.get(user_id, request.order_id)
+        order, fills = self._whole(document)
+        return trading_pb2.GetOrderResponse(order=order, fills=fills, behind=not fresh)
+
+    async def GetOrderByClientId(  # noqa: N802
+        self, request: trading_pb2.GetOrderByClientIdRequest, context: Any
+    ) -> trading_pb2.GetOrderByClientIdResponse:
+        user_id = current_caller().required_user()
+        fresh = await self._is_fresh(request.at_least_batch, context)
+        document = await self._queries.by_client_id(user_id, request.client_order_id)
+        order, fills = self._whole(document)
+        return trading_pb2.GetOrderByClientIdResponse(order=order, fills=fills, behind=not fresh)
+
+    async def ListOrders(self, request: trading_pb2.ListOrdersRequest, context: Any) -> trading_pb2.ListOrdersResponse:  # noqa: N802
+        user_id = current_caller().required_user()
+        fresh = await self._is_fresh(request.at_least_batch, context)
+        page = await self._queries.page(
+            user_id, market=request.market, status=request.status, limit=request.limit, cursor=request.cursor
+        )
+        orders = [self._order(document) for document in page.orders]
+        return trading_pb2.ListOrdersResponse(orders=orders, next_cursor=page.next_cursor, behind=not fresh)
+
+    async def ListFills(self, request: trading_pb2.ListFillsRequest, context: Any) -> trading_pb2.ListFillsResponse:  # noqa: N802
+        user_id = current_caller().required_user()
+        fresh = await self._is_fresh(request.at_least_batch, context)
+        page = await self._queries.fills(
+            user_id, market=request.market, order_id=request.order_id, limit=request.limit, cursor=request.cursor
+        )
+        fills = [self._fill_of_order(found) for found in page.fills]
+        return trading_pb2.ListFillsResponse(fills=fills, next_cursor=page.next_cursor, behind=not fresh)
+
+    async def ListUserEvents(  # noqa: N802
+        self, request: trading_pb2.ListUserEventsRequest, context: Any
+    ) -> trading_pb2.ListUserEventsResponse:
+        user_id = current_caller().required_user()
+        await self._is_fresh(request.at_least_batch, context)
+        try:
+            page = await self._event_log.read(user_id, after=request.after_sequence, limit=request.limit)
+        except JournalUnreachable as error:
+            raise Unavailable("The journal cannot be read.") from error
+        return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more)
+
+    async def ReadJournal(  # noqa: N802
+        self, request: trading_pb2.ReadJournalRequest, context: Any
+    ) -> trading_pb2.ReadJournalResponse:
+        if request.limit < 0 or request.wait_milliseconds < 0:
+            raise InvalidArgument("Not below zero.", field="limit", rule="minimum", limit="0")
+        if request.wait_milliseconds:
+            wait = min(request.wait_milliseconds / 1000, JOURNAL_WAIT_SECONDS_MAX, _time_left(context))
+            await self._projector.reached(request.after_batch + 1, wait)
+        try:
+            batches = await self._journal_reader.read(request.after_batch, request.limit)
+        except JournalUnreachable as error:
+            raise Unavailable("The journal cannot be read.") from error
+        return trading_pb2.ReadJournalResponse(batches=batches, head=self._projector.batch)
+
+    async def _is_fresh(self, batch: int, context: Any) -> bool:
+        return await self._projector.reached(batch, min(FRESHNESS_SECONDS_MAX, _time_left(context)))
+
+    def _whole(self, document: OrderDocument | None) -> tuple[trading_pb2.Order, list[trading_pb2.Fill]]:
+        if document is None:
+            raise OrderNotFound
+        market = self._market(document.trading_pair)
+        fills = [_fill(document.id, document.side, fill, market) for fill in document.fills]
+        return self._order(document), fills
+
+    def _order(self, document: OrderDocument) -> trading_pb2.Order:
+        market = self._market(document.trading_pair)
+        return order_message(view_of_document(document, market), market)
+
+    def _fill_of_order(self, found: FillOfOrder) -> trading_pb2.Fill:
+        return _fill(found.order_id, found.side, found.fill, self._market(found.trading_pair))
+
+    def _market(self, symbol: str) -> Market:
+        return self._projector.fold.state.markets[symbol].market
+
+
+def _fill(order_id: str, side: str, fill: FillPart, market: Market) -> trading_pb2.Fill:
+    quote, base = market.quote_scale, market.base_scale
+    return trading_pb2.Fill(
+        id=fill.id,
+        order_id=order_id,
+        market=market.symbol,
+        side=side,
+        price=format_amount(to_units(fill.price, quote), quote),
+        quantity=format_amount(to_units(fill.amount, base), base),
+        fee=format_amount(to_units(fill.fee, quote), quote),
+        fee_asset=market.quote,
+        liquidity=fill.liquidity,
+        time=timestamp(milliseconds_of(fill.time)),
+    )
+
+
+def _time_left(context: Any) -> float:
+    remaining = context.time_remaining()
+    return FRESHNESS_SECONDS_MAX if remaining is None else max(0.0, remaining - ANSWERING_SECONDS)

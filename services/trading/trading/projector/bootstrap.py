@@ -1,0 +1,45 @@
+"""Builds the projector: the fold, its bell, the reconciler, the query service."""
+
+from chassis.mongo import init_documents
+from chassis.service import Runtime
+from cryptovault.trading.v1 import trading_pb2_grpc
+
+from trading.api.query_servicer import TradingQueryServicer
+from trading.projector.bell import Bell
+from trading.projector.event_log import EventLog
+from trading.projector.journal_reader import JournalReader
+from trading.projector.projector import Projector
+from trading.projector.reconciler import Reconciler
+from trading.settings import ProjectorSettings
+from trading.storage.documents import DOCUMENTS
+from trading.storage.journal import MongoJournal
+from trading.storage.order_queries import OrderQueries
+from trading.storage.projection import Projection
+
+
+async def compose(runtime: Runtime[ProjectorSettings]) -> None:
+    mongo = await runtime.mongo()
+    await init_documents(mongo.database, DOCUMENTS)
+    journal = MongoJournal(mongo.database)
+    await journal.prepare()
+    projector = Projector(journal, Projection(mongo.database))
+    queries = OrderQueries()
+    servicer = TradingQueryServicer(
+        projector=projector,
+        queries=queries,
+        event_log=EventLog(journal=journal, queries=queries, projector=projector),
+        journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
+    )
+    await projector.catch_up()
+    runtime.background("projector", projector.run)
+    runtime.background("reconciler", Reconciler(projector).run)
+    # A stack without a bus has no one to ring for; consumers poll.
+    if runtime.settings.amqp_url is not None:
+        bell = Bell(projector=projector, bus=await runtime.bus(), clock=runtime.clock, ids=runtime.ids)
+        runtime.background("bell", bell.run)
+    runtime.add_servicer(
+        trading_pb2_grpc.add_TradingQueryServiceServicer_to_server,
+        servicer,
+        "cryptovault.trading.v1.TradingQueryService",
+    )
+    runtime.readiness("database", mongo.ping)

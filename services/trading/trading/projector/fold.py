@@ -1,0 +1,95 @@
+"""The projector's fold: the exchange's state and, beside it, the rows of open orders."""
+
+from datetime import datetime
+
+from trading.domain.events import (
+    BatchStarted,
+    Event,
+    KeyUsed,
+    OrderClosed,
+    OrderPlaced,
+    Traded,
+    TradeSide,
+    TransferPosted,
+)
+from trading.domain.exchange import Exchange
+from trading.domain.markets import Market
+from trading.domain.orders import TERMINAL
+from trading.domain.queries import order as find_order
+from trading.domain.state import ExchangeState
+from trading.journal.batch import SealedBatch, check_follows
+from trading.journal.codec import decode_events
+from trading.storage.cursors import Cursor
+from trading.storage.projection import Changes
+from trading.storage.rows import Row, bring_up_to_date, fill_part, order_row, time_of, transfer_row, used_key_row
+
+
+class Fold:
+    """`apply` batches in their order; what they did to rows is added to `changes`, where given."""
+
+    def __init__(self, exchange: Exchange | None = None, cursor: Cursor | None = None) -> None:
+        self._exchange = exchange or Exchange()
+        self._open_rows: dict[str, Row] = {}
+        self.cursor = cursor or Cursor()
+
+    @property
+    def state(self) -> ExchangeState:
+        return self._exchange.state
+
+    def apply(self, batch: SealedBatch, changes: Changes) -> None:
+        """Raises `BrokenChain` or `UnknownEventType`; the fold is then of no use."""
+        check_follows(batch, number=self.cursor.batch, digest=self.cursor.digest)
+        time = time_of(batch.time_milliseconds)
+        touched: dict[str, None] = {}
+        for event in decode_events(batch.body):
+            self._exchange.apply(event)
+            self._note(event, changes, touched, batch=batch, time=time)
+        for order_id in touched:
+            self._finish_row(order_id, changes, batch=batch.number, time=time)
+        self.cursor = Cursor(batch.number, batch.digest)
+
+    def _note(
+        self, event: Event, changes: Changes, touched: dict[str, None], *, batch: SealedBatch, time: datetime
+    ) -> None:
+        kind = type(event)
+        if kind is BatchStarted:
+            return
+        if isinstance(event, OrderPlaced):
+            row = order_row(event, self._market(event.market), batch=batch.number, time=time)
+            self._open_rows[event.order_id] = changes.new_orders[event.order_id] = row
+            touched[event.order_id] = None
+        elif isinstance(event, Traded):
+            for side in (event.buyer, event.seller):
+                if side.order_id:
+                    self._note_fill(event, side, batch, time)
+                    touched[side.order_id] = None
+        elif isinstance(event, OrderClosed):
+            touched[event.order_id] = None
+        elif isinstance(event, TransferPosted):
+            changes.transfers.append(transfer_row(event, self.state.assets, batch=batch.number, time=time))
+        elif isinstance(event, KeyUsed):
+            changes.used_keys.append(used_key_row(event, batch=batch.number, time=time))
+
+    def _note_fill(self, trade: Traded, side: TradeSide, batch: SealedBatch, time: datetime) -> None:
+        part = fill_part(
+            trade,
+            side,
+            self._market(trade.market),
+            batch=batch.number,
+            time=time,
+            milliseconds=batch.time_milliseconds,
+        )
+        self._open_rows[side.order_id]["fills"].append(part)
+
+    def _finish_row(self, order_id: str, changes: Changes, *, batch: int, time: datetime) -> None:
+        order = find_order(self.state, order_id)
+        if order is None:
+            raise AssertionError(f"order {order_id} is gone within its own batch")
+        row = self._open_rows[order_id]
+        bring_up_to_date(row, order, self._market(order.market), batch=batch, time=time)
+        changes.touch(row)
+        if order.status in TERMINAL:
+            del self._open_rows[order_id]
+
+    def _market(self, symbol: str) -> Market:
+        return self.state.markets[symbol].market

@@ -1,0 +1,58 @@
+"""The journal as other services read it: whole batches, up to where the projection has come."""
+
+from collections.abc import Sequence
+
+from cryptovault.trading.v1 import events_pb2
+
+from trading.api.journal_messages import batch_message, closed_orders
+from trading.domain.events import Event
+from trading.journal.batch import SealedBatch
+from trading.journal.codec import decode_events
+from trading.journal.history import OrderView
+from trading.journal.store import Journal
+from trading.projector.projector import Projector
+from trading.storage.order_queries import OrderQueries
+from trading.storage.rows import view_of_document
+
+BATCHES_MAX = 200
+# Batches have up to 1 MiB; a reply has up to 4. Whoever reads on gets the rest.
+REPLY_BODY_BYTES_MAX = 1_000_000
+
+
+class JournalReader:
+    def __init__(self, *, journal: Journal, queries: OrderQueries, projector: Projector) -> None:
+        self._journal = journal
+        self._queries = queries
+        self._projector = projector
+
+    async def read(self, after: int, limit: int) -> list[events_pb2.JournalBatch]:
+        """Batches after that number, oldest first; at least one where there is one. Raises `JournalUnreachable`."""
+        limit = min(limit or BATCHES_MAX, BATCHES_MAX, self._projector.batch - after)
+        if limit <= 0:
+            return []
+        batches = _first_ones(await self._journal.read_after(after, limit))
+        decoded = [(batch, decode_events(batch.body)) for batch in batches]
+        orders = await self._closed_orders(decoded)
+        state = self._projector.fold.state
+        return [batch_message(batch, events, state, orders) for batch, events in decoded]
+
+    async def _closed_orders(self, decoded: Sequence[tuple[SealedBatch, list[Event]]]) -> dict[str, OrderView]:
+        order_ids = [order_id for _, events in decoded for order_id in closed_orders(events)]
+        if not order_ids:
+            return {}
+        markets = self._projector.fold.state.markets
+        return {
+            order_id: view_of_document(document, markets[document.trading_pair].market)
+            for order_id, document in (await self._queries.many(order_ids)).items()
+        }
+
+
+def _first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:
+    taken: list[SealedBatch] = []
+    size = 0
+    for batch in batches:
+        size += len(batch.body)
+        if taken and size > REPLY_BODY_BYTES_MAX:
+            break
+        taken.append(batch)
+    return taken

@@ -1,0 +1,84 @@
+"""Writes what a fold found out: new rows in bulk, changed rows only where they changed, the cursor last.
+
+A crash in between leaves rows without a cursor; the next start writes the same rows again. So every write is repeatable:
+a new row that is there already counts as a changed one, and a changed row goes only over an older one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.crash_points import crash_point
+from chassis.mongo import MongoDatabase
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError
+
+from trading.storage.cursors import ORDERS, Cursor, Cursors
+from trading.storage.documents import OrderDocument, TransferDocument, UsedKeyDocument
+from trading.storage.rows import CHANGING, Row
+
+_DUPLICATE_KEY = 11000
+
+
+@dataclass(slots=True)
+class Changes:
+    """What several batches did, coalesced: each row once, as it is after the last of them."""
+
+    new_orders: dict[str, Row] = field(default_factory=dict)
+    changed_orders: dict[str, Row] = field(default_factory=dict)
+    transfers: list[Row] = field(default_factory=list)
+    used_keys: list[Row] = field(default_factory=list)
+
+    def touch(self, row: Row) -> None:
+        """The row of an order that was placed in an earlier batch changed, or one of these batches' own."""
+        if row["_id"] not in self.new_orders:
+            self.changed_orders[row["_id"]] = row
+
+
+class Projection:
+    def __init__(self, database: MongoDatabase) -> None:
+        self._orders = database.get_collection(OrderDocument.Settings.name)
+        self._transfers = database.get_collection(TransferDocument.Settings.name)
+        self._used_keys = database.get_collection(UsedKeyDocument.Settings.name)
+        self._cursors = Cursors(database)
+
+    async def cursor(self) -> Cursor:
+        return await self._cursors.read(ORDERS)
+
+    async def write(self, changes: Changes, *, before: Cursor, after: Cursor) -> None:
+        """Raises `CursorMoved` where another projector is at work: this one must stop."""
+        await _insert(self._orders, list(changes.new_orders.values()))
+        await _update(self._orders, changes.changed_orders.values())
+        await _insert(self._transfers, changes.transfers)
+        await _insert(self._used_keys, changes.used_keys)
+        crash_point("projection_before_cursor")
+        await self._cursors.move(ORDERS, before=before, after=after)
+
+
+async def _insert(collection: AsyncCollection[dict[str, Any]], rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    try:
+        await collection.insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        problems = (error.details or {}).get("writeErrors", [])
+        if any(problem["code"] != _DUPLICATE_KEY for problem in problems):
+            raise
+        known = [rows[problem["index"]] for problem in problems]
+        await collection.bulk_write(
+            [ReplaceOne({"_id": row["_id"], "batch": {"$lt": row["batch"]}}, row) for row in known], ordered=False
+        )
+
+
+async def _update(collection: AsyncCollection[dict[str, Any]], rows: Iterable[Row]) -> None:
+    updates = [
+        UpdateOne(
+            {"_id": row["_id"], "batch": {"$lt": row["batch"]}},
+            # The fills as a whole: pushing them one by one could push one twice.
+            {"$set": {**{name: row[name] for name in CHANGING}, "fills": row["fills"]}},
+        )
+        for row in rows
+    ]
+    if updates:
+        await collection.bulk_write(updates, ordered=False)

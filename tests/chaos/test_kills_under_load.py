@@ -1,0 +1,159 @@
+"""Processes die by SIGKILL while people trade. Acknowledged means durable: nothing lost, nothing twice."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from chassis.testing import eventually
+from local_stack.platform import Platform
+
+from tests.chaos.audit import audit
+from tests.customers import Customer, MarketRules, sign_up
+
+TRADERS = 4
+ORDERS_BETWEEN_KILLS = 24
+RECOVERY_SECONDS = 30.0
+# Far longer than any recovery: a command without a final answer by then is an error of the platform.
+ANSWER_SECONDS_MAX = 60.0
+PAUSE_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Trader:
+    """Trades without pause and keeps book of every acknowledgement. Repeats a command under its key until it knows."""
+
+    customer: Customer
+    rules: MarketRules
+    limit_price: str
+    dice: random.Random
+    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+    repeats: int = 0
+
+    async def trade_until(self, over: asyncio.Event) -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            await self._trade(f"order-{number}")
+
+    async def _trade(self, key: str) -> None:
+        if self.dice.random() < 0.6:
+            await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
+            return
+        order = await self._place(
+            key, type="limit", price=self.limit_price, quantity=self.rules.quantity(Decimal("0.0002"))
+        )
+        if self.dice.random() < 0.7:
+            await self._until_known("DELETE", f"/orders/{order['id']}", None, key=f"cancel-{key}", expected=200)
+            self.cancelled.add(order["id"])
+
+    async def _place(self, key: str, **order: str) -> dict[str, Any]:
+        body = {"market": "BTC-USD", "side": "buy", "client_order_id": key, **order}
+        placed = await self._until_known("POST", "/orders", body, key=key, expected=201)
+        self.acknowledged[key] = placed
+        return placed
+
+    async def _until_known(
+        self, method: str, path: str, body: dict[str, Any] | None, *, key: str, expected: int
+    ) -> dict[str, Any]:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            while True:
+                try:
+                    reply = await self.customer.send(method, path, body, key=key)
+                except httpx.TransportError:
+                    reply = None
+                if reply is not None and reply.status_code == expected:
+                    document: dict[str, Any] = reply.json()
+                    return document
+                assert reply is None or reply.status_code == 503, reply.text
+                self.repeats += 1
+                await asyncio.sleep(PAUSE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [["trading"] * 5, ["trading-projector"] * 2, ["gateway"], ["mongo"], ["redis"], ["rabbitmq"], ["market-data"]],
+    ids=lambda victims: f"{victims[0]}-{len(victims)}",
+)
+async def test_every_acknowledged_order_exists_once_whoever_is_killed(
+    platform: Platform, http: httpx.AsyncClient, victims: list[str]
+) -> None:
+    traders = await _traders(http)
+    over = asyncio.Event()
+    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
+    try:
+        for victim in victims:
+            await _orders_flow(traders, trading)
+            await platform.kill(victim)
+            await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
+        await _orders_flow(traders, trading)
+    finally:
+        over.set()
+        await asyncio.gather(*trading)
+    await _check_people(traders)
+    await _check_journal(platform, traders)
+
+
+async def _traders(http: httpx.AsyncClient) -> list[Trader]:
+    rules = MarketRules.of((await http.get("/api/v1/markets/BTC-USD")).raise_for_status().json())
+    price = Decimal((await http.get("/api/v1/markets/BTC-USD/ticker")).raise_for_status().json()["price"])
+    customers = await asyncio.gather(*(sign_up(http) for _ in range(TRADERS)))
+    return [
+        Trader(customer, rules, rules.price(price * Decimal("0.95")), random.Random(number))
+        for number, customer in enumerate(customers)
+    ]
+
+
+async def _orders_flow(traders: list[Trader], trading: list[asyncio.Task[None]]) -> None:
+    """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
+    wanted = sum(len(trader.acknowledged) for trader in traders) + ORDERS_BETWEEN_KILLS
+
+    async def flowed() -> bool:
+        for task in trading:
+            if task.done():
+                task.result()
+        return sum(len(trader.acknowledged) for trader in traders) >= wanted
+
+    await eventually(flowed, timeout_seconds=RECOVERY_SECONDS)
+
+
+async def _check_people(traders: list[Trader]) -> None:
+    """Through the public door: each sees exactly what was acknowledged, and a repeat answers the same order."""
+    for trader in traders:
+        expected = {order["id"] for order in trader.acknowledged.values()}
+        assert len(expected) == len(trader.acknowledged)
+
+        async def complete(trader: Trader = trader, expected: set[str] = expected) -> bool:
+            reply = await trader.customer.send("GET", "/orders", limit="1")
+            return reply.status_code == 200 and {order["id"] for order in await trader.customer.orders()} >= expected
+
+        await eventually(complete, timeout_seconds=RECOVERY_SECONDS)
+        orders = await trader.customer.orders()
+        assert Counter(order["id"] for order in orders) == Counter(expected)
+        assert {order["id"] for order in orders if order["close_reason"] == "user"} == trader.cancelled
+        key, placed = next(iter(trader.acknowledged.items()))
+        repeated = await trader.customer.send("GET", f"/orders/by-client-id/{key}")
+        assert repeated.json()["id"] == placed["id"]
+
+
+async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
+    """In the journal itself: the same orders once, every invariant, and balances equal to what people are told."""
+    found = await audit(platform.mongo_url)
+    assert found.violations == []
+    for trader in traders:
+        customer = trader.customer
+        placed = [order_id for user_id, order_id in found.placed if user_id == customer.user_id]
+        assert Counter(placed) == Counter(order["id"] for order in trader.acknowledged.values())
+        told = {
+            asset: (Decimal(balance["available"]), Decimal(balance["held"]))
+            for asset, balance in (await customer.balances()).items()
+        }
+        assert told == {
+            asset: (Decimal(available), Decimal(held))
+            for asset, (available, held) in found.balances_of(customer.user_id).items()
+        }

@@ -1,0 +1,27 @@
+"""The one shape of an error, checked to the letter."""
+
+import re
+from typing import Any
+
+import httpx
+
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def assert_error(reply: httpx.Response, status: int, code: str, reason: str | None = None) -> dict[str, str]:
+    """The reply is this error in the public shape; returns its details."""
+    assert reply.status_code == status, f"{reply.status_code}: {reply.text}"
+    assert reply.headers["content-type"].startswith("application/json")
+    document: dict[str, Any] = reply.json()
+    assert set(document) == {"error"}
+    error = document["error"]
+    assert set(error) == {"code", "message", "request_id", "timestamp", "details"}
+    assert error["code"] == code
+    assert error["message"]
+    assert error["request_id"] == reply.headers["x-request-id"]
+    assert TIMESTAMP.fullmatch(error["timestamp"])
+    details: dict[str, str] = error["details"]
+    assert all(isinstance(value, str) for value in details.values())
+    if reason is not None:
+        assert details["reason"] == reason
+    return details

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-import grpc.aio
 from chassis.clock import Clock
 from chassis.grpc_client import open_channel
 from chassis.ids import Ids
-from chassis.mongo import MongoConnection, init_documents
+from chassis.mongo import init_documents
 from chassis.outbox import Outbox, OutboxRelay
 from chassis.service import Runtime
 from cryptovault.auth.v1 import auth_pb2_grpc
-from redis.asyncio import Redis
 
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
 from auth.clients.notifications import NotificationsCourier
@@ -28,6 +26,7 @@ from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
+from auth.use_cases import ports
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
@@ -44,95 +43,83 @@ from auth.use_cases.verify_email import VerifyEmail
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """Everything outside the use cases, made once."""
+    """What serves each port of the use cases."""
 
     clock: Clock
     ids: Ids
-    connection: MongoConnection
-    digests: KeyedDigests
-    randomness: SystemRandomness
-    passwords: PasswordPool
-    access_tokens: SignedAccessTokens
-    refresh_tokens: SeededRefreshTokens
-    users: MongoUsers
-    sessions: MongoSessions
-    attempts: MongoLoginAttempts
-    announcements: OutboxAnnouncements
-    codes: RedisCodes
-    code_limits: RedisCodeLimits
-    revoked: MirroredRevokedSessions
-    errands: BackgroundErrands
-    courier: NotificationsCourier
+    transactions: ports.Transactions
+    digests: ports.Digests
+    randomness: ports.Randomness
+    passwords: ports.Passwords
+    access_tokens: ports.AccessTokens
+    refresh_tokens: ports.RefreshTokens
+    users: ports.Users
+    throttles: ports.LoginThrottles
+    attempts: ports.LoginAttempts
+    sessions: ports.Sessions
+    revoked: ports.RevokedSessions
+    announcements: ports.Announcements
+    codes: ports.Codes
+    code_limits: ports.CodeLimits
+    courier: ports.Courier
+    errands: ports.Errands
 
 
 async def compose(runtime: Runtime[AuthSettings]) -> None:
     settings = runtime.settings
     connection = await runtime.mongo()
+    redis = await runtime.redis()
+    access_tokens = make_access_tokens(settings)
+    root = settings.root_secret.encode()
     await init_documents(connection.database, DOCUMENTS)
     channel = open_channel(settings.notifications_address, service="auth")
     runtime.on_stop(channel.close)
-    adapters = make_adapters(
-        settings,
-        connection=connection,
-        redis=await runtime.redis(),
-        notifications=channel,
+    passwords = make_passwords(settings)
+    runtime.on_stop(passwords.close)
+    errands = BackgroundErrands()
+    runtime.background("errands", errands.run)
+    revoked = MirroredRevokedSessions(redis, runtime.clock)
+    runtime.background("blacklist", revoked.keep_loaded)
+    runtime.background("outbox", OutboxRelay(connection.database, await runtime.bus(), source="auth").run)
+    digests = KeyedDigests(root)
+    adapters = Adapters(
         clock=runtime.clock,
         ids=runtime.ids,
+        transactions=connection.transactions,
+        digests=digests,
+        randomness=SystemRandomness(),
+        passwords=passwords,
+        access_tokens=access_tokens,
+        refresh_tokens=SeededRefreshTokens(root),
+        users=MongoUsers(),
+        throttles=MongoLoginThrottles(digests),
+        attempts=MongoLoginAttempts(),
+        sessions=MongoSessions(),
+        revoked=revoked,
+        announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
+        codes=RedisCodes(redis),
+        code_limits=RedisCodeLimits(redis),
+        courier=NotificationsCourier(channel, runtime.clock),
+        errands=errands,
     )
-
-    async def close_passwords() -> None:
-        adapters.passwords.close()
-
-    runtime.on_stop(close_passwords)
-    relay = OutboxRelay(connection.database, await runtime.bus(), source="auth")
-    runtime.background("outbox", relay.run)
-    runtime.background("errands", adapters.errands.run)
-    runtime.background("blacklist", adapters.revoked.keep_loaded)
     servicer = AuthServicer(make_use_cases(adapters))
     runtime.add_servicer(auth_pb2_grpc.add_AuthServiceServicer_to_server, servicer, SERVICE_NAME)
 
 
-def make_adapters(
-    settings: AuthSettings,
-    *,
-    connection: MongoConnection,
-    redis: Redis,
-    notifications: grpc.aio.Channel,
-    clock: Clock,
-    ids: Ids,
-) -> Adapters:
-    """Raises MissingSetting where a secret is not set."""
-    secret = settings.signing_secret
-    root = settings.root_secret.encode()
-    digests = KeyedDigests(root)
-    return Adapters(
-        clock=clock,
-        ids=ids,
-        connection=connection,
-        digests=digests,
-        randomness=SystemRandomness(),
-        passwords=PasswordPool(
-            threads=settings.password_threads,
-            waiting_max=settings.password_waiting_max,
-            memory_kibibytes=settings.password_memory_kibibytes,
-            passes=settings.password_passes,
-        ),
-        access_tokens=SignedAccessTokens(
-            key=shared_key(secret) if settings.jwt_algorithm == HS256 else signing_key(secret),
-            issuer=settings.issuer,
-            audience=settings.audience,
-        ),
-        refresh_tokens=SeededRefreshTokens(root),
-        users=MongoUsers(),
-        sessions=MongoSessions(),
-        attempts=MongoLoginAttempts(),
-        announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
-        codes=RedisCodes(redis),
-        code_limits=RedisCodeLimits(redis),
-        revoked=MirroredRevokedSessions(redis, clock),
-        errands=BackgroundErrands(),
-        courier=NotificationsCourier(notifications, clock),
+def make_passwords(settings: AuthSettings) -> PasswordPool:
+    return PasswordPool(
+        threads=settings.password_threads,
+        waiting_max=settings.password_waiting_max,
+        memory_kibibytes=settings.password_memory_kibibytes,
+        passes=settings.password_passes,
     )
+
+
+def make_access_tokens(settings: AuthSettings) -> SignedAccessTokens:
+    """Raises MissingSetting where the algorithm's secret is not set."""
+    secret = settings.signing_secret
+    key = shared_key(secret) if settings.jwt_algorithm == HS256 else signing_key(secret)
+    return SignedAccessTokens(key=key, issuer=settings.issuer, audience=settings.audience)
 
 
 def make_use_cases(a: Adapters) -> UseCases:
@@ -144,9 +131,12 @@ def make_use_cases(a: Adapters) -> UseCases:
         sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens, digests=a.digests,
         randomness=a.randomness, clock=a.clock, ids=a.ids,
     )  # fmt: skip
-    transactions = a.connection.transactions
     revoke_sessions = RevokeSessions(
-        sessions=a.sessions, revoked=a.revoked, announcements=a.announcements, transactions=transactions, clock=a.clock
+        sessions=a.sessions,
+        revoked=a.revoked,
+        announcements=a.announcements,
+        transactions=a.transactions,
+        clock=a.clock,
     )
     return UseCases(
         sign_up=SignUp(
@@ -158,10 +148,10 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         verify_email=VerifyEmail(
             users=a.users, codes=a.codes, open_session=open_session, announcements=a.announcements,
-            transactions=transactions, digests=a.digests, clock=a.clock,
+            transactions=a.transactions, digests=a.digests, clock=a.clock,
         ),
         log_in=LogIn(
-            users=a.users, throttles=MongoLoginThrottles(a.digests), attempts=a.attempts, passwords=a.passwords,
+            users=a.users, throttles=a.throttles, attempts=a.attempts, passwords=a.passwords,
             open_session=open_session, digests=a.digests, clock=a.clock,
         ),
         refresh_session=RefreshSession(

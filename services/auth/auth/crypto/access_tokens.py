@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import OctKey, OKPKey
 
 from auth.domain.sessions import ACCESS_LIFETIME
@@ -54,10 +55,13 @@ class SignedAccessTokens:
 
 
 def signing_key(pem: str) -> OKPKey:
-    """An Ed25519 private key in PEM (PKCS 8). ValueError where it is something else; the message shows none of it."""
+    r"""An Ed25519 private key in PEM (PKCS 8); a file of variables may write its line ends as `\\n`.
+
+    ValueError where it is something else; the message shows none of it.
+    """
     try:
-        key = OKPKey.import_key(pem)
-    except (ValueError, TypeError):
+        key = OKPKey.import_key(pem.replace("\\n", "\n"))
+    except (ValueError, TypeError, JoseError):
         raise ValueError("not a private key in PEM") from None
     if not key.is_private or key.curve_name != ED25519:
         raise ValueError("not an Ed25519 private key")

@@ -46,7 +46,7 @@ class PasswordPool:
     async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
         return await self._run(lambda: self._verify(password, password_hash))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, password: str, password_hash: str | None) -> PasswordCheck:

@@ -27,7 +27,9 @@ def email_address(typed: str) -> EmailAddress:
     # Folding may undo composition, so compose again: the result is a fixed point.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", typed).casefold()).strip()
     try:
-        parts = validate_email(folded, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+        parts = validate_email(
+            folded, check_deliverability=False, allow_smtputf8=False, strict=True, test_environment=True
+        )
     except EmailNotValidError as error:
         raise InvalidEmail(rule="syntax") from error
     return EmailAddress(f"{parts.local_part}@{parts.ascii_domain}".lower())

@@ -12,6 +12,7 @@ from auth.domain.one_time_codes import CODE_LIFETIME
 from auth.domain.roles import USER_ROLE, permissions_of
 
 NAME_LENGTH_MAX = 100  # fits one line of a mail's greeting
+NOT_IN_NAMES = frozenset("<>/\\@")  # it greets in a mail to an address nobody has proven: it must not carry a link
 NO_PASSWORD = ""  # no hash verifies against it: sign-in by password is closed until one is set through the mailbox
 DISPUTED = "disputed"  # an origin that equals no caller's
 # Durable, unlike Redis: however often Redis is emptied, an account's codes can be guessed 10 x 5 times a day.
@@ -100,6 +101,8 @@ def display_name(typed: str) -> str:
         raise InvalidName(f"A name has at most {NAME_LENGTH_MAX} characters.", rule="max_length")
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
         raise InvalidName("A name has no control characters.", rule="printable")
+    if not NOT_IN_NAMES.isdisjoint(name):
+        raise InvalidName("A name has none of < > / \\ @.", rule="characters")
     return name
 
 

@@ -24,13 +24,14 @@ class MongoLoginThrottles:
         _, row = await self._row(email)
         return _throttle(row)
 
-    async def count_failure(self, email: EmailAddress, now: datetime) -> LoginThrottle:
+    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
         for _ in range(RACES_MAX):
             is_account, row = await self._row(email)
             before = _throttle(row)
-            after = before.after_failure(now)
-            if after == before or await self._replace(email, before, after, is_account=is_account):
-                return after
+            if before.seconds_locked(now):
+                return False
+            if await self._replace(email, before, before.after_failure(now), is_account=is_account):
+                return True
         raise Unavailable("Too many sign-ins fail at this address at once.")
 
     async def _row(self, email: EmailAddress) -> tuple[bool, dict[str, Any] | None]:

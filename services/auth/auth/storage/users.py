@@ -42,8 +42,11 @@ class MongoUsers:
         )
 
     async def note_sign_in(self, user_id: UUID, now: datetime) -> None:
-        cleared = {"failed_login_attempts": 0, "last_failed_login": None, "locked_until": None}
-        await self._update({"id": user_id}, {"$set": {"last_login": now, **cleared}})
+        await self._update({"id": user_id}, _signed_in(now))
+
+    async def admit(self, user_id: UUID, now: datetime) -> bool:
+        open_now = [{"locked_until": None}, {"locked_until": {"$lte": now}}]
+        return await self._update({"id": user_id, "$or": open_now}, _signed_in(now))
 
     async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
         await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
@@ -51,6 +54,10 @@ class MongoUsers:
     async def _update(self, which: dict[str, Any], change: dict[str, Any]) -> bool:
         outcome = await UserDocument.get_pymongo_collection().update_one(which, change)
         return outcome.matched_count == 1
+
+
+def _signed_in(now: datetime) -> dict[str, Any]:
+    return {"$set": {"last_login": now, "failed_login_attempts": 0, "last_failed_login": None, "locked_until": None}}
 
 
 def _claim(claim: SignUpClaim) -> ClaimFields:

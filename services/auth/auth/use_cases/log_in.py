@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import datetime
 
 from chassis.clock import Clock
 from chassis.identity import current_caller
@@ -49,16 +48,17 @@ class LogIn:
         self._refuse_if_locked(await self._throttles.read(address))
         user = await self._users.by_email(address)
         check = await self._passwords.verify(given, user.password_hash if user else None)
-        # Asked again after the hash: guesses sent in parallel waited in the pool while others failed. What such a
-        # guess found out stays untold, so no more than the allowed number of them ever tells right from wrong.
-        self._refuse_if_locked(await self._throttles.read(address))
+        # Guesses sent in parallel were all hashed before the first of them failed. So the count, not the look above,
+        # decides what is told: only a failure that was counted hears that it was one.
         if user is None or not check.right:
-            throttle = await self._throttles.count_failure(address, self._clock.now())
+            counted = await self._throttles.count_failure(address, self._clock.now())
             await self._record(address, user, InvalidCredentials.reason)
-            if throttle.locked_until is not None:
-                log.warning("Sign-in closed", event="account_locked", account_id=_id_of(user))
+            log.info("Sign-in refused", event="sign_in_refused", account_id=str(user.id) if user else None)
+            if not counted:
+                self._refuse_if_locked(await self._throttles.read(address))
             raise InvalidCredentials
         if not user.email_verified:
+            self._refuse_if_locked(await self._throttles.read(address))
             await self._record(address, user, EmailNotVerified.reason)
             raise EmailNotVerified
         if check.stronger_hash is not None:
@@ -66,10 +66,13 @@ class LogIn:
         return await self._sign_in(address, user)
 
     async def _sign_in(self, address: EmailAddress, user: User) -> SignedIn:
-        now: datetime = self._clock.now()
+        now = self._clock.now()
+        if not await self._users.admit(user.id, now):
+            # The right one among too many parallel guesses: it must not be told from the wrong ones.
+            self._refuse_if_locked(await self._throttles.read(address))
+            raise InvalidCredentials
         session = self._open_session.prepare(user)
         await self._open_session.store(session)
-        await self._users.note_sign_in(user.id, now)
         await self._record(address, user, "")
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)
@@ -90,7 +93,3 @@ class LogIn:
                 timestamp=self._clock.now(),
             )
         )
-
-
-def _id_of(user: User | None) -> str | None:
-    return str(user.id) if user else None

@@ -42,6 +42,10 @@ class Users(Protocol):
         """Sets the last sign-in and clears the failures. Joins the running transaction."""
         ...
 
+    async def admit(self, user_id: UUID, now: datetime) -> bool:
+        """The same, unless the account is locked at that very moment: then nothing changes and it is False."""
+        ...
+
     async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
         """The same password under stronger parameters; nothing happens where it was changed in the meantime."""
         ...
@@ -52,8 +56,8 @@ class LoginThrottles(Protocol):
 
     async def read(self, email: EmailAddress) -> LoginThrottle: ...
 
-    async def count_failure(self, email: EmailAddress, now: datetime) -> LoginThrottle:
-        """The throttle with this failure in it. Exact under concurrency."""
+    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
+        """False where the address is locked already. Exact under concurrency: True for five, then it is locked."""
         ...
 
 

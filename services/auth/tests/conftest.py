@@ -1,0 +1,417 @@
+"""Two worlds for the same tests: one in memory, one on the real database, Redis and password hashing."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from auth.api.servicer import UseCases
+from auth.bootstrap import Adapters, make_use_cases
+from auth.crypto.access_tokens import SignedAccessTokens
+from auth.crypto.digests import KeyedDigests, SystemRandomness
+from auth.crypto.password_pool import PasswordPool
+from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.domain.email_address import EmailAddress, email_address
+from auth.domain.login_throttle import OPEN, LoginThrottle
+from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodeVerdict
+from auth.domain.sessions import Session
+from auth.domain.users import User
+from auth.errands import BackgroundErrands
+from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.codes import RedisCodeLimits, RedisCodes
+from auth.storage.documents import DOCUMENTS
+from auth.storage.login_attempts import MongoLoginAttempts
+from auth.storage.login_throttles import MongoLoginThrottles
+from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.sessions import MongoSessions
+from auth.storage.users import MongoUsers
+from auth.use_cases.open_session import SignedIn
+from auth.use_cases.ports import CodeMessage, LoginAttempt, PasswordCheck
+from chassis.identity import Caller, use_caller
+from chassis.ids import RandomIds
+from chassis.mongo import MongoConnection, init_documents
+from chassis.outbox import COLLECTION, Outbox
+from chassis.testing import FixedClock
+from joserfc.jwk import OKPKey
+from redis.asyncio import BlockingConnectionPool, Redis
+
+T = TypeVar("T")
+ROOT = b"a root secret that only tests know"
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse battery"
+
+
+def caller(*, address: str | None = "203.0.113.7", session: SignedIn | None = None, service: str = "gateway") -> Caller:
+    return Caller(
+        service=service,
+        user_id=str(session.user.id) if session else None,
+        session_id=str(session.session.id) if session else None,
+        request_id="request-1",
+        address=address,
+    )
+
+
+class DirectTransactions:
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await work()
+
+
+class MemoryUsers:
+    def __init__(self) -> None:
+        self.rows: dict[UUID, User] = {}
+
+    async def by_email(self, email: EmailAddress) -> User | None:
+        return next((user for user in self.rows.values() if user.email == email), None)
+
+    async def by_id(self, user_id: UUID) -> User | None:
+        return self.rows.get(user_id)
+
+    async def add(self, user: User) -> bool:
+        if await self.by_email(user.email):
+            return False
+        self.rows[user.id] = user
+        return True
+
+    async def replace_claim(self, before: User, after: User) -> bool:
+        now = self.rows[before.id]
+        if now.email_verified or now.claim is None or before.claim is None:
+            return False
+        if now.claim.revision != before.claim.revision:
+            return False
+        self.rows[before.id] = replace(now, name=after.name, password_hash=after.password_hash, claim=after.claim)
+        return True
+
+    async def mark_verified(self, user_id: UUID) -> bool:
+        if self.rows[user_id].email_verified:
+            return False
+        self.rows[user_id] = replace(self.rows[user_id], email_verified=True, claim=None)
+        return True
+
+    async def note_sign_in(self, user_id: UUID, now: datetime) -> None:
+        self.rows[user_id] = replace(self.rows[user_id], last_login=now, throttle=OPEN)
+
+    async def admit(self, user_id: UUID, now: datetime) -> bool:
+        if self.rows[user_id].throttle.seconds_locked(now):
+            return False
+        await self.note_sign_in(user_id, now)
+        return True
+
+    async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
+        if self.rows[user_id].password_hash == old_hash:
+            self.rows[user_id] = replace(self.rows[user_id], password_hash=new_hash)
+
+
+class MemoryThrottles:
+    def __init__(self, users: MemoryUsers) -> None:
+        self._users = users
+        self._strangers: dict[str, LoginThrottle] = {}
+
+    async def read(self, email: EmailAddress) -> LoginThrottle:
+        user = await self._users.by_email(email)
+        return user.throttle if user else self._strangers.get(email, OPEN)
+
+    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
+        before = await self.read(email)
+        if before.seconds_locked(now):
+            return False
+        after = before.after_failure(now)
+        user = await self._users.by_email(email)
+        if user:
+            self._users.rows[user.id] = replace(user, throttle=after)
+        else:
+            self._strangers[email] = after
+        return True
+
+
+class MemoryAttempts:
+    def __init__(self) -> None:
+        self.rows: list[LoginAttempt] = []
+
+    async def record(self, attempt: LoginAttempt) -> None:
+        self.rows.append(attempt)
+
+
+class MemorySessions:
+    def __init__(self) -> None:
+        self.rows: dict[UUID, Session] = {}
+
+    async def add(self, session: Session) -> None:
+        self.rows[session.id] = session
+
+    async def by_id(self, session_id: UUID) -> Session | None:
+        return self.rows.get(session_id)
+
+    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+        held = self.rows[session.id]
+        if held.generation != session.generation or held.revoked_at:
+            return False
+        self.rows[session.id] = replace(
+            held, generation=held.generation + 1, rotated_at=now, rotated_origin=origin, expires_at=expires_at
+        )
+        return True
+
+    async def revoke(self, session_id: UUID, now: datetime) -> bool:
+        if self.rows[session_id].revoked_at:
+            return False
+        self.rows[session_id] = replace(self.rows[session_id], revoked_at=now)
+        return True
+
+    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]:
+        live = [s for s in self.rows.values() if s.user_id == user_id and not s.revoked_at and s.expires_at > now]
+        return live[:limit]
+
+
+class MemoryRevoked:
+    def __init__(self) -> None:
+        self.remembered: set[UUID] = set()
+        self.published: set[UUID] = set()
+
+    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
+        self.remembered.add(session.id)
+
+    async def publish(self, session_id: UUID, *, seconds: int) -> None:
+        self.published.add(session_id)
+
+
+class MemoryAnnouncements:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    async def user_verified(self, user_id: UUID, now: datetime) -> None:
+        self.told.append(("UserVerified", str(user_id)))
+
+    async def session_revoked(self, session: Session, now: datetime) -> None:
+        self.told.append(("SessionRevoked", str(session.user_id)))
+
+
+class MemoryCodes:
+    def __init__(self) -> None:
+        self.live: dict[str, tuple[str, int]] = {}
+
+    async def put(self, email: EmailAddress, digest: str) -> None:
+        self.live[email] = (digest, 0)
+
+    async def check(self, email: EmailAddress, digest: str) -> CodeCheck:
+        if email not in self.live:
+            return CodeCheck(CodeVerdict.MISSING)
+        expected, tries = self.live[email]
+        if tries >= TRIES_MAX:
+            return CodeCheck(CodeVerdict.EXHAUSTED)
+        if digest == expected:
+            del self.live[email]
+            return CodeCheck(CodeVerdict.ACCEPTED)
+        self.live[email] = (expected, tries + 1)
+        return CodeCheck(CodeVerdict.WRONG, TRIES_MAX - tries - 1)
+
+
+class MemoryCodeLimits:
+    def __init__(self) -> None:
+        self.sent: dict[str, int] = {}
+
+    async def seconds_to_wait(self, email: EmailAddress) -> int:
+        if self.sent.get(email, 0) >= SENDS_MAX:
+            return 600
+        self.sent[email] = self.sent.get(email, 0) + 1
+        return 0
+
+
+class PlainPasswords:
+    """The hash is the password in brackets: nothing to wait for."""
+
+    async def hash(self, password: str) -> str:
+        return f"<{password}>"
+
+    async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+        return PasswordCheck(right=password_hash == f"<{password}>")
+
+
+@dataclass
+class RecordingCourier:
+    mails: list[CodeMessage] = field(default_factory=list)
+
+    async def send(self, message: CodeMessage) -> None:
+        self.mails.append(message)
+
+
+@dataclass
+class World:
+    """Use cases on one set of adapters, and what a test must see of the outside."""
+
+    adapters: Adapters
+    clock: FixedClock
+    courier: RecordingCourier
+    events: Callable[[], Awaitable[list[tuple[str, str]]]]
+    settle: Callable[[], Awaitable[None]]
+    drop_codes: Callable[[], Awaitable[None]]
+    reset_limits: Callable[[], Awaitable[None]]
+    is_blacklisted: Callable[[UUID], Awaitable[bool]]
+
+    @property
+    def do(self) -> UseCases:
+        return make_use_cases(self.adapters)
+
+    async def sign_up(self, email: str = EMAIL, password: str = PASSWORD, *, address: str = "203.0.113.7") -> None:
+        with use_caller(caller(address=address)):
+            await self.do.sign_up(email=email, password=password, name="Ada")
+        await self.settle()
+
+    async def resend(self, email: str = EMAIL) -> None:
+        await self.do.resend_code(email=email)
+        await self.settle()
+
+    def last_code(self, email: str = EMAIL) -> str:
+        return next(m.code for m in reversed(self.courier.mails) if m.email == email_address(email) and m.code)
+
+    async def member(self, email: str = EMAIL, password: str = PASSWORD) -> SignedIn:
+        await self.sign_up(email, password)
+        with use_caller(caller()):
+            return await self.do.verify_email(email=email, code=self.last_code(email))
+
+    async def user(self, email: str = EMAIL) -> User:
+        user = await self.adapters.users.by_email(email_address(email))
+        assert user is not None
+        return user
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> OKPKey:
+    return OKPKey.generate_key("Ed25519")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """At the present second: the real servers drop what has expired by their own clocks."""
+    return FixedClock(datetime.now(UTC).replace(microsecond=0))
+
+
+@pytest.fixture
+def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
+    users, codes, limits, revoked = MemoryUsers(), MemoryCodes(), MemoryCodeLimits(), MemoryRevoked()
+    announcements, courier, waiting = MemoryAnnouncements(), RecordingCourier(), ListErrands()
+    adapters = Adapters(
+        **_common(clock, signing_key),
+        transactions=DirectTransactions(),
+        passwords=PlainPasswords(),
+        users=users,
+        throttles=MemoryThrottles(users),
+        attempts=MemoryAttempts(),
+        sessions=MemorySessions(),
+        revoked=revoked,
+        announcements=announcements,
+        codes=codes,
+        code_limits=limits,
+        courier=courier,
+        errands=waiting,
+    )
+    return World(
+        adapters=adapters,
+        clock=clock,
+        courier=courier,
+        events=_returning(lambda: list(announcements.told)),
+        settle=waiting.settle,
+        drop_codes=_returning(codes.live.clear),
+        reset_limits=_returning(limits.sent.clear),
+        is_blacklisted=_returning(lambda session_id: session_id in revoked.published & revoked.remembered),
+    )
+
+
+class ListErrands:
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], Awaitable[None]]] = []
+
+    def hand_over(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._waiting.append(work)
+
+    async def settle(self) -> None:
+        while self._waiting:
+            await self._waiting.pop(0)()
+
+
+@pytest.fixture
+async def pooled_redis(redis_url: str) -> AsyncIterator[Redis]:
+    """Waits for a connection instead of failing above the pool's size, as the service's own does."""
+    async with Redis.from_pool(BlockingConnectionPool.from_url(redis_url, max_connections=20)) as client:
+        yield client
+
+
+@pytest.fixture
+async def real_world(
+    clock: FixedClock, signing_key: OKPKey, mongo: MongoConnection, pooled_redis: Redis
+) -> AsyncIterator[World]:
+    redis = pooled_redis
+    await init_documents(mongo.database, DOCUMENTS)
+    common = _common(clock, signing_key)
+    courier, errands = RecordingCourier(), BackgroundErrands()
+    passwords = PasswordPool(threads=2, waiting_max=300, memory_kibibytes=1024, passes=1)
+    adapters = Adapters(
+        **common,
+        transactions=mongo.transactions,
+        passwords=passwords,
+        users=MongoUsers(),
+        throttles=MongoLoginThrottles(common["digests"]),
+        attempts=MongoLoginAttempts(),
+        sessions=MongoSessions(),
+        revoked=MirroredRevokedSessions(redis, clock),
+        announcements=OutboxAnnouncements(Outbox(mongo.database)),
+        codes=RedisCodes(redis),
+        code_limits=RedisCodeLimits(redis),
+        courier=courier,
+        errands=errands,
+    )
+
+    async def events() -> list[tuple[str, str]]:
+        rows = await mongo.database[COLLECTION].find({}).sort("_id", 1).to_list(None)
+        return [(row["type"].rpartition(".")[2], row["subject"]) for row in rows]
+
+    async def is_blacklisted(session_id: UUID) -> bool:
+        durable = await mongo.database["blacklisted_tokens"].find_one({"_id": session_id})
+        return durable is not None and bool(await redis.exists(f"cryptovault:blacklist:{session_id}"))
+
+    async def drop(pattern: str) -> None:
+        for key in await redis.keys(pattern):
+            await redis.delete(key)
+
+    running = asyncio.create_task(errands.run())
+    yield World(
+        adapters=adapters,
+        clock=clock,
+        courier=courier,
+        events=events,
+        settle=errands.drained,
+        drop_codes=lambda: drop("cryptovault:otp:*"),
+        reset_limits=lambda: drop("cryptovault:otp-sends:*"),
+        is_blacklisted=is_blacklisted,
+    )
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await passwords.close()
+
+
+@pytest.fixture(params=["memory", "real"])
+def world(request: pytest.FixtureRequest) -> World:
+    """Every test that takes it holds for the stand-ins and for the real adapters alike."""
+    fixture: World = request.getfixturevalue(f"{request.param}_world")
+    return fixture
+
+
+def _common(clock: FixedClock, signing_key: OKPKey) -> dict[str, Any]:
+    return {
+        "clock": clock,
+        "ids": RandomIds(),
+        "digests": KeyedDigests(ROOT),
+        "randomness": SystemRandomness(),
+        "access_tokens": SignedAccessTokens(key=signing_key, issuer="https://issuer", audience="cryptovault"),
+        "refresh_tokens": SeededRefreshTokens(ROOT),
+    }
+
+
+def _returning(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    async def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return call

@@ -1,0 +1,150 @@
+import asyncio
+import json
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from auth.crypto.access_tokens import SignedAccessTokens, shared_key, signing_key
+from auth.crypto.digests import KeyedDigests, derived_key
+from auth.crypto.password_pool import NICENESS, PasswordPool
+from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.domain.email_address import EmailAddress
+from auth.domain.errors import TooBusy
+from auth.domain.sessions import opened_session
+from auth.domain.users import User
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+USER = User(
+    id=UUID(int=7), email=EmailAddress("a@b.example"), name="A", password_hash="x", created_at=NOON, email_verified=True
+)
+
+
+@pytest.fixture
+async def pool() -> PasswordPool:
+    return PasswordPool(threads=1, waiting_max=3, memory_kibibytes=1024, passes=1)
+
+
+def token_of(tokens: SignedAccessTokens) -> str:
+    return tokens.token(user=USER, session_id=UUID(int=8), token_id=UUID(int=9), now=NOON)
+
+
+def test_the_published_key_set_verifies_and_holds_no_secret() -> None:
+    key = OKPKey.generate_key("Ed25519")
+    tokens = SignedAccessTokens(key=key, issuer="i", audience="a")
+    published = json.loads(tokens.key_set())
+    assert set(published["keys"][0]) == {"kty", "crv", "x", "kid", "use", "alg"}
+    verified = jwt.decode(token_of(tokens), KeySet.import_key_set(published), algorithms=["Ed25519"])
+    assert verified.claims["sub"] == str(USER.id)
+    assert verified.header["kid"] == published["keys"][0]["kid"]
+    with pytest.raises(JoseError):
+        jwt.decode(token_of(tokens), OKPKey.generate_key("Ed25519"), algorithms=["Ed25519"])
+
+
+def test_a_shared_secret_signs_and_is_never_published() -> None:
+    key = shared_key("s" * 32)
+    tokens = SignedAccessTokens(key=key, issuer="i", audience="a")
+    assert json.loads(tokens.key_set()) == {"keys": []}
+    assert jwt.decode(token_of(tokens), key, algorithms=["HS256"]).claims["type"] == "access"
+
+
+def test_only_keys_that_fit_are_taken_and_the_complaint_shows_none_of_them() -> None:
+    rsa = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    good = OKPKey.generate_key("Ed25519")
+    for wrong in ("", "nonsense", rsa, good.as_pem(private=False).decode()):
+        with pytest.raises(ValueError, match="not a") as refusal:
+            signing_key(wrong)
+        assert refusal.value.__cause__ is None
+    pem = good.as_pem(private=True).decode()
+    assert signing_key(pem.replace("\n", "\\n")).thumbprint() == good.thumbprint()
+    with pytest.raises(ValueError, match="32 bytes"):
+        shared_key("s" * 31)
+
+
+def test_refresh_tokens_differ_by_key_session_and_generation() -> None:
+    session = opened_session(session_id=UUID(int=1), user_id=UUID(int=2), seed=b"s" * 32, origin="", now=NOON)
+    other = opened_session(session_id=UUID(int=1), user_id=UUID(int=2), seed=b"t" * 32, origin="", now=NOON)
+    tokens = SeededRefreshTokens(b"root")
+    texts = [tokens.token(session, 0), tokens.token(session, 1), tokens.token(other, 0)]
+    texts.append(SeededRefreshTokens(b"another root").token(session, 0))
+    assert len(set(texts)) == 4
+    read = [tokens.read(text) for text in texts]
+    assert [token is not None and tokens.is_genuine(token, session) for token in read] == [True, True, False, False]
+
+
+def test_digests_are_keyed_and_bound_to_their_purpose() -> None:
+    digests = KeyedDigests(b"root")
+    address = EmailAddress("a@b.example")
+    assert digests.of_code(address, "123456") != digests.of_code(EmailAddress("c@b.example"), "123456")
+    assert digests.of_code(address, "123456") != KeyedDigests(b"other").of_code(address, "123456")
+    assert digests.of_origin("a@b.example") != digests.of_email(address)
+    assert derived_key(b"root", "a") != derived_key(b"root", "b")
+
+
+async def test_a_hash_verifies_its_password_alone_and_says_when_it_is_weak(pool: PasswordPool) -> None:
+    stored = await pool.hash("correct horse")
+    assert stored.startswith("$argon2id$v=19$m=1024,t=1,p=1$")
+    assert (await pool.verify("correct horse", stored)).right
+    assert not (await pool.verify("wrong horse", stored)).right
+    stronger = PasswordPool(threads=1, waiting_max=3, memory_kibibytes=2048, passes=1)
+    check = await stronger.verify("correct horse", stored)
+    assert check.right
+    assert check.stronger_hash is not None
+    assert "m=2048" in check.stronger_hash
+
+
+@pytest.mark.parametrize("stored", [None, "", "$2b$12$" + "a" * 53, "plain", "$argon2id$broken"])
+async def test_what_is_no_hash_of_ours_verifies_nothing_at_the_same_cost(
+    pool: PasswordPool, stored: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str | bytes] = []
+    real_verify = pool._hasher.verify
+    monkeypatch.setattr(
+        pool._hasher, "verify", lambda password, known: (hashed.append(known), real_verify(password, known))[1]
+    )
+    assert not (await pool.verify("correct horse", stored)).right
+    assert hashed == [pool._nobodys_hash]
+
+
+async def test_hashing_runs_on_few_threads_of_low_priority_and_a_full_queue_refuses(pool: PasswordPool) -> None:
+    running, gate, seen = asyncio.Event(), threading.Event(), set()
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        thread = threading.get_native_id()
+        nice = Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[16]
+        seen.add((thread, int(nice)))
+        loop.call_soon_threadsafe(running.set)
+        gate.wait(5)
+
+    first = [asyncio.create_task(pool._run(work)) for _ in range(3)]
+    await running.wait()
+    with pytest.raises(TooBusy):
+        await pool.hash("correct horse")
+    gate.set()
+    await asyncio.gather(*first)
+    assert len(seen) == 1
+    assert {nice for _, nice in seen} == {NICENESS}
+    assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS
+    assert await pool.hash("correct horse")
+
+
+async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None:
+    gate, ran = threading.Event(), []
+    first = asyncio.create_task(pool._run(lambda: gate.wait(5)))
+    second = asyncio.create_task(pool._run(lambda: ran.append("second")))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert pool._waiting == 1
+    gate.set()
+    await first
+    await pool.hash("correct horse")
+    assert ran == []

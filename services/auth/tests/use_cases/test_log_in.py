@@ -1,0 +1,180 @@
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from auth.domain.errors import (
+    AccountLocked,
+    EmailNotVerified,
+    InvalidCredentials,
+    TooBusy,
+    WeakPassword,
+)
+from auth.domain.login_throttle import FAILURES_MAX
+from auth.use_cases.open_session import SignedIn
+from auth.use_cases.ports import PasswordCheck
+from chassis.errors import ServiceError
+from joserfc import jwt
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse battery"
+
+
+async def fail(world: Any, email: str, times: int = 1) -> list[tuple[str, str]]:
+    heard = []
+    for _ in range(times):
+        with pytest.raises(ServiceError) as refusal:
+            await world.do.log_in(email=email, password="not the password")
+        heard.append((refusal.value.reason, refusal.value.message))
+    return heard
+
+
+async def test_the_right_password_opens_a_session_whose_tokens_say_what_was_promised(
+    world: Any, signing_key: Any
+) -> None:
+    member = await world.member()
+    signed_in = await world.do.log_in(email=" ADA@example.com", password=PASSWORD)
+    token = jwt.decode(signed_in.access_token, signing_key, algorithms=["Ed25519"])
+    now = int(world.clock.now().timestamp())
+    claims = dict(token.claims)
+    assert claims.pop("jti")
+    assert claims == {
+        "sub": str(member.user.id),
+        "type": "access",
+        "iss": "https://issuer",
+        "aud": "cryptovault",
+        "iat": now,
+        "exp": now + 1800,
+        "sid": str(signed_in.session.id),
+        "scope": " ".join(signed_in.user.permissions),
+    }
+    assert (signed_in.access_expires_in, signed_in.refresh_expires_in) == (1800, 604_800)
+    assert signed_in.session.id != member.session.id
+    assert (await world.user()).last_login == world.clock.now()
+
+
+async def test_a_password_is_the_same_in_every_composition_of_its_letters(world: Any) -> None:
+    await world.member(password="Pässwörter sind gut")
+    assert await world.do.log_in(email=EMAIL, password="Pa\u0308sswo\u0308rter sind gut")
+
+
+async def test_known_and_unknown_addresses_fail_and_lock_alike(world: Any) -> None:
+    await world.member("known@example.com")
+    known = await fail(world, "known@example.com", FAILURES_MAX + 2)
+    unknown = await fail(world, "unknown@example.com", FAILURES_MAX + 2)
+    assert known == unknown
+    assert [reason for reason, _ in known] == ["invalid_credentials"] * FAILURES_MAX + ["account_locked"] * 2
+
+
+async def test_while_locked_the_right_password_is_refused_and_afterwards_it_works(world: Any) -> None:
+    await world.member()
+    await fail(world, EMAIL, FAILURES_MAX)
+    locked = (await world.user()).throttle
+    assert locked.failed_attempts == FAILURES_MAX
+    with pytest.raises(AccountLocked) as refusal:
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+    assert refusal.value.details == {"retry_after_seconds": "900"}
+    world.clock.advance(899)
+    with pytest.raises(AccountLocked):
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+    world.clock.advance(1)
+    await world.do.log_in(email=EMAIL, password=PASSWORD)
+    assert (await world.user()).throttle.failed_attempts == 0
+
+
+async def test_success_clears_the_failures(world: Any) -> None:
+    await world.member()
+    for _ in range(3):
+        await fail(world, EMAIL, FAILURES_MAX - 1)
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+
+
+async def test_the_fields_of_the_product_document_show_the_lock(real_world: Any, mongo: Any) -> None:
+    await real_world.member()
+    await fail(real_world, EMAIL, FAILURES_MAX)
+    row = await mongo.database["users"].find_one({"email": EMAIL})
+    assert row["failed_login_attempts"] == FAILURES_MAX
+    assert (row["locked_until"] - real_world.clock.now()).total_seconds() == 900
+
+
+@pytest.mark.parametrize("email", ["known@example.com", "unknown@example.com"])
+async def test_parallel_guesses_are_all_counted_and_few_are_told(real_world: Any, email: str) -> None:
+    await real_world.member("known@example.com")
+    outcomes = await asyncio.gather(
+        *(real_world.do.log_in(email=email, password=f"guess number {n}") for n in range(60)), return_exceptions=True
+    )
+    told = sum(isinstance(outcome, InvalidCredentials) for outcome in outcomes)
+    assert told == FAILURES_MAX
+    assert told + sum(isinstance(outcome, AccountLocked) for outcome in outcomes) == 60
+    with pytest.raises(AccountLocked):
+        await real_world.do.log_in(email=email, password=PASSWORD)
+
+
+async def test_the_right_guess_among_too_many_parallel_ones_is_not_told(real_world: Any) -> None:
+    await real_world.member()
+    passwords = [f"guess number {n}" for n in range(30)] + [PASSWORD]
+    outcomes = await asyncio.gather(
+        *(real_world.do.log_in(email=EMAIL, password=password) for password in passwords), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, InvalidCredentials) for outcome in outcomes) == FAILURES_MAX
+    assert isinstance(outcomes[-1], AccountLocked)
+
+
+async def test_many_devices_may_sign_in_at_once(real_world: Any) -> None:
+    await real_world.member()
+    outcomes = await asyncio.gather(*(real_world.do.log_in(email=EMAIL, password=PASSWORD) for _ in range(16)))
+    assert len({outcome.session.id for outcome in outcomes}) == 16
+
+
+async def test_an_unproven_address_is_told_so_only_with_the_right_password(world: Any) -> None:
+    await world.sign_up()
+    with pytest.raises(EmailNotVerified):
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+    with pytest.raises(InvalidCredentials):
+        await world.do.log_in(email=EMAIL, password="not the password")
+
+
+async def test_a_password_longer_than_any_is_refused_for_every_address_before_the_hash(memory_world: Any) -> None:
+    for email in (EMAIL, "unknown@example.com"):
+        with pytest.raises(WeakPassword):
+            await memory_world.do.log_in(email=email, password="p" * 257)
+
+
+async def test_a_full_queue_counts_as_no_failure(world: Any) -> None:
+    class Full:
+        async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+            raise TooBusy
+
+    await world.member()
+    passwords = world.adapters.passwords
+    world.adapters = replace(world.adapters, passwords=Full())
+    for _ in range(FAILURES_MAX + 1):
+        with pytest.raises(TooBusy):
+            await world.do.log_in(email=EMAIL, password=PASSWORD)
+    world.adapters = replace(world.adapters, passwords=passwords)
+    assert isinstance(await world.do.log_in(email=EMAIL, password=PASSWORD), SignedIn)
+
+
+async def test_a_weaker_hash_is_made_anew_at_sign_in(memory_world: Any) -> None:
+    class Upgrading:
+        async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+            return PasswordCheck(right=True, stronger_hash="stronger")
+
+    await memory_world.member()
+    memory_world.adapters = replace(memory_world.adapters, passwords=Upgrading())
+    await memory_world.do.log_in(email=EMAIL, password=PASSWORD)
+    assert (await memory_world.user()).password_hash == "stronger"
+
+
+async def test_every_attempt_is_on_record_without_a_strangers_address(real_world: Any, mongo: Any) -> None:
+    member = await real_world.member()
+    await real_world.do.log_in(email=EMAIL, password=PASSWORD)
+    await fail(real_world, EMAIL)
+    await fail(real_world, "unknown@example.com")
+    rows = await mongo.database["login_attempts"].find({}).sort("_id", 1).to_list(None)
+    assert [(row["user_id"], row["succeeded"], row["reason"]) for row in rows] == [
+        (member.user.id, True, ""),
+        (member.user.id, False, "invalid_credentials"),
+        (None, False, "invalid_credentials"),
+    ]
+    assert "unknown@example.com" not in str(rows)

@@ -1,0 +1,215 @@
+import asyncio
+import base64
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, ServicesOnly, SessionEnded, UserNotFound
+from auth.use_cases.open_session import SignedIn
+from chassis.identity import Caller, NotSignedIn, use_caller
+
+HERE = "203.0.113.7"
+ELSEWHERE = "198.51.100.66"
+
+
+def caller(signed_in: SignedIn | None = None, *, address: str = HERE, service: str = "gateway") -> Caller:
+    return Caller(
+        service=service,
+        user_id=str(signed_in.user.id) if signed_in else None,
+        session_id=str(signed_in.session.id) if signed_in else None,
+        request_id="",
+        address=address,
+    )
+
+
+async def refresh(world: Any, token: str, *, address: str = HERE) -> SignedIn:
+    with use_caller(caller(address=address)):
+        signed_in: SignedIn = await world.do.refresh_session(refresh_token=token)
+        return signed_in
+
+
+async def test_each_refresh_spends_the_token_and_gives_the_next(world: Any) -> None:
+    signed_in = await world.member()
+    tokens = [signed_in.refresh_token]
+    for _ in range(3):
+        world.clock.advance(1800)
+        signed_in = await refresh(world, tokens[-1])
+        tokens.append(signed_in.refresh_token)
+    assert len(set(tokens)) == 4
+    assert signed_in.refresh_expires_in == 604_800
+
+
+async def test_a_token_spent_long_ago_ends_the_session(world: Any) -> None:
+    first = await world.member()
+    second = await refresh(world, first.refresh_token)
+    third = await refresh(world, second.refresh_token)
+    world.clock.advance(11)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, first.refresh_token)
+    with pytest.raises(SessionEnded):
+        await refresh(world, third.refresh_token)
+    assert await world.is_blacklisted(first.session.id)
+    assert Counter(name for name, _ in await world.events())["SessionRevoked"] == 1
+
+
+async def test_two_generations_back_is_reuse_even_within_the_grace(world: Any) -> None:
+    first = await world.member()
+    second = await refresh(world, first.refresh_token)
+    await refresh(world, second.refresh_token)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, first.refresh_token)
+
+
+async def test_a_lost_reply_is_answered_again_with_the_same_successor(world: Any) -> None:
+    first = await world.member()
+    second = await refresh(world, first.refresh_token)
+    world.clock.advance(10)
+    again = await refresh(world, first.refresh_token)
+    assert again.refresh_token == second.refresh_token
+    assert again.access_token != second.access_token
+    assert (await refresh(world, again.refresh_token)).refresh_token != again.refresh_token
+
+
+async def test_a_token_just_spent_gives_another_device_nothing_and_ends_nothing(world: Any) -> None:
+    first = await world.member()
+    second = await refresh(world, first.refresh_token)
+    with pytest.raises(InvalidRefreshToken):
+        await refresh(world, first.refresh_token, address=ELSEWHERE)
+    assert await refresh(world, second.refresh_token)
+
+
+async def test_parallel_refreshes_with_one_token_share_one_successor(world: Any) -> None:
+    first = await world.member()
+    outcomes = await asyncio.gather(*(refresh(world, first.refresh_token) for _ in range(20)))
+    assert len({outcome.refresh_token for outcome in outcomes}) == 1
+    assert await refresh(world, outcomes[0].refresh_token)
+    assert "SessionRevoked" not in {name for name, _ in await world.events()}
+
+
+async def test_a_refresh_token_ends_after_seven_days_and_a_session_after_thirty(world: Any) -> None:
+    signed_in = await world.member()
+    idle = await world.do.log_in(email="ada@example.com", password="correct horse battery")
+    for _ in range(4):
+        world.clock.advance(6 * 86_400)
+        signed_in = await refresh(world, signed_in.refresh_token)
+    with pytest.raises(SessionEnded):
+        await refresh(world, idle.refresh_token)
+    world.clock.advance(5 * 86_400)
+    signed_in = await refresh(world, signed_in.refresh_token)
+    assert signed_in.refresh_expires_in == 86_400
+    world.clock.advance(86_400)
+    with pytest.raises(SessionEnded):
+        await refresh(world, signed_in.refresh_token)
+
+
+async def test_a_made_up_token_neither_refreshes_nor_ends_a_session(world: Any) -> None:
+    signed_in = await world.member()
+    raw = base64.urlsafe_b64decode(signed_in.refresh_token + "==")
+    await refresh(world, signed_in.refresh_token)
+    world.clock.advance(60)
+    forged = [
+        "",
+        "x",
+        "é" * len(signed_in.refresh_token),
+        signed_in.refresh_token + "A",
+        base64.urlsafe_b64encode(raw[:-1] + bytes([raw[-1] ^ 1])).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw[:19] + b"\x01" + raw[20:]).decode().rstrip("="),
+        base64.urlsafe_b64encode(uuid4().bytes + raw[16:]).decode().rstrip("="),
+    ]
+    for token in forged:
+        with pytest.raises(InvalidRefreshToken):
+            await refresh(world, token)
+    assert not await world.is_blacklisted(signed_in.session.id)
+
+
+async def test_signing_out_ends_the_session_at_once_and_once(world: Any) -> None:
+    signed_in = await world.member()
+    with use_caller(caller(signed_in)):
+        for _ in range(2):
+            await world.do.log_out(refresh_token=signed_in.refresh_token)
+    with pytest.raises(SessionEnded):
+        await refresh(world, signed_in.refresh_token)
+    assert await world.is_blacklisted(signed_in.session.id)
+    assert (await world.events()).count(("SessionRevoked", str(signed_in.user.id))) == 1
+
+
+async def test_signing_out_needs_only_the_token_or_only_the_session(world: Any) -> None:
+    by_token = await world.member()
+    by_session = await world.do.log_in(email="ada@example.com", password="correct horse battery")
+    spent = by_token.refresh_token
+    await refresh(world, spent)
+    with use_caller(caller()):
+        await world.do.log_out(refresh_token=spent)
+        with pytest.raises(NotSignedIn):
+            await world.do.log_out(refresh_token="")
+        await world.do.log_out(refresh_token="nonsense")
+    with use_caller(caller(by_session)):
+        await world.do.log_out(refresh_token="")
+    for signed_in in (by_token, by_session):
+        assert await world.is_blacklisted(signed_in.session.id)
+
+
+async def test_signing_out_everywhere_ends_all_sessions_of_one_user(world: Any) -> None:
+    first = await world.member()
+    second = await world.do.log_in(email="ada@example.com", password="correct horse battery")
+    other = await world.member("bob@example.com")
+    with use_caller(caller(first)):
+        await world.do.log_out_all()
+    for signed_in in (first, second):
+        with pytest.raises(SessionEnded):
+            await refresh(world, signed_in.refresh_token)
+        assert await world.is_blacklisted(signed_in.session.id)
+    assert await refresh(world, other.refresh_token)
+
+
+async def test_signing_out_and_refreshing_at_once_leaves_no_way_in(real_world: Any) -> None:
+    world = real_world
+    for _ in range(5):
+        signed_in = (
+            await world.do.log_in(email="ada@example.com", password="correct horse battery")
+            if (await world.adapters.users.by_email("ada@example.com"))
+            else await world.member()
+        )
+
+        async def leave(leaving: SignedIn = signed_in) -> None:
+            with use_caller(caller(leaving)):
+                await world.do.log_out(refresh_token="")
+
+        refreshed, left = await asyncio.gather(refresh(world, signed_in.refresh_token), leave(), return_exceptions=True)
+        assert left is None
+        token = refreshed.refresh_token if isinstance(refreshed, SignedIn) else signed_in.refresh_token
+        with pytest.raises(SessionEnded):
+            await refresh(world, token)
+
+
+async def test_an_emptied_redis_revives_no_revoked_session(real_world: Any, redis: Any) -> None:
+    signed_in = await real_world.member()
+    revoked = real_world.adapters.revoked
+    await revoked.load_if_lost()
+    with use_caller(caller(signed_in)):
+        await real_world.do.log_out(refresh_token="")
+    await redis.flushall()
+    assert not await real_world.is_blacklisted(signed_in.session.id)
+    await revoked.load_if_lost()
+    assert await real_world.is_blacklisted(signed_in.session.id)
+    assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+
+
+async def test_a_profile_is_the_callers_own(world: Any) -> None:
+    signed_in = await world.member()
+    with pytest.raises(NotSignedIn):
+        await world.do.get_user()
+    with use_caller(caller(signed_in)):
+        assert (await world.do.get_user()).email == "ada@example.com"
+
+
+async def test_only_notifications_may_ask_where_to_reach_somebody(world: Any) -> None:
+    signed_in = await world.member()
+    for service in ("gateway", "", "portfolio"):
+        with use_caller(caller(signed_in, service=service)), pytest.raises(ServicesOnly):
+            await world.do.get_contact(user_id=signed_in.user.id)
+    with use_caller(caller(service="notifications")):
+        assert (await world.do.get_contact(user_id=signed_in.user.id)).email == "ada@example.com"
+        with pytest.raises(UserNotFound):
+            await world.do.get_contact(user_id=uuid4())

@@ -1,0 +1,233 @@
+"""Lets a request in, or says why not: who is it, may cookies speak for it, does the session live, is allowance left."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+
+from gateway.admission.access_tokens import AccessToken, AccessTokens
+from gateway.admission.cookies import ACCESS_COOKIE, csrf_is_right, read_cookies
+from gateway.admission.gate import GateClosed, LimitKey, RedisGate
+from gateway.admission.limits import LocalLimits, Verdict
+from gateway.admission.policy import Access, LimitClass, Policy
+from gateway.admission.revocations import SeenRevocations, revocation_keys
+from gateway.edge.addresses import limited_address
+from gateway.edge.facts import RequestFacts
+from gateway.edge.metrics import GATE_FALLBACKS, RATE_LIMITED
+from gateway.edge.origins import Origins
+from gateway.errors import RATE_LIMIT_EXCEEDED, PublicError, forbidden, unauthenticated, unavailable
+from gateway.settings import Allowance
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BEARER = "bearer "
+_LIMIT_KEY_PREFIX = "cryptovault:limit:"
+_UNAUTHENTICATED = 401
+_SESSIONS_PER_QUESTION = 256  # nearly always the answer is that none of them is over
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    token: str
+    from_cookie: bool
+
+
+class Admission:
+    def __init__(
+        self,
+        *,
+        tokens: AccessTokens,
+        gate: RedisGate,
+        local_limits: LocalLimits,
+        revocations: SeenRevocations,
+        origins: Origins,
+        allowances: Mapping[str, Allowance],
+        clock: Clock,
+    ) -> None:
+        self._tokens = tokens
+        self._gate = gate
+        self._local_limits = local_limits
+        self._revocations = revocations
+        self._origins = origins
+        self._allowances = allowances
+        self._clock = clock
+
+    async def let_in(
+        self, facts: RequestFacts, headers: Mapping[bytes, bytes], *, method: str, policy: Policy
+    ) -> AccessToken | None:
+        """The token of the signed-in caller, if there is one. Notes user and limits in `facts`.
+
+        PublicError 401, 403, 429 or 503 where the request may not run.
+        """
+        token: AccessToken | None = None
+        refusal: PublicError | None = None
+        if policy.access is not Access.PUBLIC:
+            try:
+                token = await self._authenticate(headers, method)
+            except PublicError as error:
+                # Judged after the limits: guessing tokens is counted like any request.
+                refusal = error
+            if token is None and refusal is None and policy.access is Access.USER:
+                refusal = unauthenticated("Please sign in.", reason="not_signed_in")
+            if policy.access is Access.OPTIONAL and refusal is not None and refusal.status == _UNAUTHENTICATED:
+                refusal = None
+        if policy.limit is not None:
+            alive = await self._check(facts, token, policy.limit)
+            if not alive:
+                token, refusal = None, _revoked() if policy.access is Access.USER else refusal
+        if refusal is not None:
+            raise refusal
+        if token is not None:
+            facts.user_id, facts.session_id = token.user_id, token.session_id
+        return token
+
+    async def authenticate_socket(self, headers: Mapping[bytes, bytes]) -> AccessToken | None:
+        """Whoever opens a WebSocket, by header or cookie; None for nobody. A cookie needs a right Origin."""
+        credentials = _credentials(headers)
+        if credentials is None:
+            return None
+        if credentials.from_cookie and not self._origins.may_use_cookies(headers):
+            raise _wrong_origin()
+        return await self.check_token(credentials.token)
+
+    async def check_token(self, token: str) -> AccessToken:
+        """Verify a token sent inside a WebSocket. PublicError 401 where it is not valid or its session is over."""
+        verified = await self._tokens.verify(token)
+        if not await self.is_alive(verified):
+            raise _revoked()
+        return verified
+
+    async def is_alive(self, token: AccessToken) -> bool:
+        """Whether the session still is; by memory alone where Redis does not answer."""
+        if token.session_id in self._revocations:
+            return False
+        keys = revocation_keys(token.session_id)
+        try:
+            revoked = (await self._gate.ask(keys, ())).revoked
+        except GateClosed:
+            return True
+        if revoked:
+            self._revocations.add(token.session_id)
+        return not revoked
+
+    async def ended_sessions(self, session_ids: Sequence[str]) -> set[str]:
+        """Which of these sessions are over; those seen before, where Redis does not answer."""
+        ended = {session_id for session_id in session_ids if session_id in self._revocations}
+        rest = [session_id for session_id in session_ids if session_id not in ended]
+        for start in range(0, len(rest), _SESSIONS_PER_QUESTION):
+            group = rest[start : start + _SESSIONS_PER_QUESTION]
+            try:
+                answer = await self._gate.ask([key for one in group for key in revocation_keys(one)], ())
+                if answer.revoked:
+                    ended |= await self._ended_one_by_one(group)
+            except GateClosed:
+                break
+        for session_id in ended:
+            self._revocations.add(session_id)
+        return ended
+
+    async def _ended_one_by_one(self, session_ids: Sequence[str]) -> set[str]:
+        answers = await asyncio.gather(*(self._gate.ask(revocation_keys(one), ()) for one in session_ids))
+        return {one for one, answer in zip(session_ids, answers, strict=True) if answer.revoked}
+
+    async def _authenticate(self, headers: Mapping[bytes, bytes], method: str) -> AccessToken | None:
+        credentials = _credentials(headers)
+        if credentials is None:
+            return None
+        token = await self._tokens.verify(credentials.token)
+        if credentials.from_cookie and method not in _SAFE_METHODS:
+            self.check_cross_site(headers)
+        return token
+
+    def check_cross_site(self, headers: Mapping[bytes, bytes]) -> None:
+        """For what cookies alone would authorize. PublicError 403 where another site may be behind it."""
+        if not self._origins.may_use_cookies(headers):
+            raise _wrong_origin()
+        if not csrf_is_right(read_cookies(headers.get(b"cookie")), headers):
+            raise forbidden("The X-CSRF-Token header must repeat the CSRF cookie.", reason="csrf_token_mismatch")
+
+    def check_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        """For what sets cookies: a browser names its origin, and it must be one of ours."""
+        if b"origin" in headers and not self._origins.may_use_cookies(headers):
+            raise _wrong_origin()
+
+    async def _check(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> bool:
+        """Spend one request of the allowance; False where the session is over."""
+        keys = self._limit_keys(facts, token, limit_class)
+        revocations: tuple[str, ...] = ()
+        alive = True
+        if token is not None:
+            alive = token.session_id not in self._revocations
+            revocations = revocation_keys(token.session_id)
+        try:
+            answer = await self._gate.ask(revocations, keys)
+        except GateClosed:
+            if limit_class.fails_closed:
+                raise unavailable("Sign-in is not available at the moment. Please try again.") from None
+            GATE_FALLBACKS.inc()
+            self._apply(facts, [self._take_locally(key) for key in keys], limit_class)
+            return alive
+        if answer.revoked and token is not None:
+            self._revocations.add(token.session_id)
+            return False
+        self._apply(facts, list(answer.verdicts), limit_class)
+        return alive
+
+    def _limit_keys(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> list[LimitKey]:
+        allowance = self._allowances[limit_class]
+        prefix = f"{_LIMIT_KEY_PREFIX}{limit_class}"
+        keys = [LimitKey(f"{prefix}:address:{limited_address(facts.address)}", allowance.per_address)]
+        if token is not None and allowance.per_user:
+            keys.append(LimitKey(f"{prefix}:user:{token.user_id}", allowance.per_user))
+        return keys
+
+    def _take_locally(self, key: LimitKey) -> Verdict:
+        now = int(self._clock.monotonic() * 1_000_000)
+        return self._local_limits.take(key.key, limit=key.limit, now_microseconds=now)
+
+    def _apply(self, facts: RequestFacts, verdicts: list[Verdict], limit_class: LimitClass) -> None:
+        """Show the limit that is nearest to its end, and refuse where one is over."""
+        nearest = min(verdicts, key=lambda one: (one.allowed, one.remaining))
+        facts.reply_headers += limit_headers(nearest)
+        if not nearest.allowed:
+            RATE_LIMITED.labels(limit_class).inc()
+            raise rate_limited(nearest)
+
+
+def limit_headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"ratelimit-limit", b"%d" % verdict.limit),
+        (b"ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"ratelimit-reset", b"%d" % verdict.reset_seconds),
+    ]
+
+
+def rate_limited(verdict: Verdict) -> PublicError:
+    seconds = str(verdict.retry_after_seconds)
+    return PublicError(
+        RATE_LIMIT_EXCEEDED,
+        f"Too many requests. Please wait {seconds} seconds.",
+        {"reason": "rate_limited", "limit": str(verdict.limit), "retry_after_seconds": seconds},
+        headers=(("Retry-After", seconds),),
+    )
+
+
+def _credentials(headers: Mapping[bytes, bytes]) -> _Credentials | None:
+    """The header goes before the cookie: who sets it means it."""
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if authorization[: len(_BEARER)].lower() == _BEARER:
+        return _Credentials(token=authorization[len(_BEARER) :].strip(), from_cookie=False)
+    if authorization:
+        raise unauthenticated("The Authorization header must say Bearer and a token.", reason="invalid_token")
+    if ACCESS_COOKIE.encode() not in headers.get(b"cookie", b""):
+        return None
+    token = read_cookies(headers[b"cookie"]).get(ACCESS_COOKIE)
+    return _Credentials(token=token, from_cookie=True) if token else None
+
+
+def _revoked() -> PublicError:
+    return unauthenticated("The session has ended. Please sign in again.", reason="session_revoked")
+
+
+def _wrong_origin() -> PublicError:
+    return forbidden("This origin may not act for a signed-in user.", reason="origin_not_allowed")

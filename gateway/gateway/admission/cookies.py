@@ -1,0 +1,58 @@
+"""The cookies of a browser session. Names and attributes are part of the public API."""
+
+import secrets
+from collections.abc import Mapping
+from hmac import compare_digest
+
+ACCESS_COOKIE = "__Host-cv_access"
+REFRESH_COOKIE = "__Secure-cv_refresh"
+CSRF_COOKIE = "__Host-cv_csrf"
+CSRF_HEADER = b"x-csrf-token"
+_REFRESH_PATH = "/api/v1/auth"  # the one place where it is worth anything
+_CSRF_BYTES = 32
+
+
+def read_cookies(header: bytes | None) -> dict[str, str]:
+    """By name; a name that comes twice counts as not sent, so that nobody can shadow a cookie of ours."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for part in (header or b"").decode("latin-1").split(";"):
+        name, separator, value = part.strip().partition("=")
+        if not separator:
+            continue
+        if name in found:
+            twice.add(name)
+        found[name] = value.strip('"')
+    return {name: value for name, value in found.items() if name not in twice}
+
+
+def new_csrf_token() -> str:
+    return secrets.token_urlsafe(_CSRF_BYTES)
+
+
+def csrf_is_right(cookies: Mapping[str, str], headers: Mapping[bytes, bytes]) -> bool:
+    """Double submit: the header repeats the cookie, which no other site's page can read."""
+    sent = headers.get(CSRF_HEADER, b"")
+    kept = cookies.get(CSRF_COOKIE, "").encode("latin-1")
+    return bool(kept) and compare_digest(sent, kept)
+
+
+def session_cookies(
+    *, access_token: str, access_seconds: int, refresh_token: str, refresh_seconds: int, csrf_token: str
+) -> list[str]:
+    """Set-Cookie values that sign a browser in."""
+    return [
+        f"{ACCESS_COOKIE}={access_token}; Path=/; Max-Age={access_seconds}; Secure; HttpOnly; SameSite=Lax",
+        f"{REFRESH_COOKIE}={refresh_token}; Path={_REFRESH_PATH}; Max-Age={refresh_seconds}; "
+        "Secure; HttpOnly; SameSite=Strict",
+        f"{CSRF_COOKIE}={csrf_token}; Path=/; Max-Age={refresh_seconds}; Secure; SameSite=Strict",
+    ]
+
+
+def cleared_cookies() -> list[str]:
+    """Set-Cookie values that sign it out."""
+    return [
+        f"{ACCESS_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
+        f"{REFRESH_COOKIE}=; Path={_REFRESH_PATH}; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
+        f"{CSRF_COOKIE}=; Path=/; Max-Age=0; Secure; SameSite=Strict",
+    ]

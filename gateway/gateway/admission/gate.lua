@@ -1,0 +1,46 @@
+-- Decides a batch of requests in one round trip: for each, is its session revoked, and do its limits allow it.
+-- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, and per limit key
+-- its interval and how many requests it counts for. KEYS: per request its revocation keys, then its limit keys.
+-- Times are microseconds of this server's clock. A refused request spends nothing.
+-- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
+-- and per limit key how far its arrival time lies ahead.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local period = 60000000
+local answer = {}
+local key, argument = 1, 2
+for _ = 1, tonumber(ARGV[1]) do
+  local revocations, limits = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
+  argument = argument + 2
+  local revoked = 0
+  for _ = 1, revocations do
+    if redis.call('EXISTS', KEYS[key]) == 1 then revoked = 1 end
+    key = key + 1
+  end
+  local refused, wait = 0, 0
+  local arrivals, costs = {}, {}
+  for limit = 1, limits do
+    local interval, count = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
+    argument = argument + 2
+    local arrival = math.max(tonumber(redis.call('GET', KEYS[key + limit - 1]) or 0), now)
+    arrivals[limit], costs[limit] = arrival, interval * count
+    local over = arrival + interval * count - now - period
+    if over > wait then refused, wait = limit, over end
+  end
+  answer[#answer + 1] = revoked
+  answer[#answer + 1] = refused
+  answer[#answer + 1] = wait
+  for limit = 1, limits do
+    local arrival = arrivals[limit]
+    if refused == 0 and revoked == 0 then
+      arrival = arrival + costs[limit]
+      local ahead = math.ceil((arrival - now) / 1000)
+      if ahead > 0 then
+        redis.call('SET', KEYS[key + limit - 1], string.format('%.0f', arrival), 'PX', ahead)
+      end
+    end
+    answer[#answer + 1] = arrival - now
+  end
+  key = key + limits
+end
+return answer

@@ -1,0 +1,31 @@
+"""What a route demands of a request before it runs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LimitClass(StrEnum):
+    AUTH = "auth"  # guesses passwords and codes: few, and none at all without Redis
+    SESSION = "session"  # refresh, log out
+    TRADING = "trading"
+    ACCOUNT = "account"  # private reads
+    MARKET_DATA = "market_data"
+
+    @property
+    def fails_closed(self) -> bool:
+        """Without Redis nobody counts guesses across gateways."""
+        return self is LimitClass.AUTH
+
+
+class Access(StrEnum):
+    PUBLIC = "public"
+    # Whoever is signed in is known, whoever is not may come in too.
+    OPTIONAL = "optional"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    access: Access
+    # None: not limited, for what supervisors ask.
+    limit: LimitClass | None

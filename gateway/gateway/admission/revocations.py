@@ -1,0 +1,32 @@
+"""Sessions that ended before their tokens did. Auth writes them to Redis; what was seen there is remembered here."""
+
+from collections import OrderedDict
+
+from chassis.clock import Clock
+
+_REMEMBERED_MAX = 100_000
+_REMEMBERED_SECONDS = 30 * 60 + 5  # an access token lives 30 minutes
+_KEY_PREFIX = "cryptovault:blacklist:"
+
+
+def revocation_keys(session_id: str) -> tuple[str, ...]:
+    """Where auth says in Redis that a session is over. After a loss of Redis it writes them again within a second."""
+    return (f"{_KEY_PREFIX}{session_id}",)
+
+
+class SeenRevocations:
+    """So that a lost or emptied Redis does not make a token valid again that this gateway has already refused."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, session_id: str) -> None:
+        self._until[session_id] = self._clock.monotonic() + _REMEMBERED_SECONDS
+        self._until.move_to_end(session_id)
+        while len(self._until) > _REMEMBERED_MAX:
+            self._until.popitem(last=False)
+
+    def __contains__(self, session_id: object) -> bool:
+        until = self._until.get(session_id) if isinstance(session_id, str) else None
+        return until is not None and until > self._clock.monotonic()

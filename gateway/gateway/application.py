@@ -1,0 +1,106 @@
+"""The routes behind the door: FastAPI keeps the table and writes the OpenAPI document; requests run straight through.
+
+FastAPI's own reading of requests answers NaN with 500, echoes what was sent and costs several times the reply, so every
+handler takes the request itself and reads it with the strict readers of `edge`.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from chassis.identity import Caller, use_caller
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from gateway.admission.admission import Admission
+from gateway.edge.facts import facts_of
+from gateway.edge.queries import read_query
+from gateway.openapi import operation_of, write_document
+from gateway.routes.endpoint import Endpoint
+from gateway.schemas.queries import NoQuery
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Application(FastAPI):
+    """Errors leave it as exceptions: the door shapes them. A path without parameters is found by one look-up."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], admission: Admission) -> None:
+        super().__init__(
+            title="CryptoVault",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self._admission = admission
+        self._fixed: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+        self._endpoints = tuple(endpoints)
+        for endpoint in endpoints:
+            self._add(endpoint)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        fixed = self._fixed.get((scope["method"], scope["path"]))
+        if fixed is not None:
+            await fixed(scope, receive, send)
+            return
+        scope["app"] = self
+        route = self._match(scope)
+        await route.app(scope, receive, send)
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document of exactly these routes."""
+        return write_document(self.routes, self._endpoints)
+
+    def _match(self, scope: Scope) -> APIRoute:
+        allowed: set[str] = set()
+        for route in self.routes:
+            if not isinstance(route, APIRoute):
+                continue
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope)
+                return route
+            if match is Match.PARTIAL:
+                allowed |= set(route.methods or ())
+        if allowed:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        raise HTTPException(404)
+
+    def _add(self, endpoint: Endpoint) -> None:
+        route = APIRoute(endpoint.path, endpoint.handler, methods=[endpoint.method], **operation_of(endpoint))
+        route.app = self._guarded(endpoint)
+        self.router.routes.append(route)
+        if "{" not in endpoint.path:
+            self._fixed[endpoint.method, endpoint.path] = route.app
+
+    def _guarded(self, endpoint: Endpoint) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        policy = endpoint.policy
+        takes_query = endpoint.query is not None
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive, send)
+            facts = facts_of(request)
+            facts.route = endpoint.path
+            await self._admission.let_in(facts, dict(scope["headers"]), method=endpoint.method, policy=policy)
+            if scope["query_string"] and not takes_query:
+                read_query(request, NoQuery)
+            caller = Caller(
+                service="gateway",
+                user_id=facts.user_id,
+                session_id=facts.session_id,
+                request_id=facts.request_id,
+                address=facts.address,
+            )
+            with use_caller(caller):
+                response: Response = await endpoint.handler(request)
+            await response(scope, receive, send)
+
+        return run

@@ -1,0 +1,274 @@
+"""The one place where the gateway's parts are made and joined."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+import orjson
+from chassis.clock import Clock
+from chassis.grpc_client import follow, open_channel
+from chassis.ids import Ids
+from chassis.service import Runtime
+from cryptovault.auth.v1 import auth_pb2
+from cryptovault.auth.v1.auth_pb2_grpc import AuthServiceStub
+from cryptovault.market_data.v1 import market_data_pb2
+from cryptovault.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
+from cryptovault.portfolio.v1.portfolio_pb2_grpc import PortfolioServiceStub
+from cryptovault.trading.v1 import trading_pb2
+from cryptovault.trading.v1.trading_pb2_grpc import TradingQueryServiceStub, TradingServiceStub
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from gateway.admission.access_tokens import AccessTokens
+from gateway.admission.admission import Admission
+from gateway.admission.gate import RedisGate
+from gateway.admission.limits import LocalLimits
+from gateway.admission.revocations import SeenRevocations
+from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
+from gateway.application import Application
+from gateway.clients.freshness import Freshness
+from gateway.clients.newest_batches import NewestBatches
+from gateway.clients.order_entry import OrderEntry
+from gateway.clients.private_events import PrivateEvents
+from gateway.docs_page.page import render_page
+from gateway.edge.addresses import ClientAddresses
+from gateway.edge.door import Door
+from gateway.edge.http_server import HttpServer
+from gateway.edge.origins import Origins
+from gateway.edge.request_ids import RequestIds
+from gateway.health_checks import HealthChecks, Part
+from gateway.prices.board import PriceBoard
+from gateway.prices.fast_lane import FastLane
+from gateway.prices.limiter import PriceLimiter
+from gateway.prices.shared_answer import SharedAnswer
+from gateway.routes.documents import DocumentRoutes
+from gateway.routes.health import HealthRoutes
+from gateway.routes.history import HistoryRoutes
+from gateway.routes.holdings import HoldingRoutes
+from gateway.routes.identity import IdentityRoutes
+from gateway.routes.keys import KeyRoutes
+from gateway.routes.mailbox import MailboxRoutes
+from gateway.routes.markets import MarketRoutes
+from gateway.routes.orders import OrderRoutes
+from gateway.settings import GatewaySettings
+from gateway.websocket.catch_up import CatchUp
+from gateway.websocket.endpoint import SocketEndpoint
+from gateway.websocket.price_channel import PriceChannel
+from gateway.websocket.private_channels import PrivateFeeds
+from gateway.websocket.registry import SocketRegistry
+
+_SERVICE = "gateway"
+_LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
+_REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
+_REDIS_TIMEOUT_SECONDS = 1.0
+_MAILBOX_TIMEOUT_SECONDS = 2.0
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`door` answers; `work` must run beside it for as long as it does; `close` ends what was opened."""
+
+    door: Door
+    application: Application
+    work: dict[str, Work]
+    close: Work
+
+
+async def compose(runtime: Runtime[GatewaySettings]) -> None:
+    """The gateway as a process."""
+    settings = runtime.settings
+    gateway = build(settings, clock=runtime.clock, ids=runtime.ids)
+    host, port = settings.host_and_port
+    server = HttpServer(
+        gateway.door,
+        host=host,
+        port=port,
+        connections_max=settings.connections_max,
+        stop_seconds=settings.stop_seconds,
+    )
+    runtime.on_stop(gateway.close)
+    runtime.background("gateway", lambda: run(gateway, server))
+
+
+async def run(gateway: Gateway, server: HttpServer) -> None:
+    """Serve until cancelled. Requests end before what they depend on; if any part raises, so does this."""
+    async with asyncio.TaskGroup() as parts:
+        tasks = [parts.create_task(work(), name=name) for name, work in gateway.work.items()]
+        serving = parts.create_task(server.run(), name="http")
+        try:
+            await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+
+
+def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
+    """All parts, from settings alone. Opens no connection by itself; those are made when first used."""
+    stubs = _Stubs(settings)
+    redis = Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.required("redis_url"),
+            max_connections=_REDIS_CONNECTIONS_MAX,
+            timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        )
+    )
+    allowances = settings.allowances()
+    addresses = ClientAddresses(settings.proxy_networks)
+    origins = Origins(settings.cors_origins)
+    gate = RedisGate(redis, clock)
+    revocations = SeenRevocations(clock)
+    keys = _key_source(settings, stubs, clock)
+    tokens = AccessTokens(
+        keys, clock, algorithm=settings.jwt_algorithm, issuer=settings.issuer, audience=settings.audience
+    )
+    admission = Admission(
+        tokens=tokens, gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
+        allowances=allowances, clock=clock,
+    )  # fmt: skip
+    newest_batches = NewestBatches(stubs.ask_newest_batch)
+    freshness = Freshness(newest_batches)
+    order_entry = OrderEntry(stubs.connect_order_stream)
+    private_events = PrivateEvents(stubs.follow_events, newest_batches)
+    board = PriceBoard(stubs.follow_prices, clock)
+    markets = SharedAnswer(stubs.ask_markets, clock, fresh_seconds=_LISTS_FRESH_SECONDS)
+    assets = SharedAnswer(stubs.ask_assets, clock, fresh_seconds=_LISTS_FRESH_SECONDS)
+    price_limiter = PriceLimiter(gate, clock, limit=allowances["market_data"].per_address)
+    checks = HealthChecks(
+        parts={
+            "auth": Part(stubs.auth_channel, owns_database=True),
+            "trading": Part(stubs.trading_channel, owns_database=True),
+            "trading-queries": Part(stubs.queries_channel, owns_database=True),
+            "portfolio": Part(stubs.portfolio_channel, owns_database=True),
+            "market-data": Part(stubs.market_data_channel, owns_database=False),
+        },
+        redis=redis,
+        market_data=stubs.market_data,
+        board=board,
+        order_entry=order_entry,
+    )
+    documents = DocumentRoutes()
+    mailbox = httpx.AsyncClient(timeout=_MAILBOX_TIMEOUT_SECONDS, trust_env=False)
+    tables: list[Any] = [
+        IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
+        MarketRoutes(assets=assets, markets=markets, board=board, trading=stubs.trading),
+        OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
+        HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
+        HoldingRoutes(
+            portfolio=stubs.portfolio, trading=stubs.trading, freshness=freshness, newest_batches=newest_batches
+        ),
+        KeyRoutes(keys),
+        HealthRoutes(checks.all(), checks.missing, clock),
+        documents,
+    ]
+    if settings.mailbox_url is not None:
+        tables.append(MailboxRoutes(mailbox, settings.mailbox_url))
+    application = Application([endpoint for table in tables for endpoint in table.endpoints()], admission)
+    document = application.document()
+    documents.publish(document=orjson.dumps(document), page=render_page(document))
+    registry = SocketRegistry(per_address_max=settings.sockets_per_address)
+    price_channel = PriceChannel(board, clock, cadence_seconds=settings.price_cadence_seconds)
+    feeds = PrivateFeeds(private_events, CatchUp(stubs.queries, stubs.trading))
+    sockets = SocketEndpoint(
+        admission=admission, registry=registry, prices=price_channel, feeds=feeds, clock=clock,
+        outbox_max=settings.socket_outbox_messages_max,
+    )  # fmt: skip
+    fast_lane = FastLane(
+        board=board,
+        is_market=lambda symbol: symbol in (markets.latest() or {}),
+        limiter=price_limiter,
+        addresses=addresses,
+        origins=origins,
+    )
+    door = Door(
+        routes=application, sockets=sockets, fast_lane=fast_lane, addresses=addresses, origins=origins,
+        request_ids=RequestIds(), in_flight_max=settings.requests_in_flight_max,
+    )  # fmt: skip
+
+    async def close() -> None:
+        await gate.close()
+        await mailbox.aclose()
+        await redis.aclose()
+        await stubs.close()
+
+    work: dict[str, Work] = {
+        "prices": board.run,
+        "orders": order_entry.run,
+        "events": private_events.run,
+        "price-limits": price_limiter.run,
+        "price-channel": price_channel.run,
+        "socket-sweep": sockets.sweep,
+    }
+    return Gateway(door=door, application=application, work=work, close=close)
+
+
+def _key_source(settings: GatewaySettings, stubs: "_Stubs", clock: Clock) -> KeySource:
+    if settings.jwt_algorithm == "HS256":
+        return SharedKey(settings.required("jwt_secret"))
+    return SigningKeys(stubs.ask_signing_keys, clock)
+
+
+class _Stubs:
+    """Channels to the services, and the questions that more than one part asks."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.auth_channel = open_channel(settings.auth_address, service=_SERVICE)
+        self.trading_channel = open_channel(settings.trading_address, service=_SERVICE)
+        self.queries_channel = open_channel(settings.trading_queries_address, service=_SERVICE)
+        self.market_data_channel = open_channel(settings.market_data_address, service=_SERVICE)
+        self.portfolio_channel = open_channel(settings.portfolio_address, service=_SERVICE)
+        self.auth = AuthServiceStub(self.auth_channel)
+        self.trading = TradingServiceStub(self.trading_channel)
+        self.queries = TradingQueryServiceStub(self.queries_channel)
+        self.market_data = MarketDataServiceStub(self.market_data_channel)
+        self.portfolio = PortfolioServiceStub(self.portfolio_channel)
+
+    async def close(self) -> None:
+        for channel in self._channels():
+            await channel.close()
+
+    def _channels(self) -> tuple[grpc.aio.Channel, ...]:
+        return (
+            self.auth_channel,
+            self.trading_channel,
+            self.queries_channel,
+            self.market_data_channel,
+            self.portfolio_channel,
+        )
+
+    async def ask_signing_keys(self) -> str:
+        return (await self.auth.GetSigningKeys(auth_pb2.GetSigningKeysRequest())).jwks
+
+    async def ask_newest_batch(self) -> int:
+        return (await self.trading.GetBalances(trading_pb2.GetBalancesRequest())).batch
+
+    async def ask_markets(self) -> dict[str, trading_pb2.Market]:
+        answer = await self.trading.ListMarkets(trading_pb2.ListMarketsRequest())
+        return {market.symbol: market for market in answer.markets}
+
+    async def ask_assets(self) -> list[market_data_pb2.Asset]:
+        return list((await self.market_data.ListAssets(market_data_pb2.ListAssetsRequest())).assets)
+
+    async def connect_order_stream(self) -> Any:
+        # First the way, then the stream: what is written on a stream without a way counts as sent.
+        await self.trading_channel.channel_ready()
+        return self.trading.EnterOrders()
+
+    def follow_events(self, on_gap: Callable[[], None]) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
+        return follow(
+            lambda: self.trading.WatchEvents(trading_pb2.WatchEventsRequest()), name="watch_events", on_gap=on_gap
+        )
+
+    def follow_prices(self, on_gap: Callable[[], None]) -> AsyncIterator[market_data_pb2.StreamPricesResponse]:
+        return follow(
+            lambda: self.market_data.StreamPrices(market_data_pb2.StreamPricesRequest()),
+            name="stream_prices",
+            on_gap=on_gap,
+        )

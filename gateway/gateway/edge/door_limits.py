@@ -1,0 +1,7 @@
+"""How large and how slow a request may be."""
+
+BODY_BYTES_MAX = 64 * 1024  # the largest request there is, an order, has 500 bytes
+BODY_SECONDS_MAX = 15.0  # 500 bytes over the worst mobile network take 5
+HEAD_BYTES_MAX = 32 * 1024  # cookies and a token have 2 kB
+HEAD_SECONDS_MAX = 10.0
+KEEP_ALIVE_SECONDS = 65  # longer than the 60 s of the usual proxies, which else reuse a connection we just closed

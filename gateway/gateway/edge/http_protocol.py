@@ -1,0 +1,96 @@
+"""uvicorn's HTTP connection, with an end to its patience: stock, half a request keeps a connection for ever."""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX
+from gateway.edge.request_ids import RequestIds
+from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
+from gateway.errors import invalid
+
+
+class GuardedHttpProtocol(HttpToolsProtocol):
+    """A head of a request arrives whole within its time and size, or the connection closes.
+
+    What is not HTTP gets an error of our shape too. `connections_max` is set once, by `limited_to`.
+    """
+
+    connections_max = 0
+    request_ids = RequestIds()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        if len(self.connections) > self.connections_max:
+            transport.close()
+            return
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            # A large body may come with its head in one piece; only what never ends its head is refused.
+            if self._head_bytes > HEAD_BYTES_MAX and b"\r\n\r\n" not in data:
+                self.send_400_response("The head of the request is too large.")
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._start_head_timer()
+
+    def on_headers_complete(self) -> None:
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
+        """For what could not be parsed; it never reached the application."""
+        self._stop_head_timer()
+        if self.transport.is_closing():
+            return
+        request_id = self.request_ids.next()
+        error = invalid("This is not a request that we can read.", field="request", rule="http")
+        body = error.document(request_id=request_id.decode())
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id),
+            *DEFAULT_HEADERS,
+            *SECURITY_HEADERS,
+        ]
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
+        self.transport.close()
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self._give_up)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def limited_to(connections: int) -> type[asyncio.Protocol]:
+    """The protocol for a server of at most that many connections."""
+    return cast("type[asyncio.Protocol]", type("LimitedHttpProtocol", (GuardedHttpProtocol,), _attributes(connections)))
+
+
+def _attributes(connections: int) -> dict[str, Any]:
+    return {"connections_max": connections}

@@ -1,0 +1,51 @@
+"""One line of the API: where, who may, what goes in, what comes out. Routes are tables of these."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.admission.policy import Access, LimitClass, Policy
+from gateway.schemas.fields import RequestBody
+
+API = "/api/v1"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """`access` and `limit` have no default: nobody comes in by forgetting to say who may."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    limit: LimitClass | None
+    operation_id: str
+    summary: str
+    tag: str
+    description: str = ""
+    # None: no body in the reply.
+    reply: type[BaseModel] | None = None
+    status: int = 200
+    # Beyond those that follow from `access`, `limit` and what the request holds.
+    errors: tuple[int, ...] = ()
+    body: type[RequestBody] | None = None
+    body_required: bool = True
+    body_example: dict[str, Any] | None = None
+    path_fields: type[RequestBody] | None = None
+    query: type[RequestBody] | None = None
+    idempotent: bool = False
+    # The reply may lag behind what its user did last, and says so in X-Data-Behind.
+    may_lag: bool = False
+    sets_cookies: bool = False
+    has_etag: bool = False
+    documented: bool = True
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(access=self.access, limit=self.limit)

@@ -1,0 +1,162 @@
+"""Placing and cancelling orders, through the one stream to the exchange."""
+
+import re
+
+from chassis.errors import RemoteError
+from chassis.ids import Ids
+from cryptovault.trading.v1 import trading_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.admission.policy import Access, LimitClass
+from gateway.clients.newest_batches import NewestBatches
+from gateway.clients.order_entry import NotSent, OrderEntry, OutcomeUnknown
+from gateway.edge.bodies import read_body
+from gateway.edge.facts import facts_of
+from gateway.edge.metrics import ORDERS_UNKNOWN
+from gateway.edge.queries import read_path, read_query
+from gateway.edge.replies import json_reply
+from gateway.errors import PublicError, invalid, unavailable
+from gateway.routes.endpoint import API, Endpoint
+from gateway.schemas import queries
+from gateway.schemas import trading as schemas
+from gateway.views.trading import placed_view
+
+_TAG = "orders"
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_OWN_KEY_PREFIX = "gateway:"
+_OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class OrderRoutes:
+    def __init__(self, *, order_entry: OrderEntry, newest_batches: NewestBatches, ids: Ids) -> None:
+        self._order_entry = order_entry
+        self._newest_batches = newest_batches
+        self._ids = ids
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                method="POST", path=f"{API}/orders", handler=self.place, access=Access.USER, limit=LimitClass.TRADING,
+                operation_id="placeOrder", summary="Place an order", tag=_TAG,
+                description="The reply holds the fills, the fees and the balances after them. Repeat a request whose "
+                "reply was lost with the same Idempotency-Key: it takes effect once.",
+                body=schemas.PlaceOrder, status=201, reply=schemas.PlacedOrder, errors=(404, 409, 422),
+                idempotent=True,
+                body_example={"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "100"},
+            ),
+            Endpoint(
+                method="DELETE", path=f"{API}/orders/{{order_id}}", handler=self.cancel, access=Access.USER,
+                limit=LimitClass.TRADING, operation_id="cancelOrder", summary="Cancel an order", tag=_TAG,
+                path_fields=queries.OrderPath, reply=schemas.PlacedOrder, errors=(404, 409, 422), idempotent=True,
+            ),
+            Endpoint(
+                method="DELETE", path=f"{API}/orders", handler=self.cancel_all, access=Access.USER,
+                limit=LimitClass.TRADING, operation_id="cancelOrders", tag=_TAG,
+                summary="Cancel all open orders, of one market or of all",
+                query=queries.CancelQuery, reply=schemas.CancelledOrders, errors=(404, 409, 422), idempotent=True,
+            ),
+        ]  # fmt: skip
+
+    async def place(self, request: Request) -> Response:
+        body = await read_body(request, schemas.PlaceOrder)
+        command = pb.PlaceOrder(
+            market=body.market,
+            side=body.side,
+            type=body.type,
+            quantity=body.quantity or "",
+            quote_quantity=body.quote_quantity or "",
+            price=body.price or "",
+            stop_price=body.stop_price or "",
+            time_in_force=body.time_in_force or "",
+            expires_at=_expiry(body.expires_at),
+            post_only=body.post_only,
+            client_order_id=body.client_order_id or "",
+        )
+        answer = await self._enter(request, command, client_order_id=body.client_order_id)
+        return json_reply(placed_view(answer.result), status=201)
+
+    async def cancel(self, request: Request) -> Response:
+        path = read_path(request, queries.OrderPath)
+        answer = await self._enter(request, pb.CancelOrder(order_id=path.order_id))
+        return json_reply(placed_view(answer.result))
+
+    async def cancel_all(self, request: Request) -> Response:
+        query = read_query(request, queries.CancelQuery)
+        answer = await self._enter(request, pb.CancelOrders(market=query.market or ""))
+        return json_reply({"order_ids": list(answer.cancelled.order_ids)})
+
+    async def _enter(
+        self,
+        request: Request,
+        command: pb.PlaceOrder | pb.CancelOrder | pb.CancelOrders,
+        *,
+        client_order_id: str | None = None,
+    ) -> pb.EnterOrdersResponse:
+        facts = facts_of(request)
+        user_id = facts.signed_in_user()
+        given_key = _idempotency_key(request)
+        principal = pb.Principal(
+            user_id=user_id,
+            session_id=facts.session_id or "",
+            request_id=facts.request_id,
+            address=facts.address,
+        )
+        key = given_key or f"{_OWN_KEY_PREFIX}{self._ids.new()}"
+        try:
+            answer = await self._order_entry.enter(command, principal, key=key)
+        except NotSent:
+            raise unavailable("The exchange cannot be reached at the moment. Nothing was placed.") from None
+        except OutcomeUnknown:
+            raise _outcome_unknown(given_key, client_order_id) from None
+        except RemoteError as error:
+            if error.reason == _OUTCOME_UNKNOWN:
+                raise _outcome_unknown(given_key, client_order_id) from None
+            raise
+        outcome = answer.result if answer.WhichOneof("outcome") == "result" else answer.cancelled
+        self._newest_batches.note(user_id, outcome.batch)
+        if outcome.replayed and given_key is not None:
+            facts.reply_with("idempotency-replayed", "true")
+        return answer
+
+
+def _idempotency_key(request: Request) -> str | None:
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return None
+    if len(given) > 1 or _KEY.fullmatch(given[0]) is None:
+        raise invalid(
+            "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
+            field="Idempotency-Key",
+            rule="printable_ascii",
+        )
+    return given[0]
+
+
+def _outcome_unknown(key: str | None, client_order_id: str | None) -> PublicError:
+    """The order stands or never will; say how to find out."""
+    ORDERS_UNKNOWN.inc()
+    ways: dict[str, str] = {}
+    if client_order_id is not None:
+        ways["ask"] = f"GET {API}/orders/by-client-id/{client_order_id}"
+    if key is not None:
+        ways["repeat"] = "Send the same request with the same Idempotency-Key."
+    if not ways:
+        ways["ask"] = f"GET {API}/orders"
+    return unavailable(
+        "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+        reason=_OUTCOME_UNKNOWN,
+        **ways,
+    )
+
+
+def _expiry(text: str | None) -> Timestamp | None:
+    if text is None:
+        return None
+    moment = Timestamp()
+    try:
+        moment.FromJsonString(text)
+    except ValueError:
+        raise invalid("expires_at is no such time.", field="expires_at", rule="rfc3339_utc", value=text) from None
+    return moment

@@ -1,0 +1,91 @@
+"""Sign-up, sign-in and what they answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.schemas.fields import (
+    CODE_PATTERN,
+    NAME_LENGTH_MAX,
+    PASSWORD_LENGTH_MAX,
+    TOKEN_PATTERN,
+    Email,
+    Identifier,
+    Moment,
+    ReplyBody,
+    RequestBody,
+)
+
+Delivery = Literal["cookie", "body"]
+Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX, json_schema_extra={"format": "password"})]
+_DELIVERY = "`cookie`: HttpOnly cookies and a CSRF token, for browsers. `body`: tokens in the reply, for programs."
+
+
+class SignUp(RequestBody):
+    email: Email
+    password: Password
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+
+
+class VerifyEmail(RequestBody):
+    email: Email
+    code: Annotated[str, Field(pattern=CODE_PATTERN)]
+    delivery: Delivery = Field(default="cookie", description=_DELIVERY)
+
+
+class ResendCode(RequestBody):
+    email: Email
+
+
+class LogIn(RequestBody):
+    email: Email
+    password: Password
+    delivery: Delivery = Field(default="cookie", description=_DELIVERY)
+
+
+class Refresh(RequestBody):
+    """Empty for browsers: their refresh token comes by cookie."""
+
+    refresh_token: Annotated[str, Field(pattern=TOKEN_PATTERN)] | None = None
+    delivery: Delivery | None = Field(
+        default=None, description="As the token came, unless you say otherwise. " + _DELIVERY
+    )
+
+
+class LogOut(RequestBody):
+    refresh_token: Annotated[str, Field(pattern=TOKEN_PATTERN)] | None = None
+
+
+class Accepted(ReplyBody):
+    status: Literal["accepted"]
+
+
+class User(ReplyBody):
+    id: Identifier
+    email: str
+    name: str
+    email_verified: bool
+    two_factor_enabled: bool
+    created_at: Moment
+    last_login: Moment | None
+    roles: list[str]
+    permissions: list[str]
+
+
+class SignedIn(ReplyBody):
+    """Tokens are null where they were delivered by cookie, the CSRF token where they were not."""
+
+    user: User
+    session_id: Identifier
+    token_type: Literal["Bearer"] | None
+    access_token: str | None
+    refresh_token: str | None
+    csrf_token: str | None
+    expires_in: int = Field(description="Seconds until the access token ends.")
+    refresh_expires_in: int = Field(description="Seconds until the refresh token ends.")
+
+
+class KeySet(ReplyBody):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, str | list[str]]]

@@ -1,0 +1,92 @@
+"""What stands in paths and queries. All are strings there; numbers are read from them after the pattern held."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.errors import invalid
+from gateway.schemas.fields import (
+    CURSOR_PATTERN,
+    LIMIT_PATTERN,
+    PAGE_SIZE_DEFAULT,
+    PAGE_SIZE_MAX,
+    SEQUENCE_PATTERN,
+    UUID_PATTERN,
+    ClientOrderId,
+    MarketSymbol,
+    RequestBody,
+)
+
+BOOK_DEPTH_MAX = 100
+BOOK_DEPTH_DEFAULT = 20
+
+OrderId = Annotated[str, Field(pattern=UUID_PATTERN)]
+
+
+class _Page(RequestBody):
+    limit: Annotated[str, Field(pattern=LIMIT_PATTERN, description=f"At most {PAGE_SIZE_MAX}.")] = str(
+        PAGE_SIZE_DEFAULT
+    )
+
+    @property
+    def page_size(self) -> int:
+        """PublicError 400 above the maximum."""
+        return bounded(self.limit, field="limit", maximum=PAGE_SIZE_MAX)
+
+
+class _CursorPage(_Page):
+    cursor: Annotated[str, Field(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")] | None = None
+
+
+class OrdersQuery(_CursorPage):
+    market: MarketSymbol | None = None
+    status: Literal["open", "new", "partially_filled", "filled", "cancelled", "expired", "rejected"] | None = Field(
+        default=None, description="`open` stands for `new`, `open` and `partially_filled`."
+    )
+
+
+class FillsQuery(_CursorPage):
+    market: MarketSymbol | None = None
+    order_id: OrderId | None = None
+
+
+class EventsQuery(_Page):
+    after: Annotated[str, Field(pattern=SEQUENCE_PATTERN, description="The last sequence you have.")] = "0"
+
+
+class CancelQuery(RequestBody):
+    market: MarketSymbol | None = Field(default=None, description="All markets, where it is missing.")
+
+
+class BookQuery(RequestBody):
+    depth: Annotated[str, Field(pattern=LIMIT_PATTERN, description=f"Levels per side, at most {BOOK_DEPTH_MAX}.")] = (
+        str(BOOK_DEPTH_DEFAULT)
+    )
+
+    @property
+    def levels(self) -> int:
+        """PublicError 400 above the maximum."""
+        return bounded(self.depth, field="depth", maximum=BOOK_DEPTH_MAX)
+
+
+class OrderPath(RequestBody):
+    order_id: OrderId
+
+
+class ClientOrderPath(RequestBody):
+    client_order_id: ClientOrderId
+
+
+class MarketPath(RequestBody):
+    symbol: MarketSymbol
+
+
+class NoQuery(RequestBody):
+    """For routes that take none."""
+
+
+def bounded(text: str, *, field: str, maximum: int) -> int:
+    number = int(text)
+    if number > maximum:
+        raise invalid(f"{field} is at most {maximum}.", field=field, rule="maximum", value=text, maximum=str(maximum))
+    return number

@@ -1,0 +1,151 @@
+"""Orders, fills, balances, events, portfolio."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.schemas.fields import (
+    TIME_PATTERN,
+    ClientOrderId,
+    Figure,
+    Identifier,
+    MarketSymbol,
+    Moment,
+    Money,
+    ReplyBody,
+    RequestBody,
+)
+
+Side = Literal["buy", "sell"]
+OrderType = Literal["market", "limit", "stop", "stop_limit", "take_profit"]
+TimeInForce = Literal["gtc", "ioc", "fok", "gtd"]
+OrderStatus = Literal["new", "open", "partially_filled", "filled", "cancelled", "expired", "rejected"]
+
+
+class PlaceOrder(RequestBody):
+    """Money, prices and quantities are strings. Which fields go together is the exchange's to say."""
+
+    market: MarketSymbol
+    side: Side
+    type: OrderType
+    quantity: Money | None = Field(default=None, description="Of the base asset.")
+    quote_quantity: Money | None = Field(
+        default=None, description="Of the quote asset, fees included for a buy. Market orders only."
+    )
+    price: Money | None = Field(default=None, description="The limit.")
+    stop_price: Money | None = None
+    time_in_force: TimeInForce | None = Field(
+        default=None, description="`gtc` unless said otherwise; market orders are `ioc`."
+    )
+    expires_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    post_only: bool = False
+    client_order_id: ClientOrderId | None = None
+
+
+class Amount(ReplyBody):
+    asset: str
+    amount: Money
+
+
+class Balance(ReplyBody):
+    asset: str
+    available: Money
+    held: Money = Field(description="Set aside by open orders.")
+
+
+class Fill(ReplyBody):
+    id: str
+    order_id: Identifier
+    market: MarketSymbol
+    side: Side
+    price: Money
+    quantity: Money
+    fee: Money
+    fee_asset: str
+    liquidity: Literal["maker", "taker"]
+    time: Moment
+
+
+class Order(ReplyBody):
+    id: Identifier
+    client_order_id: str | None
+    market: MarketSymbol
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Money | None
+    quote_quantity: Money | None
+    filled_quantity: Money
+    filled_quote_quantity: Money = Field(description="Without fees.")
+    price: Money | None
+    stop_price: Money | None
+    average_price: Money | None = Field(description="Quote per base over all fills.")
+    time_in_force: TimeInForce
+    post_only: bool
+    fees: list[Amount]
+    created_at: Moment
+    updated_at: Moment
+    filled_at: Moment | None
+    expires_at: Moment | None
+    close_reason: str | None = Field(description="Why a terminal order ended, such as `user` or `no_liquidity`.")
+
+
+class OrderWithFills(Order):
+    fills: list[Fill]
+
+
+class PlacedOrder(OrderWithFills):
+    balances: list[Balance] = Field(description="In the market's two assets, after the order.")
+
+
+class OrderPage(ReplyBody):
+    items: list[Order]
+    next_cursor: str | None
+
+
+class CancelledOrders(ReplyBody):
+    order_ids: list[Identifier]
+
+
+class FillPage(ReplyBody):
+    items: list[Fill]
+    next_cursor: str | None
+
+
+class UserEvent(ReplyBody):
+    sequence: int = Field(description="Counts 1, 2, 3, ... without gaps, over all your events.")
+    time: Moment
+    order: Order | None = Field(description="The order after this step, where one is concerned.")
+    fills: list[Fill]
+    balances: list[Balance] = Field(description="The balances this step changed, as they are after it.")
+
+
+class EventPage(ReplyBody):
+    items: list[UserEvent]
+    next_cursor: str | None = Field(description="Give it as `after` to read on; null where you are up to date.")
+
+
+class BalancePage(ReplyBody):
+    items: list[Balance]
+    next_cursor: None
+
+
+class Holding(ReplyBody):
+    symbol: str
+    name: str
+    amount: Money
+    available: Money
+    held: Money
+    price: Money | None
+    value: Money | None
+    allocation: Money | None = Field(description="Percent of the total value.")
+    average_cost: Figure | None
+    unrealized_pnl: Figure | None
+
+
+class Portfolio(ReplyBody):
+    holdings: list[Holding]
+    total_value: Figure
+    cash: Figure
+    realized_pnl: Figure | None
+    as_of: Moment

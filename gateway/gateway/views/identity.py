@@ -1,0 +1,21 @@
+"""A user and a session as the public sees them."""
+
+from typing import Any
+
+from cryptovault.auth.v1 import auth_pb2 as pb
+
+from gateway.views.times import optional_time_text, time_text
+
+
+def user_view(user: pb.User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "email_verified": user.email_verified,
+        "two_factor_enabled": user.two_factor_enabled,
+        "created_at": time_text(user.created_at),
+        "last_login": optional_time_text(user, "last_login"),
+        "roles": list(user.roles),
+        "permissions": list(user.permissions),
+    }

@@ -1,0 +1,81 @@
+"""What travels over `/ws`, both ways."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from cryptovault.trading.v1 import trading_pb2 as pb
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gateway.errors import PublicError, error_of_validation
+from gateway.schemas.fields import RULES, TOKEN_PATTERN, MarketSymbol, RequestBody
+from gateway.views.times import time_text
+from gateway.views.trading import balance_view, fill_view, order_view
+
+PRICES = "prices"
+PRIVATE_CHANNELS = ("orders", "fills", "balances")
+CHANNELS = (PRICES, *PRIVATE_CHANNELS)
+_SEQUENCE_MAX = 2**53  # what every client's numbers hold exactly
+
+Channel = Literal["prices", "orders", "fills", "balances"]
+
+
+class Authenticate(RequestBody):
+    op: Literal["auth"]
+    token: Annotated[str, Field(pattern=TOKEN_PATTERN)]
+
+
+class Subscribe(RequestBody):
+    op: Literal["subscribe"]
+    channel: Channel
+    market: MarketSymbol | None = None
+    after: Annotated[int, Field(ge=0, le=_SEQUENCE_MAX)] | None = None
+
+
+class Unsubscribe(RequestBody):
+    op: Literal["unsubscribe"]
+    channel: Channel
+    market: MarketSymbol | None = None
+
+
+class Ping(RequestBody):
+    op: Literal["ping"]
+
+
+ClientMessage = Authenticate | Subscribe | Unsubscribe | Ping
+_ADAPTER: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="op")])
+PONG = '{"op":"pong"}'
+
+
+def read_message(text: str) -> ClientMessage:
+    """PublicError 400 where it is no message of ours."""
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        raise error_of_validation(error, rules=RULES) from None
+
+
+def channel_message(channel: str, *, seq: int, kind: Literal["snapshot", "update"], time: str, data: Any) -> str:
+    return orjson.dumps({"channel": channel, "seq": seq, "type": kind, "time": time, "data": data}).decode()
+
+
+def event_message(channel: str, event: pb.UserEvent) -> str:
+    """One event as a channel's subscriber sees it. `data` is null where the event does not concern the channel: every
+    channel of a user counts the same sequence, so a gap shows in each.
+    """
+    return channel_message(
+        channel, seq=event.sequence, kind="update", time=time_text(event.time), data=_concern(channel, event)
+    )
+
+
+def error_message(error: PublicError, request_id: str) -> str:
+    return orjson.dumps({"op": "error", "error": error.body(request_id=request_id)}).decode()
+
+
+def _concern(channel: str, event: pb.UserEvent) -> Any:
+    match channel:
+        case "orders":
+            return order_view(event.order) if event.HasField("order") else None
+        case "fills":
+            return [fill_view(fill) for fill in event.fills] or None
+        case _:
+            return [balance_view(balance) for balance in event.balances] or None

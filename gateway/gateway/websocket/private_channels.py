@@ -1,0 +1,144 @@
+"""The private channels: live from the exchange's event stream, the missed ones from its log, each once, in order."""
+
+import asyncio
+from collections.abc import Callable
+
+from chassis.errors import RemoteBugError, RemoteError
+from chassis.identity import Caller, use_caller
+from chassis.logs import get_logger
+from cryptovault.trading.v1 import trading_pb2 as pb
+
+from gateway.clients.private_events import PrivateEvents
+from gateway.errors import invalid
+from gateway.websocket.catch_up import CatchUp
+from gateway.websocket.messages import channel_message, event_message
+from gateway.websocket.outbox import Outbox
+
+_RETRY_SECONDS = 0.5
+# While nobody says that new events will reach us, the log is read this often.
+_LOOK_AGAIN_SECONDS = 2.0
+
+log = get_logger(__name__)
+
+
+class PrivateFeeds:
+    def __init__(self, events: PrivateEvents, catch_up: CatchUp) -> None:
+        self._events = events
+        self._catch_up = catch_up
+
+    async def open(
+        self, channel: str, *, caller: Caller, outbox: Outbox, after: int | None, now: Callable[[], str]
+    ) -> "PrivateFeed":
+        """Begin with a snapshot, or right after the event `after`. PublicError 400 where that event does not exist yet.
+
+        Errors as of a call to trading.
+        """
+        feed = PrivateFeed(channel, caller=caller, outbox=outbox, events=self._events, catch_up=self._catch_up)
+        # Before the question: what happens meanwhile is not missed.
+        self._events.listen(caller.required_user(), feed)
+        try:
+            with use_caller(caller):
+                feed.start(await self._begin(channel, outbox, after, now))
+        except BaseException:
+            self._events.forget(caller.required_user(), feed)
+            raise
+        return feed
+
+    async def _begin(self, channel: str, outbox: Outbox, after: int | None, now: Callable[[], str]) -> int:
+        """The sequence after which events follow."""
+        if after is None:
+            beginning = await self._catch_up.beginning(channel)
+            text = channel_message(channel, seq=beginning.sequence, kind="snapshot", time=now(), data=beginning.data)
+            outbox.put(channel, text)
+            return beginning.sequence
+        newest = await self._catch_up.newest_sequence()
+        if after > newest:
+            raise invalid("There is no such event yet.", field="after", rule="maximum", maximum=str(newest))
+        return after
+
+
+class PrivateFeed:
+    """One channel of one connection. It is live while it has everything; a gap sends it back to the log."""
+
+    def __init__(
+        self, channel: str, *, caller: Caller, outbox: Outbox, events: PrivateEvents, catch_up: CatchUp
+    ) -> None:
+        self._channel = channel
+        self._caller = caller
+        self._outbox = outbox
+        self._events = events
+        self._catch_up = catch_up
+        self._position = 0
+        # The newest event seen live, delivered or not.
+        self._head = 0
+        self._head_batch = 0
+        self._live = False
+        # Something may have been missed that no live event will tell of.
+        self._suspect = False
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, position: int) -> None:
+        self._position = position
+        self._task = asyncio.create_task(self._run(), name=f"feed-{self._channel}")
+
+    def stop(self) -> None:
+        self._events.forget(self._caller.required_user(), self)
+        if self._task is not None:
+            self._task.cancel()
+
+    def take(self, event: pb.UserEvent) -> None:
+        if event.sequence > self._head:
+            self._head, self._head_batch = event.sequence, event.batch
+        if self._live and event.sequence == self._position + 1:
+            self._deliver(event)
+        elif event.sequence > self._position:
+            self._live = False
+            self._wake.set()
+
+    def look_again(self) -> None:
+        self._suspect = True
+        self._live = False
+        self._wake.set()
+
+    async def _run(self) -> None:
+        with use_caller(self._caller):
+            while True:
+                self._suspect = False
+                try:
+                    await self._read_missed()
+                except (RemoteError, RemoteBugError) as error:
+                    log.warning("Private events cannot be read", event="catch_up_failed", problem=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                await self._wait()
+
+    async def _read_missed(self) -> None:
+        """Read the log until nothing is missing; live from then on."""
+        more = True
+        while more or self._position < self._head:
+            await self._outbox.room()
+            events, more = await self._catch_up.events(after=self._position, at_least_batch=self._head_batch)
+            before = self._position
+            for event in events:
+                if event.sequence == self._position + 1:
+                    self._deliver(event)
+            if self._position == before and (more or before < self._head):
+                # The log lags behind the stream for longer than it waits for itself.
+                await asyncio.sleep(_RETRY_SECONDS)
+        # Nothing was awaited since the last event was compared: no event can have slipped in between.
+        self._wake.clear()
+        self._live = self._events.watching and not self._suspect
+
+    async def _wait(self) -> None:
+        if self._suspect:
+            return
+        try:
+            async with asyncio.timeout(None if self._live else _LOOK_AGAIN_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _deliver(self, event: pb.UserEvent) -> None:
+        self._position = event.sequence
+        self._outbox.put(self._channel, event_message(self._channel, event))

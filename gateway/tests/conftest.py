@@ -1,0 +1,104 @@
+"""A whole gateway over stand-in services, real gRPC, real Redis, real HTTP."""
+
+import asyncio
+import contextlib
+import importlib.util
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from chassis.clock import SystemClock
+from chassis.ids import RandomIds
+from chassis.settings import Profile
+from chassis.testing import eventually
+from gateway.bootstrap import Gateway, build, run
+from gateway.edge.http_server import HttpServer
+from gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from stand_ins import Platform
+
+# Test folders are no packages: what several test files share is loaded by its path, once.
+_spec = importlib.util.spec_from_file_location("stand_ins", Path(__file__).parent / "stand_ins.py")
+if "stand_ins" not in sys.modules and _spec is not None and _spec.loader is not None:
+    _module = importlib.util.module_from_spec(_spec)
+    sys.modules["stand_ins"] = _module
+    _spec.loader.exec_module(_module)
+
+
+@dataclass
+class Running:
+    """A gateway that answers, and the services behind it."""
+
+    client: httpx.AsyncClient
+    platform: "Platform"
+    gateway: Gateway
+    host: str
+    port: int
+
+    def now(self) -> int:
+        return int(time.time())
+
+    def token(self, **claims: Any) -> str:
+        return self.platform.minter.token(self.now(), **claims)
+
+    def bearer(self, **claims: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(**claims)}"}
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@asynccontextmanager
+async def start_gateway(redis_url: str, **changes: Any) -> AsyncIterator[Running]:
+    from stand_ins import Platform  # noqa: PLC0415 - loaded above, by path
+
+    async with Platform(now=lambda: int(time.time())) as platform:
+        settings = GatewaySettings(
+            **{
+                "profile": Profile.TEST,
+                "redis_url": redis_url,
+                "listen": "127.0.0.1:0",
+                **{f"{name}_address": address for name, address in platform.addresses.items()},
+                **changes,
+            }
+        )
+        gateway = build(settings, clock=SystemClock(), ids=RandomIds())
+        server = HttpServer(
+            gateway.door, host="127.0.0.1", port=0, connections_max=settings.connections_max, stop_seconds=1
+        )
+        running = asyncio.create_task(run(gateway, server))
+        try:
+            port = await server.listening()
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+                up = Running(client, platform, gateway, "127.0.0.1", port)
+                await eventually(lambda: _is_ready(client), 10)
+                await client.get("/api/v1/markets")
+                yield up
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+            await gateway.close()
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/health/ready")).status_code == 200
+
+
+@pytest.fixture
+async def up(redis_url: str) -> AsyncIterator[Running]:
+    async with start_gateway(redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+def start(redis_url: str) -> Start:
+    """Starts gateways with settings of their own."""
+    return lambda **changes: start_gateway(changes.pop("redis_url", redis_url), **changes)

@@ -1,0 +1,391 @@
+"""Stand-ins for the services, spoken to over real gRPC: small, exact about what the gateway relies on."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from chassis.errors import ErrorKind, RemoteError
+from chassis.failures import failure_of
+from chassis.identity import Caller, current_caller
+from chassis.testing import serve
+from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
+from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
+from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
+from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+ISSUER = "http://127.0.0.1:18000"
+AUDIENCE = "cryptovault"
+USER = "01890000-0000-7000-8000-000000000001"
+OTHER_USER = "01890000-0000-7000-8000-000000000002"
+SESSION = "01890000-0000-7000-8000-00000000000a"
+ORDER = "01890000-0000-7000-8000-0000000000ff"
+NOW = Timestamp(seconds=1_767_225_600, nanos=123_456_789)
+
+
+def new_key() -> OKPKey:
+    return OKPKey.generate_key("Ed25519")
+
+
+@dataclass
+class Minter:
+    """Signs access tokens as auth does; any claim can be overridden, None removes it."""
+
+    key: OKPKey = field(default_factory=new_key)
+
+    @property
+    def key_id(self) -> str:
+        return self.key.thumbprint()
+
+    def claims(self, now: int, **changes: Any) -> dict[str, Any]:
+        claims: dict[str, Any] = {
+            "iss": ISSUER, "aud": AUDIENCE, "sub": USER, "type": "access", "iat": now, "exp": now + 1800,
+            "jti": "token-1", "sid": SESSION, "scope": "trade read", **changes,
+        }  # fmt: skip
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, now: int, **changes: Any) -> str:
+        header = {"alg": "Ed25519", "typ": "JWT", "kid": self.key_id}
+        return jwt.encode(header, self.claims(now, **changes), self.key, algorithms=["Ed25519"])
+
+    def key_set(self) -> str:
+        entry = {**self.key.as_dict(private=False), "kid": self.key_id, "use": "sig", "alg": "Ed25519"}
+        return json.dumps({"keys": [entry]})
+
+
+class Auth(auth_pb2_grpc.AuthServiceServicer):
+    def __init__(self, minter: Minter, now: Any) -> None:
+        self.minter = minter
+        self.now = now
+        self.callers: list[Caller] = []
+        self.requests: list[Any] = []
+        self.error: Exception | None = None
+        self.key_requests = 0
+
+    def _note(self, request: Any) -> None:
+        self.callers.append(current_caller())
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+
+    def user(self) -> auth_pb2.User:
+        return auth_pb2.User(
+            id=USER, email="ada@example.com", name="Ada", email_verified=True, created_at=NOW, roles=["user"],
+            permissions=["trade", "read"],
+        )  # fmt: skip
+
+    def session(self) -> auth_pb2.Session:
+        return auth_pb2.Session(
+            id=SESSION, access_token=self.minter.token(self.now()), refresh_token="refresh-secret-2",
+            access_expires_in=1800, refresh_expires_in=604_800, user=self.user(),
+        )  # fmt: skip
+
+    async def SignUp(self, request: Any, context: Any) -> auth_pb2.SignUpResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.SignUpResponse()
+
+    async def ResendCode(self, request: Any, context: Any) -> auth_pb2.ResendCodeResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ResendCodeResponse()
+
+    async def VerifyEmail(self, request: Any, context: Any) -> auth_pb2.VerifyEmailResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.VerifyEmailResponse(session=self.session())
+
+    async def LogIn(self, request: Any, context: Any) -> auth_pb2.LogInResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.LogInResponse(session=self.session())
+
+    async def RefreshSession(self, request: Any, context: Any) -> auth_pb2.RefreshSessionResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.RefreshSessionResponse(session=self.session())
+
+    async def LogOut(self, request: Any, context: Any) -> auth_pb2.LogOutResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.LogOutResponse()
+
+    async def LogOutAll(self, request: Any, context: Any) -> auth_pb2.LogOutAllResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.LogOutAllResponse()
+
+    async def GetUser(self, request: Any, context: Any) -> auth_pb2.GetUserResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.GetUserResponse(user=self.user())
+
+    async def GetSigningKeys(self, request: Any, context: Any) -> auth_pb2.GetSigningKeysResponse:  # noqa: N802
+        self.key_requests += 1
+        return auth_pb2.GetSigningKeysResponse(jwks=self.minter.key_set())
+
+
+def order(order_id: str = ORDER, **changes: Any) -> trading_pb2.Order:
+    fields: dict[str, Any] = {
+        "id": order_id, "user_id": USER, "market": "BTC-USD", "side": "buy", "type": "limit", "status": "open",
+        "quantity": "0.5", "price": "50000", "filled_quantity": "0", "filled_quote_quantity": "0",
+        "time_in_force": "gtc", "created_at": NOW, "updated_at": NOW, "batch": 1, **changes,
+    }  # fmt: skip
+    return trading_pb2.Order(**fields)
+
+
+def fill(number: int = 1) -> trading_pb2.Fill:
+    return trading_pb2.Fill(
+        id=f"fill-{number}", order_id=ORDER, market="BTC-USD", side="buy", price="50000", quantity="0.5", fee="25",
+        fee_asset="USD", liquidity="taker", time=NOW,
+    )  # fmt: skip
+
+
+def event(sequence: int, *, batch: int = 0, user_id: str = USER, **content: Any) -> trading_pb2.UserEvent:
+    return trading_pb2.UserEvent(user_id=user_id, sequence=sequence, batch=batch or sequence, time=NOW, **content)
+
+
+class Trading(trading_pb2_grpc.TradingServiceServicer):
+    """Remembers the commands by key, as the exchange does."""
+
+    def __init__(self) -> None:
+        self.commands: list[trading_pb2.EnterOrdersRequest] = []
+        self.by_key: dict[str, trading_pb2.EnterOrdersResponse] = {}
+        self.error: Exception | None = None
+        # How many commands to swallow: taken, answered never.
+        self.silent = 0
+        # How many streams to break right after a command took effect and before its answer.
+        self.break_after_effect = 0
+        self.batch = 7
+        self.sequence = 0
+        self.balance_requests = 0
+        self.watchers: list[asyncio.Queue[trading_pb2.WatchEventsResponse | None]] = []
+
+    async def EnterOrders(  # noqa: N802
+        self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
+    ) -> AsyncIterator[trading_pb2.EnterOrdersResponse]:
+        async for request in request_iterator:
+            self.commands.append(request)
+            if self.silent:
+                self.silent -= 1
+                continue
+            response = self._answer(request)
+            if self.break_after_effect:
+                self.break_after_effect -= 1
+                return
+            yield response
+
+    def _answer(self, request: trading_pb2.EnterOrdersRequest) -> trading_pb2.EnterOrdersResponse:
+        if self.error is not None:
+            return trading_pb2.EnterOrdersResponse(
+                correlation_id=request.correlation_id, failure=failure_of(self.error)
+            )
+        known = self.by_key.get(request.idempotency_key)
+        answer = trading_pb2.EnterOrdersResponse()
+        if known is not None:
+            answer.CopyFrom(known)
+            (answer.result if answer.HasField("result") else answer.cancelled).replayed = True
+        elif request.HasField("cancel_orders"):
+            answer.cancelled.CopyFrom(trading_pb2.CancelOrdersResult(order_ids=[ORDER], batch=self.batch))
+        else:
+            self.batch += 1
+            placed = order(status="cancelled") if request.HasField("cancel_order") else order()
+            placed.client_order_id = request.place_order.client_order_id
+            answer.result.CopyFrom(
+                trading_pb2.OrderResult(
+                    order=placed, fills=[fill()], batch=self.batch,
+                    balances=[trading_pb2.Balance(asset="USD", available="9975", held="25000")],
+                )
+            )  # fmt: skip
+        self.by_key[request.idempotency_key] = answer
+        reply = trading_pb2.EnterOrdersResponse()
+        reply.CopyFrom(answer)
+        reply.correlation_id = request.correlation_id
+        return reply
+
+    async def WatchEvents(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
+        queue: asyncio.Queue[trading_pb2.WatchEventsResponse | None] = asyncio.Queue()
+        self.watchers.append(queue)
+        try:
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self.watchers.remove(queue)
+
+    def publish(self, *events: trading_pb2.UserEvent) -> None:
+        batch = max((one.batch for one in events), default=self.batch)
+        for queue in self.watchers:
+            queue.put_nowait(trading_pb2.WatchEventsResponse(batch=batch, user_events=events))
+
+    def break_watchers(self) -> None:
+        for queue in self.watchers:
+            queue.put_nowait(None)
+
+    async def GetBalances(self, request: Any, context: Any) -> trading_pb2.GetBalancesResponse:  # noqa: N802
+        current_caller().required_user()
+        self.balance_requests += 1
+        return trading_pb2.GetBalancesResponse(
+            balances=[trading_pb2.Balance(asset="USD", available="10000", held="0")], batch=self.batch,
+            sequence=self.sequence,
+        )  # fmt: skip
+
+    async def GetBook(self, request: Any, context: Any) -> trading_pb2.GetBookResponse:  # noqa: N802
+        if request.market != "BTC-USD":
+            raise RemoteError(kind=ErrorKind.NOT_FOUND, reason="unknown_market", message="There is no such market.")
+        levels = [trading_pb2.BookLevel(price=str(50_000 + step), quantity="1") for step in range(request.depth)]
+        return trading_pb2.GetBookResponse(market="BTC-USD", batch=self.batch, asks=levels, time=NOW)
+
+    async def ListMarkets(self, request: Any, context: Any) -> trading_pb2.ListMarketsResponse:  # noqa: N802
+        market = trading_pb2.Market(
+            symbol="BTC-USD", base_asset="BTC", quote_asset="USD", base_name="Bitcoin", status="trading", tick="0.01",
+            lot="0.00001", min_notional="1", max_quantity="1000", maker_fee_basis_points=10,
+            taker_fee_basis_points=20, price_band_basis_points=1000, slippage_cap_basis_points=100,
+        )  # fmt: skip
+        return trading_pb2.ListMarketsResponse(markets=[market])
+
+
+class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.callers: list[Caller] = []
+        self.behind = False
+        self.events: list[trading_pb2.UserEvent] = []
+        self.error: Exception | None = None
+
+    def _note(self, request: Any) -> None:
+        self.requests.append(request)
+        self.callers.append(current_caller())
+        if self.error is not None:
+            raise self.error
+
+    async def GetOrder(self, request: Any, context: Any) -> trading_pb2.GetOrderResponse:  # noqa: N802
+        self._note(request)
+        if request.order_id != ORDER or current_caller().user_id != USER:
+            raise RemoteError(kind=ErrorKind.NOT_FOUND, reason="unknown_order", message="There is no such order.")
+        return trading_pb2.GetOrderResponse(order=order(), fills=[fill()], behind=self.behind)
+
+    async def GetOrderByClientId(self, request: Any, context: Any) -> trading_pb2.GetOrderByClientIdResponse:  # noqa: N802
+        self._note(request)
+        found = order(client_order_id=request.client_order_id)
+        return trading_pb2.GetOrderByClientIdResponse(order=found, fills=[], behind=self.behind)
+
+    async def ListOrders(self, request: Any, context: Any) -> trading_pb2.ListOrdersResponse:  # noqa: N802
+        self._note(request)
+        return (
+            trading_pb2.ListOrdersResponse(orders=[order()], next_cursor="next", behind=self.behind)
+            if (request.limit < 200)
+            else trading_pb2.ListOrdersResponse(orders=[order()], behind=self.behind)
+        )
+
+    async def ListFills(self, request: Any, context: Any) -> trading_pb2.ListFillsResponse:  # noqa: N802
+        self._note(request)
+        return trading_pb2.ListFillsResponse(fills=[fill()], behind=self.behind)
+
+    async def ListUserEvents(self, request: Any, context: Any) -> trading_pb2.ListUserEventsResponse:  # noqa: N802
+        self._note(request)
+        later = [one for one in self.events if one.sequence > request.after_sequence]
+        return trading_pb2.ListUserEventsResponse(events=later[: request.limit], more=len(later) > request.limit)
+
+
+def price(symbol: str = "BTC", amount: str = "50000.01") -> market_data_pb2.Price:
+    return market_data_pb2.Price(
+        symbol=symbol, price=amount, change_24h="-1.25", high_24h="51000", low_24h="49000", volume_24h="1000000",
+        source="simulator", source_time=NOW, time=NOW,
+    )  # fmt: skip
+
+
+class MarketData(market_data_pb2_grpc.MarketDataServiceServicer):
+    def __init__(self) -> None:
+        self.followers: list[asyncio.Queue[market_data_pb2.StreamPricesResponse | None]] = []
+        self.available = True
+
+    async def StreamPrices(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[market_data_pb2.StreamPricesResponse]:
+        queue: asyncio.Queue[market_data_pb2.StreamPricesResponse | None] = asyncio.Queue()
+        self.followers.append(queue)
+        try:
+            yield market_data_pb2.StreamPricesResponse(
+                sequence=1, snapshot=True, prices=[price(), price("ETH", "3000")]
+            )
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self.followers.remove(queue)
+
+    def publish(self, *prices: market_data_pb2.Price) -> None:
+        for queue in self.followers:
+            queue.put_nowait(market_data_pb2.StreamPricesResponse(sequence=2, prices=prices))
+
+    async def ListAssets(self, request: Any, context: Any) -> market_data_pb2.ListAssetsResponse:  # noqa: N802
+        return market_data_pb2.ListAssetsResponse(assets=[market_data_pb2.Asset(symbol="BTC", name="Bitcoin")])
+
+    async def GetProviderStatus(self, request: Any, context: Any) -> market_data_pb2.GetProviderStatusResponse:  # noqa: N802
+        return market_data_pb2.GetProviderStatusResponse(source="simulator", available=self.available, last_success=NOW)
+
+
+class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):
+    def __init__(self) -> None:
+        self.batch = 1_000_000
+        self.behind = False
+
+    async def GetPortfolio(self, request: Any, context: Any) -> portfolio_pb2.GetPortfolioResponse:  # noqa: N802
+        current_caller().required_user()
+        holding = portfolio_pb2.Holding(
+            symbol="BTC", name="Bitcoin", amount="0.5", available="0.5", held="0", price="50000", value="25000",
+            allocation="71.43", average_cost="50000", unrealized_pnl="-12.5",
+        )  # fmt: skip
+        return portfolio_pb2.GetPortfolioResponse(
+            portfolio=portfolio_pb2.Portfolio(
+                holdings=[holding], total_value="35000", cash="10000", realized_pnl="0", as_of=NOW, batch=self.batch,
+                behind=self.behind,
+            )
+        )  # fmt: skip
+
+
+class Platform:
+    """All services, each on a port of its own, so that any can be taken away."""
+
+    def __init__(self, now: Any) -> None:
+        self.minter = Minter()
+        self.auth = Auth(self.minter, now)
+        self.trading = Trading()
+        self.queries = Queries()
+        self.market_data = MarketData()
+        self.portfolio = Portfolio()
+        self.addresses: dict[str, str] = {}
+        self._stacks: dict[str, AsyncExitStack] = {}
+
+    async def __aenter__(self) -> Self:
+        for name, servicer in self._servicers().items():
+            stack = AsyncExitStack()
+            self.addresses[name] = await stack.enter_async_context(serve([servicer]))
+            self._stacks[name] = stack
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for name in list(self._stacks):
+            await self.take_away(name)
+
+    async def take_away(self, name: str) -> None:
+        await self._stacks.pop(name).aclose()
+
+    def _servicers(self) -> dict[str, tuple[Any, Any, str]]:
+        return {
+            "auth": (auth_pb2_grpc.add_AuthServiceServicer_to_server, self.auth, "cryptovault.auth.v1.AuthService"),
+            "trading": (
+                trading_pb2_grpc.add_TradingServiceServicer_to_server, self.trading,
+                "cryptovault.trading.v1.TradingService",
+            ),
+            "trading_queries": (
+                trading_pb2_grpc.add_TradingQueryServiceServicer_to_server, self.queries,
+                "cryptovault.trading.v1.TradingQueryService",
+            ),
+            "market_data": (
+                market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, self.market_data,
+                "cryptovault.market_data.v1.MarketDataService",
+            ),
+            "portfolio": (
+                portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, self.portfolio,
+                "cryptovault.portfolio.v1.PortfolioService",
+            ),
+        }  # fmt: skip

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import STDOUT, Process
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -168,11 +168,16 @@ class SupervisedProcess:
         """One life, from spawn to death; says how it ended."""
         self._set(State.STARTING)
         self._tail = Tail()
+        # A pipe of our own: asyncio's would keep `wait` waiting for whoever inherited it and left the session.
+        read_end, write_end = os.pipe()
+        reading = asyncio.create_task(self._read_output(read_end))
         try:
-            process = await self._spawn()
+            process = await self._spawn(output=write_end)
         except OSError as error:
-            return f"could not be started: {error}"
-        reading = asyncio.create_task(self._read_output(process))
+            self._tail.add(str(error))
+            return "could not be started"
+        finally:
+            os.close(write_end)  # the child has it now; without a child the reader meets the end at once
         probing = asyncio.create_task(self._probe_until_ready())
         death = asyncio.create_task(process.wait())
         try:
@@ -190,7 +195,7 @@ class SupervisedProcess:
             await asyncio.gather(reading, probing, death, return_exceptions=True)
         return _how_it_ended(process.returncode)
 
-    async def _spawn(self) -> Process:
+    async def _spawn(self, *, output: int) -> Process:
         self.plan.prepare()
         environment = {
             **os.environ,
@@ -205,7 +210,7 @@ class SupervisedProcess:
             env=environment,
             cwd=self._data_dir,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=PIPE,
+            stdout=output,
             stderr=STDOUT,
             # A session of its own: Ctrl-C reaches the runner alone, which then stops all in order.
             start_new_session=True,
@@ -228,20 +233,24 @@ class SupervisedProcess:
             self._settled.set()
         return True
 
-    async def _read_output(self, process: Process) -> None:
-        stream = process.stdout
-        if stream is None:
-            return
+    async def _read_output(self, read_end: int) -> None:
+        stream = asyncio.StreamReader()
+        transport, _protocol = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(read_end, "rb", buffering=0)
+        )
         rest = b""
-        while chunk := await stream.read(READ_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LINE_BYTES_MAX:
-                lines.append(rest)
-                rest = b""
-            for line in lines:
-                self._write(line)
-        if rest:
-            self._write(rest)
+        try:
+            while chunk := await stream.read(READ_BYTES):
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > LINE_BYTES_MAX:
+                    lines.append(rest)
+                    rest = b""
+                for line in lines:
+                    self._write(line)
+            if rest:
+                self._write(rest)
+        finally:
+            transport.close()
 
     def _write(self, raw: bytes) -> None:
         line = raw.decode(errors="replace").rstrip("\r")

@@ -1,0 +1,49 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from local_stack.keys import load_keys
+from local_stack.platform_plan import PlatformPlan
+from local_stack.ports import Ports
+from local_stack.process_plan import ProcessPlan, in_starting_order
+from local_stack.settings import PORT_BLOCK
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> dict[str, ProcessPlan]:
+    keys = load_keys(tmp_path / "secrets")
+    plan = PlatformPlan(data_dir=tmp_path, ports=Ports(20_000), profile="test", log_level="INFO", keys=keys)
+    return {each.name: each for each in plan.build()}
+
+
+def test_the_plan_can_be_started(plans: dict[str, ProcessPlan]) -> None:
+    assert len(in_starting_order(plans.values())) == len(plans)
+
+
+def test_no_port_is_given_twice_and_all_lie_in_the_block(plans: dict[str, ProcessPlan]) -> None:
+    ports = Counter(port for plan in plans.values() for port in plan.ports)
+    assert set(ports.values()) == {1}
+    assert all(20_000 <= port < 20_000 + PORT_BLOCK for port in ports)
+
+
+@pytest.mark.parametrize(
+    ("variable", "holders"),
+    [
+        ("CRYPTOVAULT_JWT_PRIVATE_KEY", {"auth"}),
+        ("CRYPTOVAULT_SENDGRID_API_KEY", {"mailbox", "notifications", "notifications-worker"}),
+        ("CRYPTOVAULT_PRACTICE_MONEY", {"portfolio"}),
+        ("CRYPTOVAULT_MAILBOX_URL", {"gateway"}),
+    ],
+)
+def test_a_secret_is_given_only_to_who_needs_it(
+    plans: dict[str, ProcessPlan], variable: str, holders: set[str]
+) -> None:
+    assert {name for name, plan in plans.items() if variable in plan.environment} == holders
+
+
+def test_callers_are_given_the_address_at_which_the_other_listens(plans: dict[str, ProcessPlan]) -> None:
+    portfolio = plans["portfolio"].environment
+    assert portfolio["CRYPTOVAULT_TRADING_ADDRESS"] == plans["trading"].environment["CRYPTOVAULT_LISTEN"]
+    assert (
+        portfolio["CRYPTOVAULT_TRADING_QUERIES_ADDRESS"] == plans["trading-projector"].environment["CRYPTOVAULT_LISTEN"]
+    )

@@ -29,13 +29,10 @@ def price_source(market: Market, name: str) -> PriceSource | None:
 
 def fresh_quotation(market: Market, reference: ReferencePriceSet | None, time_milliseconds: int) -> Quotation | None:
     """None when the reference is missing or too old for that time."""
-    if reference is None:
+    if reference is None or time_milliseconds - reference.received_milliseconds > market.silence_limit_milliseconds:
         return None
     source = price_source(market, reference.source)
-    if source is None:
-        return None
-    age, limit = reference_age(market, reference, time_milliseconds)
-    if age > limit:
+    if source is None or time_milliseconds - reference.source_milliseconds > source.maximum_age_milliseconds:
         return None
     return Quotation(reference.price, market.house.half_spread_basis_points + source.extra_half_spread_basis_points)
 
@@ -55,6 +52,11 @@ def ladder_price(market: Market, reference_price: int, offset_basis_points: int,
     if side is Side.SELL:
         return -(-reference_price * (BASIS_POINTS + offset_basis_points) // unit) * market.tick
     return reference_price * (BASIS_POINTS - offset_basis_points) // unit * market.tick
+
+
+def best_ladder_price(market: Market, quotation: Quotation, side: Side) -> int:
+    """No quote of that side can be better; used depth, inventory and clipping only make it worse."""
+    return ladder_price(market, quotation.reference_price, quotation.half_spread_basis_points, side)
 
 
 def consumed(depth: HouseDepth, refill_per_second: int, time_milliseconds: int) -> int:

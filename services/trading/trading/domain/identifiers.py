@@ -2,8 +2,8 @@
 the journal makes the same ones again.
 """
 
-_VERSION = 0x7 << 76
-_VARIANT = 0b10 << 62
+_VERSION = 0x7 << 12
+_VARIANT = 0b10 << 14
 _KIND_SHIFT = 72  # the two highest of the 74 free bits name the kind, so that ids of different kinds never meet
 _ORDER, _TRADE, _TRANSFER = 0, 1, 2
 _NUMBER_MAX = 1 << _KIND_SHIFT
@@ -24,12 +24,8 @@ def transfer_id(time_milliseconds: int, transfer_number: int) -> str:
 
 def _identifier(time_milliseconds: int, kind: int, number: int) -> str:
     free = (kind << _KIND_SHIFT) | (number % _NUMBER_MAX)
-    value = (
-        (time_milliseconds & 0xFFFF_FFFF_FFFF) << 80
-        | _VERSION
-        | (free >> 62) << 64
-        | _VARIANT
-        | (free & 0x3FFF_FFFF_FFFF_FFFF)
+    low = free & 0x3FFF_FFFF_FFFF_FFFF
+    return (
+        f"{time_milliseconds >> 16 & 0xFFFF_FFFF:08x}-{time_milliseconds & 0xFFFF:04x}-{_VERSION | free >> 62:04x}"
+        f"-{_VARIANT | low >> 48:04x}-{low & 0xFFFF_FFFF_FFFF:012x}"
     )
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

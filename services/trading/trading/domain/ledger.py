@@ -19,18 +19,26 @@ def postings_of(event: Event) -> tuple[Posting, ...] | list[Posting]:
 
 def holds_of(event: Event) -> tuple[HoldChange, ...]:
     """What moves between available and held, per account. A trade's postings are to be applied to available before."""
-    if isinstance(event, Traded):
-        changes = []
-        if event.buyer.hold_reduction:
-            changes.append(HoldChange(event.buyer.owner, event.quote_asset, -event.buyer.hold_reduction))
-        if event.seller.hold_reduction:
-            changes.append(HoldChange(event.seller.owner, event.base_asset, -event.seller.hold_reduction))
-        return tuple(changes)
-    if isinstance(event, OrderPlaced):
-        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, event.hold),)
+    kind = type(event)
+    if kind is OrderPlaced:
+        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, event.hold),)  # type: ignore[union-attr]
+    if kind is Traded:
+        return _trade_holds(event)  # type: ignore[arg-type]
     if isinstance(event, OrderClosed) and event.hold_reduction:
         return (HoldChange(owner_of_user(event.user_id), event.hold_asset, -event.hold_reduction),)
     return ()
+
+
+def _trade_holds(trade: Traded) -> tuple[HoldChange, ...]:
+    buyer, seller = trade.buyer, trade.seller
+    if not seller.hold_reduction:
+        return (HoldChange(buyer.owner, trade.quote_asset, -buyer.hold_reduction),)
+    if not buyer.hold_reduction:
+        return (HoldChange(seller.owner, trade.base_asset, -seller.hold_reduction),)
+    return (
+        HoldChange(buyer.owner, trade.quote_asset, -buyer.hold_reduction),
+        HoldChange(seller.owner, trade.base_asset, -seller.hold_reduction),
+    )
 
 
 def _trade_postings(trade: Traded) -> list[Posting]:

@@ -1,10 +1,10 @@
 """Who an order trades with: users' orders by price, then age, and the house where it is strictly better."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from trading.domain.house import Quotation, quotes
+from trading.domain.house import Quotation, best_ladder_price, quotes
 from trading.domain.orders import Order, Side
 from trading.domain.state import MarketState
 
@@ -26,7 +26,7 @@ class Fill(NamedTuple):
 
 
 class Walk(NamedTuple):
-    fills: list[Fill]
+    fills: Sequence[Fill]
     stop: Stop
     quantity: int  # sum of the fills
     notional: int
@@ -42,11 +42,16 @@ class Taker(NamedTuple):
     notional: int
 
 
+_NOTHING = Walk((), Stop.EXHAUSTED, 0, 0)
+
+
 def walk(
     state: MarketState, taker: Taker, quotation: Quotation | None, time_milliseconds: int, fill_limit: int
 ) -> Walk:
     """Reads only. `quotation` None leaves the house out."""
     market = state.market
+    if _out_of_reach(state, taker, quotation):
+        return _NOTHING
     lot, unit = market.lot, market.base_unit
     by_quantity = taker.quantity > 0
     left = taker.quantity or taker.notional
@@ -72,6 +77,18 @@ def walk(
         if left == 0 or (not by_quantity and left * unit // price < lot):
             return Walk(fills, Stop.COMPLETE, quantity_sum, notional_sum)
     return Walk(fills, Stop.EXHAUSTED, quantity_sum, notional_sum)
+
+
+def _out_of_reach(state: MarketState, taker: Taker, quotation: Quotation | None) -> bool:
+    """True where nobody can be offering up to the worst price: so it is for most orders that rest."""
+    buying = taker.side is Side.BUY
+    book = state.asks if buying else state.bids
+    if book.keys and book.keys[-1] >= taker.worst_price * book.sign:
+        return False
+    if quotation is None or state.market.house.levels == 0:
+        return True
+    best = best_ladder_price(state.market, quotation, Side.SELL if buying else Side.BUY)
+    return best > taker.worst_price if buying else best < taker.worst_price
 
 
 def best_offer(state: MarketState, side: Side, quotation: Quotation | None, time_milliseconds: int) -> int | None:

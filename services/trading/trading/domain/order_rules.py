@@ -36,13 +36,11 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
 
 
 def check_shape(command: PlaceOrder) -> None:
-    for field, amount in (
-        ("quantity", command.quantity),
-        ("quote_quantity", command.quote_quantity),
-        ("price", command.price),
-    ):
-        if not 0 <= amount <= AMOUNT_MAX:
-            raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range")
+    if not (0 <= command.quantity <= AMOUNT_MAX and 0 <= command.price <= AMOUNT_MAX):
+        field = "price" if 0 <= command.quantity <= AMOUNT_MAX else "quantity"
+        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range")
+    if not 0 <= command.quote_quantity <= AMOUNT_MAX:
+        raise InvalidOrder("The number must be above zero and fit 63 bits.", field="quote_quantity", rule="range")
     if len(command.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
         raise InvalidOrder("The client order id is too long.", field="client_order_id", rule="length")
     if len(command.idempotency_key) > KEY_LENGTH_MAX:

@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import redis.asyncio
+import redis.exceptions
 import uvloop
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from chassis.clock import Clock, SystemClock
 from chassis.crash_points import arm_crash_point
@@ -76,6 +79,9 @@ class Runtime(Generic[S]):
                 timeout=_REDIS_TIMEOUT_SECONDS,
                 socket_timeout=_REDIS_TIMEOUT_SECONDS,
                 socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+                # After a restart of Redis every pooled connection is dead; without this each costs somebody an error.
+                # Not for timeouts: they have had their second.
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
             )
             self._redis = redis.asyncio.Redis.from_pool(pool)
             self.on_stop(self._redis.aclose)

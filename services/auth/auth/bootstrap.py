@@ -160,7 +160,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         log_out=LogOut(sessions=a.sessions, refresh_tokens=a.refresh_tokens, revoke_sessions=revoke_sessions),
         log_out_all=LogOutAll(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock),
-        get_user=GetUser(users=a.users),
+        get_user=GetUser(users=a.users, sessions=a.sessions),
         get_contact=GetContact(users=a.users),
         access_tokens=a.access_tokens,
     )  # fmt: skip

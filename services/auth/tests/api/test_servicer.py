@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
 import pytest
+import structlog
 from auth.api.servicer import SERVICE_NAME, AuthServicer
 from auth.settings import AuthSettings
 from chassis.errors import ErrorKind, RemoteError
@@ -160,10 +162,8 @@ async def test_without_redis_codes_fail_closed(door: Door, monkeypatch: pytest.M
 
 
 async def test_no_secret_reaches_a_log_the_outbox_or_the_database(
-    door: Door, mongo: MongoConnection, redis: Any, settings: AuthSettings
+    door: Door, mongo: MongoConnection, redis: Any, log_output: io.StringIO
 ) -> None:
-    output = io.StringIO()
-    configure_logging(settings, stream=output)
     session = await door.member()
     code = door.world.last_code()
     for password in (PASSWORD, "not the password"):
@@ -185,7 +185,7 @@ async def test_no_secret_reaches_a_log_the_outbox_or_the_database(
         kept.append(repr(key) + repr(await (redis.hgetall(key) if kind == "hash" else redis.get(key))))
     secrets = [PASSWORD, "not the password", *codes]
     secrets += [session.access_token, session.refresh_token, refreshed.access_token, refreshed.refresh_token]
-    logged = output.getvalue()
+    logged = log_output.getvalue()
     assert "user_verified" in logged
     assert "user_signed_in" in logged
     for secret in secrets:
@@ -197,5 +197,13 @@ async def test_no_secret_reaches_a_log_the_outbox_or_the_database(
 
 
 @pytest.fixture
-def settings(signing_key: Any) -> AuthSettings:
-    return AuthSettings(profile="test", jwt_private_key=signing_key.as_pem(private=True).decode())
+def log_output(signing_key: Any) -> Iterator[io.StringIO]:
+    """What the service would write, from the first line to the last."""
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    output = io.StringIO()
+    pem = signing_key.as_pem(private=True).decode()
+    configure_logging(AuthSettings(profile="test", log_level="DEBUG", jwt_private_key=pem), stream=output)
+    yield output
+    root.handlers, root.level = before
+    structlog.reset_defaults()

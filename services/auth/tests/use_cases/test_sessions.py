@@ -202,6 +202,9 @@ async def test_a_profile_is_the_callers_own(world: Any) -> None:
         await world.do.get_user()
     with use_caller(caller(signed_in)):
         assert (await world.do.get_user()).email == "ada@example.com"
+        await world.do.log_out(refresh_token="")
+        with pytest.raises(SessionEnded):
+            await world.do.get_user()
 
 
 async def test_only_notifications_may_ask_where_to_reach_somebody(world: Any) -> None:

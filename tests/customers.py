@@ -64,14 +64,14 @@ class Customer:
         document: Json = reply.json()
         return document
 
-    async def place(self, *, key: str | None = None, **order: str) -> Json:
+    async def place(self, *, key: str | None = None, **order: str | bool) -> Json:
         """Places an order that must be accepted; BTC-USD and buying unless said otherwise."""
         reply = await self.try_to_place(key=key, **order)
         assert reply.status_code == 201, reply.text
         document: Json = reply.json()
         return document
 
-    async def try_to_place(self, *, key: str | None = None, **order: str) -> httpx.Response:
+    async def try_to_place(self, *, key: str | None = None, **order: str | bool) -> httpx.Response:
         return await self.send("POST", "/orders", {"market": "BTC-USD", "side": "buy", **order}, key=key)
 
     async def cancel(self, order_id: str) -> httpx.Response:

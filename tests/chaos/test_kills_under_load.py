@@ -77,7 +77,15 @@ class Trader:
 
 @pytest.mark.parametrize(
     "victims",
-    [["trading"] * 5, ["trading-projector"] * 2, ["gateway"], ["mongo"], ["redis"], ["rabbitmq"], ["market-data"]],
+    [
+        ["trading"] * 5,
+        ["trading-projector"],
+        ["gateway"],
+        ["mongo"],
+        ["redis"],
+        ["rabbitmq"],
+        pytest.param(["market-data"], marks=pytest.mark.long),
+    ],
     ids=lambda victims: f"{victims[0]}-{len(victims)}",
 )
 async def test_every_acknowledged_order_exists_once_whoever_is_killed(

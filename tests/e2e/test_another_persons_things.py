@@ -27,7 +27,7 @@ async def test_another_persons_order_cannot_be_seen_or_cancelled(
     "authorization",
     [
         None,
-        "Bearer ",
+        "Bearer",
         "Bearer x",
         "Basic YTpi",
         # {"alg":"none"} with a subject; and an HS256 token signed with an empty key.

@@ -151,8 +151,6 @@ def too_large(limit: int) -> PublicError:
         PAYLOAD_TOO_LARGE,
         f"The body is larger than {limit} bytes.",
         {"reason": "payload_too_large", "limit": str(limit)},
-        # What is still on its way is not worth reading.
-        headers=(("Connection", "close"),),
     )
 
 

@@ -92,8 +92,22 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
     return (await client.get("/health/ready")).status_code == 200
 
 
+@pytest.fixture(scope="session")
+async def shared_gateway(redis_server_url: str) -> AsyncIterator[Running]:
+    async with start_gateway(redis_server_url) as running:
+        yield running
+
+
 @pytest.fixture
-async def up(redis_url: str) -> AsyncIterator[Running]:
+async def up(shared_gateway: Running, redis_url: str) -> Running:
+    """One gateway for all tests that leave no trace in it; services and Redis are as new."""
+    shared_gateway.platform.reset()
+    return shared_gateway
+
+
+@pytest.fixture
+async def fresh(redis_url: str) -> AsyncIterator[Running]:
+    """A gateway of one's own, for tests that end sessions, kill services or watch what is remembered."""
     async with start_gateway(redis_url) as running:
         yield running
 

@@ -62,6 +62,9 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     def __init__(self, minter: Minter, now: Any) -> None:
         self.minter = minter
         self.now = now
+        self.reset()
+
+    def reset(self) -> None:
         self.callers: list[Caller] = []
         self.requests: list[Any] = []
         self.error: Exception | None = None
@@ -146,6 +149,10 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
     """Remembers the commands by key, as the exchange does."""
 
     def __init__(self) -> None:
+        self.watchers: list[asyncio.Queue[trading_pb2.WatchEventsResponse | None]] = []
+        self.reset()
+
+    def reset(self) -> None:
         self.commands: list[trading_pb2.EnterOrdersRequest] = []
         self.by_key: dict[str, trading_pb2.EnterOrdersResponse] = {}
         self.error: Exception | None = None
@@ -156,7 +163,6 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.batch = 7
         self.sequence = 0
         self.balance_requests = 0
-        self.watchers: list[asyncio.Queue[trading_pb2.WatchEventsResponse | None]] = []
 
     async def EnterOrders(  # noqa: N802
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
@@ -245,6 +251,9 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
 
 class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.requests: list[Any] = []
         self.callers: list[Caller] = []
         self.behind = False
@@ -325,6 +334,9 @@ class MarketData(market_data_pb2_grpc.MarketDataServiceServicer):
 
 class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.batch = 1_000_000
         self.behind = False
 
@@ -363,8 +375,11 @@ class Platform:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for name in list(self._stacks):
-            await self.take_away(name)
+        await asyncio.gather(*(self.take_away(name) for name in list(self._stacks)))
+
+    def reset(self) -> None:
+        for servicer in (self.auth, self.trading, self.queries, self.portfolio):
+            servicer.reset()
 
     async def take_away(self, name: str) -> None:
         await self._stacks.pop(name).aclose()

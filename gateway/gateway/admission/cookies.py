@@ -41,10 +41,10 @@ def session_cookies(
     *, access_token: str, access_seconds: int, refresh_token: str, refresh_seconds: int, csrf_token: str
 ) -> list[str]:
     """Set-Cookie values that sign a browser in."""
+    refresh_scope = f"Path={_REFRESH_PATH}; Max-Age={refresh_seconds}"
     return [
         f"{ACCESS_COOKIE}={access_token}; Path=/; Max-Age={access_seconds}; Secure; HttpOnly; SameSite=Lax",
-        f"{REFRESH_COOKIE}={refresh_token}; Path={_REFRESH_PATH}; Max-Age={refresh_seconds}; "
-        "Secure; HttpOnly; SameSite=Strict",
+        f"{REFRESH_COOKIE}={refresh_token}; {refresh_scope}; Secure; HttpOnly; SameSite=Strict",
         f"{CSRF_COOKIE}={csrf_token}; Path=/; Max-Age={refresh_seconds}; Secure; SameSite=Strict",
     ]
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX
+from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX, REST_SECONDS_MAX
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
 from gateway.errors import invalid
@@ -24,6 +24,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._message_complete = True
         if len(self.connections) > self.connections_max:
             transport.close()
             return
@@ -31,6 +33,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._stop_rest_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -44,6 +47,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._message_complete = False
         if self._head_timer is None:
             self._head_bytes = 0
             self._start_head_timer()
@@ -51,6 +55,17 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._message_complete = True
+        self._stop_rest_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # Answered before its body was there: the rest is read and thrown away, for a while.
+        if not self._message_complete and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(REST_SECONDS_MAX, self._give_up)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
         """For what could not be parsed; it never reached the application."""
@@ -80,6 +95,11 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_rest_timer(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _give_up(self) -> None:
         self._head_timer = None

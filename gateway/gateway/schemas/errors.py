@@ -29,7 +29,7 @@ DESCRIPTIONS = {
     405: "The path does not take that method; `Allow` lists those it takes.",
     409: "It clashes with what is already so, such as an idempotency key used for another request.",
     413: "The body is larger than 64 KiB.",
-    422: "Well-formed, but a rule of the exchange says no: `details` holds the limit, your value and one that would pass.",
+    422: "Well-formed, but a rule of the exchange says no: `details` holds the limit, your value, and one that passes.",
     429: "Too many requests; `Retry-After` says when to come again.",
     500: "A bug of ours. It has been recorded under the request id.",
     503: "A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`.",

@@ -14,7 +14,10 @@ from local_stack.ports import Ports
 from local_stack.process_plan import ProcessPlan
 from local_stack.readiness import Answers, GrpcHealth, HttpOk, PortOpen, Readiness, SaysLine
 
-STORES = frozenset({"mongo", "redis", "rabbitmq"})
+# A service does not start without its database and Redis.
+STORES = frozenset({"mongo", "redis"})
+# RabbitMQ takes longest to start, about as long as the services take to load: every service waits for it by itself.
+BUS = frozenset({"rabbitmq"})
 PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
 
 
@@ -122,7 +125,8 @@ class PlatformPlan:
                     "LISTEN": self._ports.address("notifications-worker"),
                     "METRICS_PORT": str(self._ports.metrics("notifications-worker")),
                 },
-                needs=STORES | {"mailbox"},
+                needs=STORES,
+                uses=BUS | {"mailbox"},
                 ports=(self._ports.metrics("notifications-worker"),),
             ),
         ]
@@ -133,7 +137,6 @@ class PlatformPlan:
             "gateway",
             "gateway",
             calls=services,
-            needs=STORES,
             readiness=HttpOk(f"{self.gateway_url}/health/ready"),
             settings={"MAILBOX_URL": self.mailbox_url, **self._token_settings()},
         )
@@ -152,7 +155,6 @@ class PlatformPlan:
         module: str,
         *,
         calls: list[str] | None = None,
-        needs: frozenset[str] = STORES,
         readiness: Readiness | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> ProcessPlan:
@@ -168,7 +170,8 @@ class PlatformPlan:
                 "METRICS_PORT": str(self._ports.metrics(name)),
                 **(settings or {}),
             },
-            needs=needs,
+            needs=STORES,
+            uses=BUS | {*(calls or [])},
             ports=(self._ports[name], self._ports.metrics(name)),
         )
 
@@ -181,6 +184,7 @@ class PlatformPlan:
         settings: Mapping[str, str],
         ports: tuple[int, ...],
         needs: frozenset[str] = frozenset(),
+        uses: frozenset[str] = frozenset(),
     ) -> ProcessPlan:
         environment = {f"CRYPTOVAULT_{key}": value for key, value in settings.items()}
         return ProcessPlan(
@@ -197,6 +201,7 @@ class PlatformPlan:
             },
             readiness=readiness,
             needs=needs,
+            uses=uses,
             ports=ports,
         )
 

@@ -14,8 +14,9 @@ def nothing() -> None:
 class ProcessPlan:
     """One process of the platform.
 
-    `needs` names those that must be ready before it starts and that stop after it. `ports` are checked to be free
-    before anything starts. `prepare` runs before each start (writes configuration, removes what a crash left).
+    `needs` names those that must be ready before it starts; `uses` those that it waits for by itself, so that both
+    can start at once. All of them stop after it. `ports` are checked to be free before anything starts. `prepare` runs
+    before each start (writes configuration, removes what a crash left).
     """
 
     name: str
@@ -23,6 +24,7 @@ class ProcessPlan:
     readiness: Readiness
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
     ports: tuple[int, ...] = ()
     prepare: Callable[[], object] = nothing
     ready_seconds: float = 60.0  # two busy cores and a cold disk; alone all of ours need under 6
@@ -34,7 +36,7 @@ class PlanInvalid(Exception):
 
 
 def in_starting_order(plans: Iterable[ProcessPlan]) -> list[ProcessPlan]:
-    """Each process after all it needs; otherwise as given. Raises PlanInvalid."""
+    """Each process after all it needs and uses; otherwise as given. Raises PlanInvalid."""
     waiting = list(plans)
     known = {plan.name for plan in waiting}
     if len(known) != len(waiting):
@@ -42,9 +44,9 @@ def in_starting_order(plans: Iterable[ProcessPlan]) -> list[ProcessPlan]:
     ordered: list[ProcessPlan] = []
     placed: set[str] = set()
     while waiting:
-        free = [plan for plan in waiting if plan.needs <= placed]
+        free = [plan for plan in waiting if plan.needs | plan.uses <= placed]
         if not free:
-            missing = sorted({need for plan in waiting for need in plan.needs} - known)
+            missing = sorted({need for plan in waiting for need in plan.needs | plan.uses} - known)
             names = ", ".join(plan.name for plan in waiting)
             raise PlanInvalid(f"unknown: {', '.join(missing)}" if missing else f"these need each other: {names}")
         ordered += free
@@ -54,7 +56,7 @@ def in_starting_order(plans: Iterable[ProcessPlan]) -> list[ProcessPlan]:
 
 
 def with_needs(plans: Iterable[ProcessPlan], names: Iterable[str]) -> list[ProcessPlan]:
-    """The named processes and, all the way down, what they need. Raises PlanInvalid for an unknown name."""
+    """The named processes and, all the way down, what they need and use. Raises PlanInvalid for an unknown name."""
     by_name = {plan.name: plan for plan in plans}
     wanted: set[str] = set()
     open_names = list(names)
@@ -64,5 +66,5 @@ def with_needs(plans: Iterable[ProcessPlan], names: Iterable[str]) -> list[Proce
             raise PlanInvalid(f"no process is called {name}; there are {', '.join(by_name)}")
         if name not in wanted:
             wanted.add(name)
-            open_names += by_name[name].needs
+            open_names += by_name[name].needs | by_name[name].uses
     return [plan for plan in by_name.values() if plan.name in wanted]

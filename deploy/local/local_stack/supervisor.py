@@ -54,12 +54,12 @@ class Supervisor:
         await self.processes[name].wait_ready()
 
     async def stop(self) -> None:
-        """Leaf first: whoever needs another stops before it. Then whatever escaped is ended too."""
+        """Leaf first: whoever needs or uses another stops before it. Then whatever escaped is ended too."""
         stopped = {name: asyncio.Event() for name in self.processes}
 
         async def stop_after_users(process: SupervisedProcess) -> None:
             for other in self.processes.values():
-                if process.plan.name in other.plan.needs:
+                if process.plan.name in other.plan.needs | other.plan.uses:
                     await stopped[other.plan.name].wait()
             try:
                 await process.stop()

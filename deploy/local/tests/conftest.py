@@ -30,6 +30,7 @@ class Workshop:
         name: str,
         *options: str,
         needs: set[str] | None = None,
+        uses: set[str] | None = None,
         ready_seconds: float = 10.0,
         stop_seconds: float = 5.0,
     ) -> ProcessPlan:
@@ -39,6 +40,7 @@ class Workshop:
             argv=(sys.executable, str(SMALL_SERVER), name, str(port), str(self.folder / "journal"), *options),
             readiness=PortOpen(port),
             needs=frozenset(needs or ()),
+            uses=frozenset(uses or ()),
             ports=(port,),
             ready_seconds=ready_seconds,
             stop_seconds=stop_seconds,

@@ -40,6 +40,13 @@ async def test_the_leaf_stops_before_what_it_needs(workshop: Any) -> None:
     assert workshop.journal[-2:] == ["stopping leaf", "stopping root"]
 
 
+async def test_who_uses_another_starts_beside_it_and_stops_before_it(workshop: Any) -> None:
+    user = workshop.plan("user", "slow", uses={"used"})
+    async with workshop.running(workshop.plan("used", "slow"), user):
+        assert {*workshop.journal[:2]} == {"started used", "started user"}
+    assert workshop.journal[-2:] == ["stopping user", "stopping used"]
+
+
 async def test_a_process_that_never_serves_fails_the_start_and_nothing_is_left(workshop: Any) -> None:
     plan = workshop.plan("mute", "mute", ready_seconds=0.5)
     with pytest.raises(StartFailed, match=r"mute was not ready within 0 s(.|\n)*mute says hello"):

@@ -15,4 +15,4 @@ if __name__ == "__main__":
         api_key=settings.sendgrid_api_key.get_secret_value(),
         now=lambda: datetime.now(UTC),
     )
-    uvicorn.run(application, host="127.0.0.1", port=settings.mailbox_port, log_level="warning")
+    uvicorn.run(application, host=settings.mailbox_host, port=settings.mailbox_port, log_level="warning")

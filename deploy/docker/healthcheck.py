@@ -1,0 +1,34 @@
+"""A container's health: `python healthcheck.py grpc 127.0.0.1:18010`, or `http` and a URL. Exit code 0: it serves."""
+
+import sys
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+ANSWER_SECONDS = 3.0
+
+
+def serves_grpc(address: str) -> bool:
+    with grpc.insecure_channel(address) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs leave it out
+        try:
+            reply = check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def serves_http(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as reply:  # noqa: S310  # our own loopback address
+            return bool(reply.status == HTTPStatus.OK)
+    except (urllib.error.URLError, TimeoutError):
+        return False
+
+
+if __name__ == "__main__":
+    kind, target = sys.argv[1:]
+    sys.exit(0 if {"grpc": serves_grpc, "http": serves_http}[kind](target) else 1)

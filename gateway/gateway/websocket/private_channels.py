@@ -38,23 +38,23 @@ class PrivateFeeds:
         self._events.listen(caller.required_user(), feed)
         try:
             with use_caller(caller):
-                feed.start(await self._begin(channel, outbox, after, now))
+                feed.start(*await self._begin(channel, outbox, after, now))
         except BaseException:
             self._events.forget(caller.required_user(), feed)
             raise
         return feed
 
-    async def _begin(self, channel: str, outbox: Outbox, after: int | None, now: Callable[[], str]) -> int:
-        """The sequence after which events follow."""
+    async def _begin(self, channel: str, outbox: Outbox, after: int | None, now: Callable[[], str]) -> tuple[int, int]:
+        """The sequence after which events follow, and the newest there was when asked."""
         if after is None:
             beginning = await self._catch_up.beginning(channel)
             text = channel_message(channel, seq=beginning.sequence, kind="snapshot", time=now(), data=beginning.data)
             outbox.put(channel, text)
-            return beginning.sequence
+            return beginning.sequence, beginning.sequence
         newest = await self._catch_up.newest_sequence()
         if after > newest:
             raise invalid("There is no such event yet.", field="after", rule="maximum", maximum=str(newest))
-        return after
+        return after, newest
 
 
 class PrivateFeed:
@@ -78,8 +78,11 @@ class PrivateFeed:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, position: int) -> None:
+    def start(self, position: int, newest: int) -> None:
+        """`newest` was true while this feed listened already, so where nothing is older than the stream it is live."""
         self._position = position
+        complete = position == newest and self._head <= position
+        self._live = complete and self._events.watching and not self._suspect
         self._task = asyncio.create_task(self._run(), name=f"feed-{self._channel}")
 
     def stop(self) -> None:
@@ -104,6 +107,8 @@ class PrivateFeed:
     async def _run(self) -> None:
         with use_caller(self._caller):
             while True:
+                if self._live:
+                    await self._wait()
                 self._suspect = False
                 try:
                     await self._read_missed()

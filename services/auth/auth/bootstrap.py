@@ -81,6 +81,9 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
     revoked = MirroredRevokedSessions(redis, runtime.clock)
     runtime.background("blacklist", revoked.keep_loaded)
     runtime.background("outbox", OutboxRelay(connection.database, await runtime.bus(), source="auth").run)
+    attempts = MongoLoginAttempts()
+    runtime.on_stop(attempts.flush)
+    runtime.background("login_attempts", attempts.run)
     digests = KeyedDigests(root)
     adapters = Adapters(
         clock=runtime.clock,
@@ -93,7 +96,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         refresh_tokens=SeededRefreshTokens(root),
         users=MongoUsers(),
         throttles=MongoLoginThrottles(digests),
-        attempts=MongoLoginAttempts(),
+        attempts=attempts,
         sessions=MongoSessions(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),

@@ -134,6 +134,9 @@ class MemoryAttempts:
     async def record(self, attempt: LoginAttempt) -> None:
         self.rows.append(attempt)
 
+    def note(self, attempt: LoginAttempt) -> None:
+        self.rows.append(attempt)
+
 
 class MemorySessions:
     def __init__(self) -> None:

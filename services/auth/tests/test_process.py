@@ -100,7 +100,7 @@ async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
         stub = auth_pb2_grpc.AuthServiceStub(channel)
 
         async def serving() -> bool:
-            health = health_pb2_grpc.HealthStub(channel)
+            health: Any = health_pb2_grpc.HealthStub(channel)
             status = (await health.Check(health_pb2.HealthCheckRequest())).status
             return bool(status == health_pb2.HealthCheckResponse.SERVING)
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from auth.domain.sessions import Session
+from auth.domain.sessions import SESSION_LIFETIME, Session
 from auth.storage.documents import SessionDocument
 
 
@@ -18,6 +18,7 @@ class MongoSessions:
             rotated_origin=session.rotated_origin,
             expires_at=session.expires_at,
             revoked_at=session.revoked_at,
+            kept_until=session.created_at + SESSION_LIFETIME,
         ).insert()
 
     async def by_id(self, session_id: UUID) -> Session | None:

@@ -52,14 +52,14 @@ class LogIn:
         # decides what is told: only a failure that was counted hears that it was one.
         if user is None or not check.right:
             counted = await self._throttles.count_failure(address, self._clock.now())
-            await self._record(address, user, InvalidCredentials.reason)
+            self._note(address, user, InvalidCredentials.reason)
             log.info("Sign-in refused", event="sign_in_refused", account_id=str(user.id) if user else None)
             if not counted:
                 self._refuse_if_locked(await self._throttles.read(address))
             raise InvalidCredentials
         if not user.email_verified:
             self._refuse_if_locked(await self._throttles.read(address))
-            await self._record(address, user, EmailNotVerified.reason)
+            self._note(address, user, EmailNotVerified.reason)
             raise EmailNotVerified
         if check.stronger_hash is not None:
             await self._users.upgrade_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
@@ -73,7 +73,7 @@ class LogIn:
             raise InvalidCredentials
         session = self._open_session.prepare(user)
         await self._open_session.store(session)
-        await self._record(address, user, "")
+        self._note(address, user, "")
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)
 
@@ -82,8 +82,8 @@ class LogIn:
         if seconds:
             raise AccountLocked(retry_after_seconds=seconds)
 
-    async def _record(self, address: EmailAddress, user: User | None, reason: str) -> None:
-        await self._attempts.record(
+    def _note(self, address: EmailAddress, user: User | None, reason: str) -> None:
+        self._attempts.note(
             LoginAttempt(
                 user_id=user.id if user else None,
                 email_digest=self._digests.of_email(address),

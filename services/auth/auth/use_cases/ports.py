@@ -74,7 +74,13 @@ class LoginAttempt:
 
 
 class LoginAttempts(Protocol):
-    async def record(self, attempt: LoginAttempt) -> None: ...
+    async def record(self, attempt: LoginAttempt) -> None:
+        """Durably, before it returns."""
+        ...
+
+    def note(self, attempt: LoginAttempt) -> None:
+        """Soon, together with others: for what other durable writes tell of too. A crash may lose the last second."""
+        ...
 
 
 class Sessions(Protocol):

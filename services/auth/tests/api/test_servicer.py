@@ -177,6 +177,7 @@ async def test_no_secret_reaches_a_log_the_outbox_or_the_database(
     codes = [code, door.world.last_code("bob@example.com")]
     with use_caller(signed_in(session)):
         await door.stub.LogOutAll(auth_pb2.LogOutAllRequest())
+    await door.world.adapters.attempts.flush()
     kept = []
     for name in await mongo.database.list_collection_names():
         kept += [repr(row) for row in await mongo.database[name].find({}).to_list(None)]

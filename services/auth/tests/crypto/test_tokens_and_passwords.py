@@ -106,9 +106,12 @@ async def test_what_is_no_hash_of_ours_verifies_nothing_at_the_same_cost(
 ) -> None:
     hashed: list[str | bytes] = []
     real_verify = pool._hasher.verify
-    monkeypatch.setattr(
-        pool._hasher, "verify", lambda password, known: (hashed.append(known), real_verify(password, known))[1]
-    )
+
+    def verify(password: str, known: str) -> bool:
+        hashed.append(known)
+        return real_verify(password, known)
+
+    monkeypatch.setattr(pool._hasher, "verify", verify)
     assert not (await pool.verify("correct horse", stored)).right
     assert hashed == [pool._nobodys_hash]
 
@@ -137,9 +140,9 @@ async def test_hashing_runs_on_few_threads_of_low_priority_and_a_full_queue_refu
 
 
 async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None:
-    gate, ran = threading.Event(), []
+    gate, ran = threading.Event(), threading.Event()
     first = asyncio.create_task(pool._run(lambda: gate.wait(5)))
-    second = asyncio.create_task(pool._run(lambda: ran.append("second")))
+    second = asyncio.create_task(pool._run(ran.set))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
@@ -147,4 +150,4 @@ async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None
     gate.set()
     await first
     await pool.hash("correct horse")
-    assert ran == []
+    assert not ran.is_set()

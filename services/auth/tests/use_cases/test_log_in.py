@@ -181,6 +181,7 @@ async def test_every_attempt_is_on_record_without_a_strangers_address(real_world
     await real_world.do.log_in(email=EMAIL, password=PASSWORD)
     await fail(real_world, EMAIL)
     await fail(real_world, "unknown@example.com")
+    await real_world.adapters.attempts.flush()
     rows = await mongo.database["login_attempts"].find({}).sort("_id", 1).to_list(None)
     assert [(row["user_id"], row["succeeded"], row["reason"]) for row in rows] == [
         (member.user.id, True, ""),

@@ -1,6 +1,7 @@
 """The exchange's records as protobuf messages: amounts as decimal strings, times as timestamps."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cryptovault.trading.v1 import trading_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,14 +16,23 @@ from trading.domain.state import ExchangeState
 from trading.journal.history import OrderView, UserStep, side_of
 
 _SCALE_OF_UNKNOWN_ASSET = 0
+_CACHED_TIMES = 1_024  # the batches that replies, events and open orders speak of
+_CACHED_ORDERS = 2_048  # a few batches: replies are built just before the same batch's events
 
 
+@lru_cache(maxsize=_CACHED_TIMES)
 def timestamp(milliseconds: int) -> Timestamp:
+    """Not to be changed: it is shared by every message of a batch (embedding a message copies it)."""
     return Timestamp(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
 
 
 def order_message(view: OrderView, market: Market) -> trading_pb2.Order:
-    quote_scale = market.quote_scale
+    """Not to be changed: an order's reply and its event share it."""
+    return _order_message(view, market.base_scale, market.quote_scale, market.quote)
+
+
+@lru_cache(maxsize=_CACHED_ORDERS)
+def _order_message(view: OrderView, base_scale: int, quote_scale: int, quote: str) -> trading_pb2.Order:
     updated = timestamp(view.updated_milliseconds)
     return trading_pb2.Order(
         id=view.order_id,
@@ -32,18 +42,16 @@ def order_message(view: OrderView, market: Market) -> trading_pb2.Order:
         side=view.side,
         type=view.order_type,
         status=view.status,
-        quantity=format_amount(view.quantity, market.base_scale) if view.quantity else "",
+        quantity=format_amount(view.quantity, base_scale) if view.quantity else "",
         quote_quantity=format_amount(view.quote_quantity, quote_scale) if view.quote_quantity else "",
-        filled_quantity=format_amount(view.filled_quantity, market.base_scale),
+        filled_quantity=format_amount(view.filled_quantity, base_scale),
         filled_quote_quantity=format_amount(view.filled_notional, quote_scale),
         price=format_amount(view.price, quote_scale) if view.price else "",
-        average_price=_average(view, market),
+        average_price=_average(view, base_scale, quote_scale),
         time_in_force=view.time_in_force,
         post_only=view.post_only,
         fees=(
-            [trading_pb2.AssetAmount(asset=market.quote, amount=format_amount(view.fees, quote_scale))]
-            if view.fees
-            else None
+            [trading_pb2.AssetAmount(asset=quote, amount=format_amount(view.fees, quote_scale))] if view.fees else None
         ),
         created_at=timestamp(view.created_milliseconds),
         updated_at=updated,
@@ -54,11 +62,11 @@ def order_message(view: OrderView, market: Market) -> trading_pb2.Order:
     )
 
 
-def _average(view: OrderView, market: Market) -> str:
+def _average(view: OrderView, base_scale: int, quote_scale: int) -> str:
     if not view.filled_quantity:
         return ""
-    average = average_price(view.filled_notional, view.filled_quantity, market.base_scale)
-    return format_amount(average, market.quote_scale)
+    average = average_price(view.filled_notional, view.filled_quantity, base_scale)
+    return format_amount(average, quote_scale)
 
 
 def fill_message(trade: Traded, side: TradeSide, market: Market, time_milliseconds: int) -> trading_pb2.Fill:

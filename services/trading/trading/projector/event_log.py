@@ -1,7 +1,7 @@
 """One user's private log: the journal, read through its index of users."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptovault.trading.v1 import trading_pb2
 
@@ -77,8 +77,7 @@ def _as_of(document: OrderDocument, market: Market, batch: SealedBatch) -> Order
     if document.batch == batch.number:
         return view
     fills = [fill for fill in document.fills if fill.batch <= batch.number]
-    return replace(
-        view,
+    return view._replace(
         updated_milliseconds=batch.time_milliseconds,
         status=OrderStatus.PARTIALLY_FILLED if fills else OrderStatus.OPEN,
         filled_quantity=sum(to_units(fill.amount, market.base_scale) for fill in fills),

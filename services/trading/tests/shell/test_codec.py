@@ -1,0 +1,143 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, actor, buy_for, cancel, cancel_all, limit, running_shell
+from trading.domain import commands, events
+from trading.domain.accounts import Posting
+from trading.domain.commands import SetReferencePrice, StartBatch, Transfer
+from trading.domain.default_markets import default_assets, default_markets
+from trading.domain.events import BatchStarted, Event
+from trading.domain.exchange import Applied, Exchange
+from trading.domain.invariants import check_all
+from trading.domain.orders import CloseReason, OrderStatus, Side
+from trading.domain.snapshot import state_hash
+from trading.journal.batch import BrokenChain, check_follows, digest_of, seal
+from trading.journal.codec import AccountAfter, UnknownEventType, decode_body, decode_events, encode_body, encode_entry
+from trading.journal.layouts import COMMANDS, EVENTS, PARTS
+
+GOLDEN = Path(__file__).parent / "golden" / "journal_v1.jsonl"
+GOLDEN_HASH = GOLDEN.with_suffix(".hash")
+TIME = 1_767_225_600_000
+
+
+def golden_commands() -> list[commands.Command]:
+    """Every command and, by what they do, every event that a first release can write."""
+    money = [
+        Transfer(actor(""), f"practice:{user}", "practice_money", (
+            Posting("external", asset, -amount), Posting(f"user:{user}", asset, amount),
+        ))
+        for user in ("ann", "bob") for asset, amount in (("USD", 10_000 * UNIT),)
+    ]  # fmt: skip
+    return [
+        *(commands.SetAsset(actor(""), asset, "listed") for asset in default_assets()),
+        *(commands.SetMarket(actor(""), market, "listed") for market in default_markets()[:3]),
+        *money,
+        SetReferencePrice(MARKET, PRICE, "simulator", TIME, TIME),
+        buy_for("ann", 100 * UNIT, key="k1", client_order_id="mine"),
+        limit("bob", Side.BUY, UNIT // 100, PRICE - 100 * UNIT, key="k2"),
+        limit("ann", Side.SELL, UNIT // 1000, PRICE - 100 * UNIT),
+        cancel_all("bob", key="k3"),
+        commands.Continue(MARKET),
+    ]
+
+
+def run_golden() -> tuple[Exchange, list[tuple[commands.Command, list[Event]]]]:
+    exchange = Exchange()
+    entries = []
+    for command in [StartBatch(1, TIME), *golden_commands()]:
+        outcome = exchange.execute(command)
+        assert isinstance(outcome, Applied)
+        if outcome.events:
+            entries.append((command, outcome.events))
+    return exchange, entries
+
+
+def test_what_was_written_is_read_back_the_same() -> None:
+    _, entries = run_golden()
+    accounts = [AccountAfter("user:ann", "USD", 5, 7)]
+    body = encode_body([encode_entry(command, found) for command, found in entries], accounts)
+    read = decode_body(body)
+    assert [(entry.command, list(entry.events)) for entry in read.entries] == entries
+    assert read.accounts == accounts
+    assert decode_events(body) == read.events
+    again = [encode_entry(entry.command, entry.events) for entry in read.entries]
+    assert encode_body(again, read.accounts) == body
+    for event in read.events:
+        for field in dataclasses.fields(event):
+            value = getattr(event, field.name)
+            original = next(e for _, found in entries for e in found if e == event)
+            assert type(value) is type(getattr(original, field.name))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.OrderRested("o", MARKET),
+        events.WorkPostponed(MARKET),
+        events.WorkFinished(MARKET),
+        events.OrderClosed("o", "u", MARKET, OrderStatus.CANCELLED, CloseReason.SELF_TRADE, "USD", 2**62, 3, None),
+        events.KeyUsed("u", "schlüssel\n\"", "cancel|x", ()),
+    ],
+)
+def test_rare_events_survive_too(event: Event) -> None:
+    body = encode_body([encode_entry(commands.Continue(MARKET), [event])], [])
+    assert decode_events(body) == [event]
+
+
+@pytest.mark.parametrize("stored", [[99, 1], [5, 2], [101, 7]])
+def test_an_unknown_type_or_version_stops_the_reader(stored: list[int]) -> None:
+    body = orjson.dumps([1, [[[109, 1, MARKET], [stored]]], []])
+    with pytest.raises(UnknownEventType):
+        decode_events(body)
+    with pytest.raises(UnknownEventType):
+        decode_events(orjson.dumps([2, [], []]))
+
+
+def test_every_command_and_event_has_a_layout_with_all_its_fields() -> None:
+    kinds = {layout.kind: layout for layout in EVENTS + COMMANDS}
+    for union in (events.Event, commands.Command):
+        assert set(union.__args__) <= set(kinds)
+    for kind, names in [*((layout.kind, layout.fields) for layout in kinds.values()), *PARTS.items()]:
+        if dataclasses.is_dataclass(kind):
+            assert names == tuple(field.name for field in dataclasses.fields(kind) if field.init), kind
+        else:
+            assert names == kind._fields  # type: ignore[attr-defined]
+    codes = [(layout.code, layout.version) for layout in EVENTS + COMMANDS]
+    assert len(codes) == len(set(codes))
+
+
+def test_a_journal_of_the_first_release_still_folds_to_the_same_state() -> None:
+    exchange = Exchange()
+    for line in GOLDEN.read_bytes().splitlines():
+        for event in decode_events(line):
+            exchange.apply(event)
+    assert check_all(exchange.state) == []
+    assert state_hash(exchange.state) == GOLDEN_HASH.read_text().strip()
+
+
+def test_a_changed_byte_or_a_gap_breaks_the_chain() -> None:
+    first = seal(number=1, epoch=1, writer="w", time_milliseconds=TIME, users=("ann/1",), body=b"[]", previous=bytes(32))
+    check_follows(first, number=0, digest=bytes(32))
+    with pytest.raises(BrokenChain):
+        check_follows(dataclasses.replace(first, body=b"[ ]"), number=0, digest=bytes(32))
+    with pytest.raises(BrokenChain):
+        check_follows(dataclasses.replace(first, users=()), number=0, digest=bytes(32))
+    with pytest.raises(BrokenChain):
+        check_follows(first, number=1, digest=bytes(32))
+    assert digest_of(first) != digest_of(dataclasses.replace(first, writer="x"))
+
+
+async def test_a_running_exchange_journals_what_it_did() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 100 * UNIT))
+        assert placed.order is not None
+        await shell.send(cancel("ann", placed.order.order_id))
+        body = decode_body(journal.batches[max(journal.batches)].body)
+        assert body.accounts == [AccountAfter("user:ann", "USD", 1_000 * UNIT, 0)]
+        assert json.loads(journal.batches[1].body)[0] == 1
+        assert isinstance(body.events[0], BatchStarted)

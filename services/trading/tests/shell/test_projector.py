@@ -1,0 +1,181 @@
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from chassis.mongo import MongoDatabase
+from shell_factory import PRICE, UNIT, Shell, buy_for, cancel, cancel_all, limit, running_shell
+from trading.domain.invariants import Violation
+from trading.domain.orders import Side
+from trading.domain.snapshot import state_hash
+from trading.journal.batch import BrokenChain
+from trading.projector.fold import Fold
+from trading.projector.projector import Projector
+from trading.projector.reconciler import VIOLATIONS, Reconciler
+from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
+from trading.storage.documents import OrderDocument, TransferDocument, UsedKeyDocument
+from trading.storage.journal import MongoJournal
+from trading.storage.projection import Changes, Projection
+
+COST = 100_10 * UNIT // 100
+
+
+async def busy_hour(shell: Shell) -> None:
+    await shell.deposit("ann", "USD", 100_000 * UNIT)
+    await shell.deposit("bob", "USD", 100_000 * UNIT)
+    for step in range(8):
+        shell.clock.advance(1)
+        shell.tick(PRICE - step * 100 * UNIT)
+        resting = await shell.send(limit("bob", Side.BUY, UNIT // 100, PRICE - (step + 2) * 100 * UNIT))
+        await shell.send(buy_for("ann", COST, key=f"{step}"))
+        await shell.send(limit("ann", Side.SELL, UNIT // 1000, PRICE - (step + 2) * 100 * UNIT))
+        if step % 2 and resting.order is not None and resting.order.order_id in shell.state.orders:
+            await shell.send(cancel("bob", resting.order.order_id, key=f"c{step}"))
+    await shell.send(cancel_all("bob", key="all"))
+
+
+async def caught_up(projector: Projector, batch: int) -> None:
+    """Runs the projector until it holds that batch."""
+    running = asyncio.create_task(projector.run())
+    try:
+        assert await projector.reached(batch, 10)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def rows(database: MongoDatabase) -> dict[str, Any]:
+    found = {}
+    for document in (OrderDocument, TransferDocument, UsedKeyDocument):
+        name = document.Settings.name
+        found[name] = await database[name].find().sort("_id", 1).to_list()
+    return found
+
+
+async def test_rows_say_what_the_exchange_said(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> None:
+    projector = Projector(mongo_journal, Projection(mongo_database))
+    await projector.catch_up()
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        reply = await shell.send(buy_for("ann", COST, key="last", client_order_id="mine"))
+        await caught_up(projector, reply.batch)
+        assert state_hash(projector.fold.state) == state_hash(shell.state)
+    assert reply.order is not None
+    order = await OrderDocument.get(reply.order.order_id)
+    assert order is not None
+    assert (order.status, order.trading_pair, order.client_order_id) == ("filled", "BTC-USD", "mine")
+    assert order.filled_at == order.created_at
+    assert order.filled_quote_amount == sum(fill.price * fill.amount for fill in order.fills)
+    assert order.fees == sum(fill.fee for fill in order.fills)
+    moved = sum(posting.amount for fill in order.fills for posting in fill.postings if posting.asset == "USD")
+    assert moved == -(order.filled_quote_amount + order.fees)
+    assert order.quote_amount == Decimal("100.1")
+    assert await OrderDocument.count() == shell.state.order_number
+    assert await TransferDocument.count() == 2
+
+
+async def test_a_rebuild_gives_equal_rows(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> None:
+    projector = Projector(mongo_journal, Projection(mongo_database))
+    await projector.catch_up()
+    async with running_shell(mongo_journal) as shell:
+        running = asyncio.create_task(projector.run())  # many small drains, with rows that change between them
+        await busy_hour(shell)
+        head = shell.state.batch_number
+        assert await projector.reached(head, 10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    first = await rows(mongo_database)
+    for name in (*first, "cursors"):
+        await mongo_database[name].delete_many({})
+    again = Projector(mongo_journal, Projection(mongo_database))
+    await again.catch_up()
+    await caught_up(again, head)
+    assert await rows(mongo_database) == first
+    assert len(first["orders"]) == shell.state.order_number
+
+
+@pytest.mark.parametrize("first_drain", [3, 9, 1_000])
+async def test_a_crash_between_rows_and_cursor_changes_nothing(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase, first_drain: int
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        head = shell.state.batch_number
+    plain = Projector(mongo_journal, Projection(mongo_database))
+    await plain.catch_up()
+    await caught_up(plain, head)
+    expected = await rows(mongo_database)
+    for name in (*expected, "cursors"):
+        await mongo_database[name].delete_many({})
+
+    class Killed(Exception):
+        pass
+
+    class DyingCursors(Cursors):
+        async def move(self, name: str, *, before: Cursor, after: Cursor) -> None:
+            raise Killed
+
+    projection = Projection(mongo_database)
+    projection._cursors = DyingCursors(mongo_database)
+    fold, changes = Fold(), Changes()
+    for batch in (await mongo_journal.read_after(0, first_drain))[:first_drain]:
+        fold.apply(batch, changes)
+    with pytest.raises(Killed):
+        await projection.write(changes, before=Cursor(), after=fold.cursor)
+    # The next one drains in other steps, so rows of the first are older, equal or newer than its own.
+    survivor = Projector(mongo_journal, Projection(mongo_database))
+    await survivor.catch_up()
+    await caught_up(survivor, head)
+    assert await rows(mongo_database) == expected
+
+
+async def test_a_deposed_projector_stops_and_overwrites_nothing(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        head = shell.state.batch_number
+    slow_fold, slow_changes = Fold(), Changes()
+    for batch in await mongo_journal.read_after(0, 30):
+        slow_fold.apply(batch, slow_changes)
+    quick = Projector(mongo_journal, Projection(mongo_database))
+    await quick.catch_up()
+    await caught_up(quick, head)
+    expected = await rows(mongo_database)
+    with pytest.raises(CursorMoved):
+        await Projection(mongo_database).write(slow_changes, before=Cursor(), after=slow_fold.cursor)
+    assert await rows(mongo_database) == expected
+
+
+async def test_a_cursor_above_the_head_stops_and_alarms(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        head = shell.state.batch_number
+    cursors = Cursors(mongo_database)
+    await cursors.move(ORDERS, before=Cursor(), after=Cursor(head + 5, b"x" * 32))
+    with pytest.raises(BrokenChain):
+        await Projector(mongo_journal, Projection(mongo_database)).catch_up()
+    await cursors.move(ORDERS, before=Cursor(head + 5, b"x" * 32), after=Cursor(head, b"x" * 32))
+    with pytest.raises(BrokenChain):
+        await Projector(mongo_journal, Projection(mongo_database)).catch_up()
+
+
+async def test_the_reconciler_counts_what_is_broken(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projector = Projector(mongo_journal, Projection(mongo_database))
+    await projector.catch_up()
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        await caught_up(projector, shell.state.batch_number)
+    reconciler = Reconciler(projector)
+    before = VIOLATIONS.labels("M1")._value.get()
+    assert reconciler.check() == 0
+    assert reconciler.check() == 0
+    projector.fold.state.owners["user:ann"].accounts["USD"].available += 1
+    assert Reconciler(projector).check() == 1
+    assert VIOLATIONS.labels("M1")._value.get() == before + 1
+    monkeypatch.setattr("trading.projector.reconciler.check_all", lambda state: [Violation("M3", "x", "y")] * 3)
+    assert Reconciler(projector).check() == 3

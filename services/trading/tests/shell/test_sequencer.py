@@ -1,0 +1,376 @@
+import asyncio
+from typing import Any
+
+import pytest
+from chassis.errors import ServiceError
+from chassis.testing import eventually
+from shell_factory import (
+    MARKET,
+    PRICE,
+    UNIT,
+    MemoryJournal,
+    NoHistory,
+    actor,
+    buy_for,
+    cancel,
+    cancel_all,
+    limit,
+    running_shell,
+)
+from trading.domain import exchange as exchange_module
+from trading.domain.accounts import Posting
+from trading.domain.commands import StartBatch, Transfer
+from trading.domain.errors import IdempotencyKeyReused
+from trading.domain.events import BatchStarted
+from trading.domain.invariants import check_all
+from trading.domain.markets import MarketStatus
+from trading.domain.orders import OrderStatus, Side
+from trading.domain.snapshot import state_hash
+from trading.domain.state import Limits, RememberedKey
+from trading.journal.batch import SealedBatch, seal
+from trading.journal.codec import decode_body, encode_body, encode_entry
+from trading.sequencer.breakdown import Deposed
+from trading.sequencer.errors import DeadlinePassed, NotLeading, OutcomeUnknown
+from trading.sequencer.memory import Memory
+from trading.sequencer.recovery import recover
+from trading.sequencer.tickets import Committed
+
+COST = 100_10 * UNIT // 100  # 100.10 USD
+
+
+async def replayed_hash(journal: MemoryJournal) -> str:
+    return state_hash((await recover(journal, Limits())).state)
+
+
+async def test_an_order_is_answered_only_after_its_batch_is_durable() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        gate = asyncio.Event()
+
+        async def slow(batch: SealedBatch) -> None:
+            await gate.wait()
+            journal.store(batch)
+
+        journal.faults.append(slow)
+        reply = shell.send(buy_for("ann", COST))
+        await eventually(lambda: not journal.faults)
+        read = asyncio.ensure_future(shell.sequencer.read(lambda state: state.batch_number))
+        refused = shell.send(buy_for("ann", 10**4 * UNIT))
+        await asyncio.sleep(0.02)
+        assert not reply.done()
+        assert not read.done()
+        assert not refused.done()
+        gate.set()
+        outcome = await reply
+        assert outcome.order is not None
+        assert outcome.order.status is OrderStatus.FILLED
+        assert outcome.batch in journal.batches
+        assert await read == outcome.batch
+        with pytest.raises(ServiceError, match="are needed"):
+            await refused
+
+
+async def test_twenty_parallel_orders_accept_exactly_the_affordable_ones() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        replies = await asyncio.gather(*(shell.send(buy_for("ann", COST)) for _ in range(20)), return_exceptions=True)
+        accepted = [reply for reply in replies if isinstance(reply, Committed)]
+        refused = [reply for reply in replies if isinstance(reply, ServiceError)]
+        # What an order of 100.10 does not spend on whole lots comes back, but ten would need 1,001.
+        assert len(accepted) == 9
+        assert {error.reason for error in refused} == {"insufficient_funds"}
+        assert check_all(shell.state) == []
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_fifty_parallel_orders_with_one_key_are_one_order() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        replies = await asyncio.gather(*(shell.send(buy_for("ann", COST, key="k")) for _ in range(50)))
+        assert len({reply.order.order_id for reply in replies if reply.order is not None}) == 1
+        assert sum(not reply.replayed for reply in replies) == 1
+        first = next(reply for reply in replies if not reply.replayed)
+        assert all(reply.order == first.order and reply.events == first.events for reply in replies)
+        assert shell.state.order_number == 1
+        with pytest.raises(IdempotencyKeyReused):
+            await shell.send(buy_for("ann", COST + UNIT, key="k"))
+
+
+async def test_parallel_cancels_release_a_hold_once() -> None:
+    async with running_shell(MemoryJournal()) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        assert placed.order is not None
+        assert shell.balance("ann", "USD")[1] > 0
+        commands = [cancel("ann", placed.order.order_id) for _ in range(10)] + [cancel_all("ann") for _ in range(3)]
+        replies = await asyncio.gather(*(shell.send(command) for command in commands), return_exceptions=True)
+        cancelled = [reply for reply in replies if isinstance(reply, Committed) and reply.order is not None]
+        assert len(cancelled) == 1
+        assert cancelled[0].order is not None
+        assert cancelled[0].order.status is OrderStatus.CANCELLED
+        assert shell.balance("ann", "USD") == (1_000 * UNIT, 0)
+
+
+async def test_a_repeat_after_a_restart_gives_the_first_reply() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k"))
+    async with running_shell(journal, writer="writer-b") as shell:
+        again = await shell.send(buy_for("ann", COST, key="k"))
+        assert again.replayed
+        assert again.order == first.order
+        assert list(again.events) == list(first.events)
+        assert shell.state.order_number == 1
+
+
+async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -> None:
+    journal, history = MemoryJournal(), NoHistory()
+    async with running_shell(journal, history=history, limits=Limits(remembered_batches=3)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k"))
+        assert first.order is not None
+        for _ in range(5):
+            await shell.deposit("bob", "USD", UNIT)
+        assert ("user:ann", "k") not in shell.state.keys.idempotency
+        history.known.idempotency["user:ann", "k"] = RememberedKey(
+            "place|BTC-USD|buy|market|ioc|0|10010000000|0|0|", first.batch, (first.order.order_id,), "", "k"
+        )
+        again = await shell.send(buy_for("ann", COST, key="k"))
+        assert again.replayed
+        assert again.order == first.order
+        with pytest.raises(IdempotencyKeyReused):
+            await shell.send(buy_for("ann", COST + UNIT, key="k"))
+        assert shell.state.order_number == 1
+
+
+async def test_a_projection_too_far_behind_lets_no_old_key_pass() -> None:
+    history = NoHistory(cursor=0)
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await shell.send(buy_for("ann", COST, key="k"))
+        for _ in range(4):
+            await shell.deposit("bob", "USD", UNIT)
+        retry = shell.send(buy_for("ann", COST, key="k"), deadline_milliseconds=shell.now + 1_000)
+        await eventually(lambda: history.questions > 3)
+        assert not retry.done()
+        shell.clock.advance(2)
+        with pytest.raises(DeadlinePassed):
+            await retry
+        assert shell.state.order_number == 1
+        # A key that never was needs no question at all.
+        shell.tick()
+        asked = history.questions
+        await shell.send(buy_for("ann", COST, key="fresh"))
+        assert history.questions == asked
+
+
+@pytest.mark.parametrize("fault", ["fail_before", "fail_after"])
+async def test_an_append_without_an_answer_is_resolved_to_one_effect(fault: str) -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        journal.faults.append(getattr(journal, fault))
+        reply = await shell.send(buy_for("ann", COST, key="k"))
+        assert reply.order is not None
+        assert not reply.replayed
+        placed = [event for batch in journal.batches.values() for event in decode_body(batch.body).events]
+        assert sum(type(event).__name__ == "OrderPlaced" for event in placed) == 1
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_callers_past_their_deadline_hear_that_the_outcome_is_unknown() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        gate = asyncio.Event()
+
+        async def lost(batch: SealedBatch) -> None:
+            await gate.wait()
+            await journal.fail_after(batch)
+
+        journal.faults.append(lost)
+        reply = shell.send(buy_for("ann", COST, key="k"), deadline_milliseconds=shell.now + 1_000)
+        await eventually(lambda: not journal.faults)
+        waiting = shell.send(buy_for("ann", COST, key="l"), deadline_milliseconds=shell.now + 1_000)
+        shell.clock.advance(2)
+        gate.set()
+        with pytest.raises(OutcomeUnknown):
+            await reply
+        with pytest.raises(DeadlinePassed):
+            await waiting
+        shell.tick()
+        again = await shell.send(buy_for("ann", COST, key="k"))
+        assert again.replayed
+
+
+def foreign_batch(after: SealedBatch, *, epoch: int) -> SealedBatch:
+    """An empty batch of another writer on top of `after`."""
+    number = after.number + 1
+    started = BatchStarted(number, after.time_milliseconds, 0)
+    body = encode_body([encode_entry(StartBatch(number, after.time_milliseconds), [started])], [])
+    return seal(
+        number=number, epoch=epoch, writer="other", time_milliseconds=after.time_milliseconds, users=(),
+        body=body, previous=after.digest,
+    )  # fmt: skip
+
+
+async def test_a_foreign_batch_with_a_higher_epoch_deposes() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+
+        async def taken(batch: SealedBatch) -> None:
+            journal.store(foreign_batch(journal.batches[batch.number - 1], epoch=batch.epoch + 1))
+            await journal.append(batch)
+
+        journal.faults.append(taken)
+        with pytest.raises(NotLeading):
+            await shell.send(buy_for("ann", COST))
+        with pytest.raises(Deposed):
+            await shell.running
+        with pytest.raises(NotLeading):
+            await shell.send(buy_for("ann", COST))
+        with pytest.raises(NotLeading):
+            await shell.sequencer.read(lambda state: state.batch_number)
+
+
+async def test_a_late_batch_of_an_older_epoch_is_folded_and_the_work_done_after_it() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+
+        async def taken(batch: SealedBatch) -> None:
+            journal.store(foreign_batch(journal.batches[batch.number - 1], epoch=batch.epoch - 1))
+            await journal.append(batch)
+
+        journal.faults.append(taken)
+        reply = await shell.send(buy_for("ann", COST))
+        assert reply.batch == max(journal.batches)
+        assert journal.batches[reply.batch - 1].writer == "other"
+        assert shell.state.order_number == 1
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_of_two_writers_the_one_that_started_later_leads() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as old:
+        await old.deposit("ann", "USD", 1_000 * UNIT)
+        async with running_shell(journal, writer="writer-b") as new:
+            await new.send(buy_for("ann", COST, key="k"))
+            with pytest.raises(NotLeading):
+                await old.send(buy_for("ann", COST, key="other"))
+            with pytest.raises(Deposed):
+                await old.running
+            assert new.state.order_number == 1
+            assert await replayed_hash(journal) == state_hash(new.state)
+
+
+async def test_two_writers_that_start_together_get_different_epochs() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        before = max(journal.batches)
+        epoch = journal.batches[before].epoch
+
+        async def overtaken(batch: SealedBatch) -> None:
+            journal.store(foreign_batch(journal.batches[batch.number - 1], epoch=batch.epoch))
+            await journal.append(batch)
+
+        journal.faults.append(overtaken)
+        async with running_shell(journal, writer="writer-b") as second:
+            assert second.sequencer.is_leading
+            assert [journal.batches[before + step].epoch for step in (1, 2)] == [epoch + 1, epoch + 2]
+        assert shell.sequencer.is_leading  # nobody told it yet; its next append will
+
+
+async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await shell.deposit("bob", "USD", 1_000 * UNIT)
+        resting = await shell.send(limit("bob", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        real = exchange_module.evolve
+
+        def breaks(state: Any, event: Any) -> None:
+            real(state, event)
+            if getattr(event, "idempotency_key", "") == "poison":
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        poison = shell.send(buy_for("ann", COST, key="poison"))
+        bystander = shell.send(
+            Transfer(actor(""), "by", "deposit", (Posting("external", "USD", -UNIT), Posting("user:eve", "USD", UNIT)))
+        )
+        with pytest.raises(Exception, match="core broken"):
+            await poison
+        assert (await bystander).transfer_id
+        monkeypatch.setattr(exchange_module, "evolve", real)
+        assert shell.state.markets[MARKET].market.status is MarketStatus.CANCEL_ONLY
+        assert shell.state.markets["ETH-USD"].market.status is MarketStatus.TRADING
+        assert shell.balance("ann", "USD") == (1_000 * UNIT, 0)
+        with pytest.raises(ServiceError, match="takes no new orders"):
+            await shell.send(buy_for("ann", COST))
+        assert resting.order is not None
+        await shell.send(cancel("bob", resting.order.order_id))
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_refusals_and_reads_write_nothing() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", UNIT)
+        before = journal.appends
+        for _ in range(3):
+            with pytest.raises(ServiceError):
+                await shell.send(buy_for("ann", COST))
+        await shell.sequencer.read(lambda state: state.batch_number)
+        # A refusal may bring the reference price in with it, once.
+        assert journal.appends - before <= 1
+        await shell.deposit("ann", "USD", UNIT)
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_a_stale_price_refuses_market_orders_until_the_stream_speaks_again() -> None:
+    async with running_shell(MemoryJournal()) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        shell.clock.advance(10)
+        with pytest.raises(ServiceError) as refusal:
+            await shell.send(buy_for("ann", COST))
+        assert refusal.value.reason == "stale_price"
+        shell.tick()
+        assert (await shell.send(buy_for("ann", COST))).order is not None
+
+
+async def test_a_tick_that_crosses_a_resting_order_fills_it_as_maker() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        assert placed.order is not None
+        appends = journal.appends
+        shell.tick(PRICE - 100 * UNIT)
+        await asyncio.sleep(0.02)
+        assert journal.appends == appends  # a tick that crosses nothing stays in the shell
+        shell.tick(PRICE - 2_000 * UNIT)
+        await eventually(lambda: shell.balance("ann", "BTC") == (UNIT // 100, 0))
+
+
+async def test_a_full_line_refuses_orders_but_still_takes_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_shell(MemoryJournal()) as shell:
+        monkeypatch.setattr("trading.sequencer.waiting_line.WAITING_MAX", 2)
+        replies = [shell.send(buy_for("ann", COST)) for _ in range(3)] + [shell.send(cancel_all("ann", "k"))]
+        outcomes = await asyncio.gather(*replies, return_exceptions=True)
+        assert [getattr(outcome, "reason", "done") for outcome in outcomes] == [
+            "insufficient_funds", "insufficient_funds", "overloaded", "done",
+        ]  # fmt: skip
+
+
+def test_memory_refuses_a_journal_that_does_not_follow() -> None:
+    memory = Memory(Limits())
+    batch = foreign_batch(seal(number=0, epoch=0, writer="", time_milliseconds=1, users=(), body=b"", previous=b""), epoch=1)
+    with pytest.raises(Exception, match="does not follow"):
+        memory.fold(batch)
+

@@ -1,4 +1,4 @@
-"""A container's health: `python healthcheck.py grpc 127.0.0.1:18010`, or `http` and a URL. Exit code 0: it serves."""
+"""A container's health: `grpc HOST:PORT` or `http URL`; exit code 0 when it serves."""  # noqa: INP001  # a script, no package
 
 import sys
 import urllib.error

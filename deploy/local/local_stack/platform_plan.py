@@ -97,7 +97,12 @@ class PlatformPlan:
             self._service("market-data", "market_data"),
             self._service("trading", "trading", calls=["market-data"]),
             self._service("trading-projector", "trading.projector"),
-            self._service("notifications", "notifications", settings=self._mail_settings()),
+            self._service(
+                "notifications",
+                "notifications",
+                calls=["auth", "trading-projector"],
+                settings=self._mail_settings(),
+            ),
             self._service(
                 "auth",
                 "auth",
@@ -137,6 +142,8 @@ class PlatformPlan:
             "gateway",
             "gateway",
             calls=services,
+            # The door closes first. Among the services there is no order: they call each other both ways.
+            uses=BUS | {*services},
             readiness=HttpOk(f"{self.gateway_url}/health/ready"),
             settings={"MAILBOX_URL": self.mailbox_url, **self._token_settings()},
         )
@@ -155,6 +162,7 @@ class PlatformPlan:
         module: str,
         *,
         calls: list[str] | None = None,
+        uses: frozenset[str] = BUS,
         readiness: Readiness | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> ProcessPlan:
@@ -171,7 +179,7 @@ class PlatformPlan:
                 **(settings or {}),
             },
             needs=STORES,
-            uses=BUS | {*(calls or [])},
+            uses=uses,
             ports=(self._ports[name], self._ports.metrics(name)),
         )
 

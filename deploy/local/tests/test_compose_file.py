@@ -1,0 +1,61 @@
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from dotenv import dotenv_values
+from local_stack.keys import load_keys
+from local_stack.platform_plan import PlatformPlan
+from local_stack.ports import Ports
+from local_stack.settings import REPOSITORY
+
+COMPOSE_FILE = REPOSITORY / "docker-compose.yml"
+# Who plays the embedded servers' parts.
+STAND_INS = {"redis": "valkey", "rabbitmq-epmd": "rabbitmq"}
+
+
+@pytest.fixture
+def services() -> dict[str, Any]:
+    parsed = yaml.safe_load(COMPOSE_FILE.read_text())
+    return dict(parsed["services"])
+
+
+def test_every_process_of_make_run_is_there_and_is_told_the_same_things(
+    tmp_path: Path, services: dict[str, Any]
+) -> None:
+    keys = load_keys(tmp_path / "secrets")
+    plans = PlatformPlan(data_dir=tmp_path, ports=Ports(20_000), profile="local", log_level="INFO", keys=keys).build()
+    for plan in plans:
+        service = services[STAND_INS.get(plan.name, plan.name)]
+        told = {name for name in plan.environment if name.startswith("CRYPTOVAULT_")} - {
+            "CRYPTOVAULT_PROFILE",
+            "CRYPTOVAULT_LOG_LEVEL",
+        }
+        assert told - set(service.get("environment", {})) == set(), plan.name
+
+
+def test_every_variable_has_its_line_in_the_example() -> None:
+    used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE_FILE.read_text())) - {"CRYPTOVAULT_VERSION"}
+    assert used - set(dotenv_values(REPOSITORY / ".env.example")) == set()
+
+
+def test_a_new_env_has_every_secret_in_the_form_that_services_take(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    subprocess.run([REPOSITORY / "deploy/docker/new-env", path], check=True, capture_output=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    values = dotenv_values(path)
+    assert load_pem_private_key((values["CRYPTOVAULT_JWT_PRIVATE_KEY"] or "").encode(), password=None)
+    assert Fernet(values["CRYPTOVAULT_CODE_KEY"] or "")
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE_FILE.read_text()))
+    assert {name for name in required if not values[name]} == set()
+    assert (
+        subprocess.run([REPOSITORY / "deploy/docker/new-env", path], check=False, capture_output=True).returncode == 1
+    )
+
+
+def test_only_the_gateway_has_a_port_outside(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if "ports" in service] == ["gateway"]

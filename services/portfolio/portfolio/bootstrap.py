@@ -12,7 +12,9 @@ from portfolio.clients.trading import TradingJournal, TradingLedger
 from portfolio.events.subscriptions import journal_advanced, user_verified
 from portfolio.settings import Settings
 from portfolio.storage.holdings_store import MongoHoldingsStore, PortfolioDocument
+from portfolio.storage.near_portfolio_cache import NearPortfolioCache
 from portfolio.storage.portfolio_cache import RedisPortfolioCache
+from portfolio.use_cases.await_fold import AwaitFold
 from portfolio.use_cases.fold_journal import FoldJournal
 from portfolio.use_cases.get_portfolio import GetPortfolio
 from portfolio.use_cases.pay_practice_money import PayPracticeMoney
@@ -31,13 +33,14 @@ async def compose(runtime: Runtime[Settings]) -> None:
         runtime.on_stop(channel.close)
     ledger = TradingLedger(channels[settings.trading_address])
     store = MongoHoldingsStore(runtime.ids)
-    cache = RedisPortfolioCache(await runtime.redis())
+    cache = NearPortfolioCache(RedisPortfolioCache(await runtime.redis()), runtime.clock)
     prices = FollowedPrices(channels[settings.market_data_address])
     runtime.background("prices", prices.run)
     runtime.readiness("prices", prices.ready)
 
+    journal = TradingJournal(channels[settings.trading_queries_address])
     fold = FoldJournal(
-        journal=TradingJournal(channels[settings.trading_queries_address]),
+        journal=journal,
         store=store,
         cache=cache,
         prices=prices,
@@ -56,7 +59,12 @@ async def compose(runtime: Runtime[Settings]) -> None:
         await bus.subscribe(user_verified(PayPracticeMoney(ledger=ledger, amount=settings.practice_money)))
 
     get_portfolio = GetPortfolio(
-        ledger=ledger, store=store, cache=cache, prices=prices, progress=consumer, clock=runtime.clock
+        ledger=ledger,
+        store=store,
+        cache=cache,
+        prices=prices,
+        await_fold=AwaitFold(journal=journal, progress=consumer, clock=runtime.clock),
+        clock=runtime.clock,
     )
     runtime.add_servicer(
         add_PortfolioServiceServicer_to_server,

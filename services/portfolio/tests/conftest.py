@@ -130,6 +130,8 @@ class StandInExchange(trading_pb2_grpc.TradingServiceServicer, trading_pb2_grpc.
         self, request: trading_pb2.ReadJournalRequest, context: Any
     ) -> trading_pb2.ReadJournalResponse:
         self._answering()
+        if request.wait_milliseconds and len(self.journal[: self.visible]) <= request.after_batch:
+            await asyncio.sleep(request.wait_milliseconds / 1000)
         visible = self.journal[: self.visible]
         return trading_pb2.ReadJournalResponse(
             batches=visible[request.after_batch : request.after_batch + request.limit], head=len(visible)

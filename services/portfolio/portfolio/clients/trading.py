@@ -64,6 +64,14 @@ class TradingJournal:
         )
         return [Entry(batch.number, batch.digest, facts_of(batch)) for batch in response.batches]
 
+    async def wait_for(self, batch: int, timeout_seconds: float) -> None:
+        await self._stub.ReadJournal(
+            trading_pb2.ReadJournalRequest(
+                after_batch=batch - 1, limit=1, wait_milliseconds=max(1, int(timeout_seconds * 1000))
+            ),
+            timeout=timeout_seconds,
+        )
+
 
 class UnknownJournalEvent(Exception):
     """The exchange writes events that this version does not know: to skip one could be to lose money from view."""

@@ -5,7 +5,8 @@ import asyncio
 from chassis.clock import Clock
 
 from portfolio.domain.valuation import Balances, Portfolio, value_portfolio
-from portfolio.use_cases.ports import FoldProgress, HoldingsStore, Ledger, PortfolioCache, Prices
+from portfolio.use_cases.await_fold import AwaitFold
+from portfolio.use_cases.ports import HoldingsStore, Ledger, PortfolioCache, Prices
 
 FOLD_WAIT_SECONDS = 0.25  # of a read's one second; after that the reader is told that cost and profit lag
 CUTS_MAX = 3  # a user who trades so fast that the fold passes each answer is told the newest we have
@@ -28,14 +29,14 @@ class GetPortfolio:
         store: HoldingsStore,
         cache: PortfolioCache,
         prices: Prices,
-        progress: FoldProgress,
+        await_fold: AwaitFold,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._cache = cache
         self._prices = prices
-        self._progress = progress
+        self._await_fold = await_fold
         self._clock = clock
         self._flights: dict[tuple[str, int], asyncio.Task[Portfolio]] = {}
 
@@ -67,8 +68,7 @@ class GetPortfolio:
 
     async def _compose(self, user_id: str, balances: Balances) -> Portfolio:
         for _ in range(CUTS_MAX):
-            self._progress.ring()
-            reached = await self._progress.reached(balances.batch, FOLD_WAIT_SECONDS)
+            reached = await self._await_fold(balances.batch, timeout_seconds=FOLD_WAIT_SECONDS)
             folded = await self._store.get(user_id)
             if folded.batch <= balances.batch:
                 break

@@ -33,9 +33,19 @@ class Journal(Protocol):
         """Whole batches after that number, in order. Raises ServiceError of kind UNAVAILABLE."""
         ...
 
+    async def wait_for(self, batch: int, timeout_seconds: float) -> None:
+        """Until that batch can be read, or the time is over. Raises RemoteError."""
+        ...
+
 
 class FoldProgress(Protocol):
-    """How far the fold of the journal has come."""
+    """How far the fold of the journal has come. `position` is the last batch in it; once `stale` it stays there."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def stale(self) -> bool: ...
 
     def ring(self) -> None: ...
 

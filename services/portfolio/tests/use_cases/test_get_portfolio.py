@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import FixedClock, eventually
 from portfolio.domain.facts import Moved
 from portfolio.domain.holdings import Holdings
 from portfolio.domain.valuation import Balance, Balances, Portfolio, Quote
+from portfolio.use_cases.await_fold import AwaitFold
 from portfolio.use_cases.get_portfolio import GetPortfolio
 
 USER = "u"
@@ -65,6 +67,7 @@ class Cache:
 class Progress:
     def __init__(self) -> None:
         self.position = 1
+        self.stale = False
         self.rings = 0
 
     def ring(self) -> None:
@@ -75,6 +78,20 @@ class Progress:
         return self.position >= number
 
 
+class Journal:
+    def __init__(self) -> None:
+        self.away = False
+        self.waited_for: list[int] = []
+
+    async def wait_for(self, batch: int, timeout_seconds: float) -> None:
+        self.waited_for.append(batch)
+        if self.away:
+            raise RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="away")
+
+    async def read(self, after: int, limit: int) -> Sequence[Any]:
+        raise NotImplementedError
+
+
 class Prices:
     quotes: Mapping[str, Quote] = {}
     names: Mapping[str, str] = {}
@@ -83,13 +100,15 @@ class Prices:
 class World:
     def __init__(self) -> None:
         self.ledger, self.store, self.cache, self.progress = Ledger(), Store(), Cache(), Progress()
+        self.journal = Journal()
+        clock = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.read = GetPortfolio(
             ledger=self.ledger,
             store=self.store,
             cache=self.cache,
             prices=Prices(),
-            progress=self.progress,
-            clock=FixedClock(datetime(2026, 1, 1, tzinfo=UTC)),
+            await_fold=AwaitFold(journal=self.journal, progress=self.progress, clock=clock),
+            clock=clock,
         )
 
     def trades(self, batch: int, cash: str) -> None:
@@ -152,8 +171,28 @@ async def test_a_fold_that_lags_is_told_and_not_cached(world: World) -> None:
     view = await world.read(USER)
     assert view.behind
     assert view.cash == 70
-    assert world.progress.rings > 0
+    assert world.progress.rings == 1
+    assert world.journal.waited_for == [5]
     assert world.cache.views == {}
+
+
+async def test_a_fold_that_has_stopped_is_not_waited_for(world: World) -> None:
+    world.ledger.answers = [_balances(5, "70")]
+    world.progress.stale = True
+    assert (await world.read(USER)).behind
+    assert world.journal.waited_for == []
+
+
+async def test_a_projector_that_is_away_makes_the_read_lag_and_not_fail(world: World) -> None:
+    world.ledger.answers = [_balances(5, "70")]
+    world.journal.away = True
+    view = await world.read(USER)
+    assert (view.behind, str(view.cash)) == (True, "70")
+
+
+async def test_a_fold_that_is_there_already_asks_nobody(world: World) -> None:
+    await world.read(USER)
+    assert (world.journal.waited_for, world.progress.rings) == ([], 0)
 
 
 async def test_balances_and_costs_come_from_one_state(world: World) -> None:
@@ -177,7 +216,7 @@ async def test_an_error_reaches_every_reader_and_the_next_read_starts_anew(world
     async def broken(_user_id: str) -> Holdings:
         raise RuntimeError("no rows today")
 
-    healthy, world.store.get = world.store.get, broken  # type: ignore[method-assign]
+    healthy, world.store.get = world.store.get, broken  # type: ignore[method-assign, assignment]
     outcomes = await asyncio.gather(world.read(USER), world.read(USER), return_exceptions=True)
     assert all(isinstance(outcome, RuntimeError) for outcome in outcomes)
     world.store.get = healthy  # type: ignore[method-assign]

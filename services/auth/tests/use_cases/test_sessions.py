@@ -216,3 +216,17 @@ async def test_only_notifications_may_ask_where_to_reach_somebody(world: Any) ->
         assert (await world.do.get_contact(user_id=signed_in.user.id)).email == "ada@example.com"
         with pytest.raises(UserNotFound):
             await world.do.get_contact(user_id=uuid4())
+
+
+async def test_a_rotation_that_comes_late_changes_nothing(world: Any) -> None:
+    """Read at generation 0, written after others went on to 2: it must not turn the session back."""
+    opened = (await world.member()).session
+    sessions, now = world.adapters.sessions, world.clock.now()
+    for generation in range(2):
+        current = await sessions.by_id(opened.id)
+        assert current.generation == generation
+        assert await sessions.rotate(current, now=now, origin="", expires_at=opened.expires_at)
+    assert not await sessions.rotate(opened, now=now, origin="", expires_at=opened.expires_at)
+    assert (await sessions.by_id(opened.id)).generation == 2
+    assert await sessions.revoke(opened.id, now)
+    assert not await sessions.rotate(await sessions.by_id(opened.id), now=now, origin="", expires_at=opened.expires_at)

@@ -1,44 +1,63 @@
 """Celery as every service uses it: orders to oneself on quorum queues, acknowledged after the work."""
 
-from datetime import timedelta
 from typing import Any
 
 from celery import Celery
+from kombu.entity import Exchange, Queue
 
 from chassis.subscriptions import qualified
 
 CONFIRM_TIMEOUT_SECONDS = 5.0  # a broker that is blocked (memory, disk) confirms nothing
 SOFT_LIMIT_SECONDS = 60  # a task is one mail or one document; past this it hangs
 HARD_LIMIT_SECONDS = 90
-DELIVERY_LIMIT = 10  # of a task whose worker dies with it
-TASK_LIFE = timedelta(days=7)  # of a dead task in its parking place, for a person to look at
+DELIVERY_LIMIT = 10  # of a task whose worker dies with it; then it is dropped
 
 
 def build_celery(name: str, amqp_url: str, namespace: str = "", *, tasks: str | None = None) -> Celery:
-    """A Celery app with one quorum queue, `<name>.tasks`, and `<name>.tasks.parked` for tasks that kill workers.
+    """A Celery app with one quorum queue, `<name>.tasks`.
 
     A task is sent when the broker has confirmed it, JSON only, acknowledged after it ran, redelivered when its
     worker dies: tasks must bear being run twice. No results are kept. `tasks` names the module that holds them.
+    A task that kills its worker again and again is dropped, and one with `expires` vanishes at that time: what has
+    to be done stands in the service's own database, the task only says that it is time. There is no parking place
+    for tasks on purpose, since what expires would end there too.
 
     Time limits bind in the prefork pool only; a task in the threads pool bounds its own calls.
     """
     app = Celery(name, broker=amqp_url, include=[tasks] if tasks else [])
-    app.conf.update(settings(qualified(namespace, f"{name}.tasks")))
+    app.conf.update(_settings(_queue(qualified(namespace, f"{name}.tasks"))))
     return app
 
 
-def settings(queue: str) -> dict[str, Any]:
-    """Celery's configuration for that one queue."""
+def _queue(name: str) -> Queue:
+    # A topic exchange: with quorum queues Celery delays tasks through delay queues of its own, which need one;
+    # otherwise a task that waits for its time would block the worker.
+    # kombu has no types.
+    exchange: Any = Exchange(name, type="topic", durable=True)  # type: ignore[no-untyped-call]
+    return Queue(  # type: ignore[no-untyped-call]
+        name,
+        exchange,
+        routing_key=name,
+        durable=True,
+        queue_arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+        },
+    )
+
+
+def _settings(queue: Queue) -> dict[str, Any]:
     return {
-        "task_default_queue": queue,
-        "task_default_queue_type": "quorum",
-        # A topic exchange: with quorum queues Celery delays tasks through its own delay queues, which need one;
-        # otherwise a task that waits for its time would block the worker.
-        "task_default_exchange": queue,
+        "task_queues": [queue],
+        "task_default_queue": queue.name,
+        "task_default_exchange": queue.exchange.name,
         "task_default_exchange_type": "topic",
-        "task_default_routing_key": queue,
-        "task_create_missing_queue_type": "quorum",
+        "task_default_routing_key": queue.routing_key,
+        "task_create_missing_queues": False,
         "worker_detect_quorum_queues": True,
+        # Celery makes 28 delay queues; as quorum queues they would cost a small broker more than all of ours. What
+        # waits in one is a repeat of a task whose record is in the database.
+        "broker_native_delayed_delivery_queue_type": "classic",
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,

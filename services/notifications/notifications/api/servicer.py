@@ -1,0 +1,60 @@
+"""`NotificationsService`: translate, call, translate."""
+
+from datetime import UTC
+from typing import Any
+
+from chassis.errors import InvalidArgument
+from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
+
+from notifications.domain.mails import MailKind
+from notifications.use_cases.accept_code import AcceptCode, CodeMessage
+from notifications.use_cases.ports import Secret
+
+FIELD_LENGTH_MAX = 320  # the longest address there can be (RFC 5321); names and ids are shorter
+CODE_LENGTH_MAX = 64
+
+_KINDS = {
+    notifications_pb2.CODE_PURPOSE_VERIFY_EMAIL: MailKind.VERIFY_EMAIL,
+    notifications_pb2.CODE_PURPOSE_ALREADY_REGISTERED: MailKind.ALREADY_REGISTERED,
+    notifications_pb2.CODE_PURPOSE_RESET_PASSWORD: MailKind.RESET_PASSWORD,
+}
+
+
+class NotificationsServicer(notifications_pb2_grpc.NotificationsServiceServicer):
+    def __init__(self, *, accept_code: AcceptCode) -> None:
+        self._accept_code = accept_code
+
+    async def SendCode(  # noqa: N802 - the contract's name
+        self,
+        request: notifications_pb2.SendCodeRequest,
+        context: Any,  # noqa: ARG002
+    ) -> notifications_pb2.SendCodeResponse:
+        await self._accept_code(_message(request))
+        return notifications_pb2.SendCodeResponse()
+
+
+def _message(request: notifications_pb2.SendCodeRequest) -> CodeMessage:
+    kind = _KINDS.get(request.purpose)
+    if kind is None:
+        raise InvalidArgument("The purpose is unknown.", field="purpose", rule="known")
+    for field in ("message_id", "user_id", "email"):
+        if not getattr(request, field):
+            raise InvalidArgument(f"{field} is required.", field=field, rule="required")
+    for field in ("message_id", "user_id", "email", "name"):
+        if len(getattr(request, field)) > FIELD_LENGTH_MAX:
+            raise InvalidArgument(f"{field} is too long.", field=field, rule=f"at most {FIELD_LENGTH_MAX} characters")
+    if kind.carries_code and not 0 < len(request.code) <= CODE_LENGTH_MAX:
+        raise InvalidArgument("A code is required.", field="code", rule=f"1 to {CODE_LENGTH_MAX} characters")
+    if not request.HasField("expires_at"):
+        raise InvalidArgument("expires_at is required.", field="expires_at", rule="required")
+    return CodeMessage(
+        message_id=request.message_id,
+        kind=kind,
+        user_id=request.user_id,
+        email=request.email,
+        secret=Secret(
+            code=request.code if kind.carries_code else "",
+            name=request.name,
+            expires_at=request.expires_at.ToDatetime(tzinfo=UTC),
+        ),
+    )

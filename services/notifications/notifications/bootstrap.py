@@ -1,0 +1,116 @@
+"""Builds notifications: the service, and what its worker needs."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from celery import Celery
+from chassis.celery_app import build_celery
+from chassis.clock import Clock, SystemClock
+from chassis.grpc_client import open_channel
+from chassis.journal_consumer import JournalConsumer
+from chassis.mongo import connect, init_documents
+from chassis.service import Runtime
+from cryptovault.notifications.v1.notifications_pb2_grpc import add_NotificationsServiceServicer_to_server
+
+from notifications.api.servicer import NotificationsServicer
+from notifications.clients.auth import AuthContacts
+from notifications.clients.sendgrid import SendGrid
+from notifications.clients.task_queue import CeleryTaskQueue
+from notifications.clients.trading import TradingJournal
+from notifications.crypto.fernet_seal import FernetSeal
+from notifications.domain.order_fills import BatchFills
+from notifications.events.subscriptions import journal_advanced
+from notifications.rendering.jinja_renderer import JinjaRenderer
+from notifications.settings import Settings
+from notifications.storage.documents import DOCUMENTS
+from notifications.storage.fill_records import MongoFillRecords
+from notifications.storage.mails import MongoMails
+from notifications.use_cases.accept_code import AcceptCode
+from notifications.use_cases.deliver_mail import DeliverMail
+from notifications.use_cases.sweep_mails import SweepMails
+from notifications.use_cases.tell_of_fills import TellOfFills
+
+APPLICATION = "notifications"
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    settings = runtime.settings
+    mongo = await runtime.mongo()
+    await init_documents(mongo.database, DOCUMENTS)
+    app = make_celery(settings)
+    runtime.on_stop(_closing(app))
+    queue = CeleryTaskQueue(app)
+
+    channel = open_channel(settings.trading_queries_address, service=settings.service_name)
+    runtime.on_stop(channel.close)
+    tell = TellOfFills(journal=TradingJournal(channel), records=MongoFillRecords(), queue=queue)
+    consumer: JournalConsumer[BatchFills] = JournalConsumer(
+        "notifications",
+        read=tell.read,
+        apply=tell.apply,
+        transactions=mongo.transactions,
+        database=mongo.database,
+    )
+    runtime.background("journal", consumer.run)
+    bus = await runtime.bus()
+    await bus.subscribe(journal_advanced(consumer.ring))
+
+    accept_code = AcceptCode(mails=MongoMails(), queue=queue, seal=make_seal(settings), clock=runtime.clock)
+    runtime.add_servicer(
+        add_NotificationsServiceServicer_to_server,
+        NotificationsServicer(accept_code=accept_code),
+        "cryptovault.notifications.v1.NotificationsService",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUseCases:
+    deliver_mail: DeliverMail
+    sweep_mails: SweepMails
+    close: Callable[[], Awaitable[None]]
+
+
+async def compose_worker(settings: Settings, app: Celery, *, clock: Clock | None = None) -> WorkerUseCases:
+    """What the worker's tasks call. Belongs to the running loop, as its connections do."""
+    clock = clock or SystemClock()
+    stack = AsyncExitStack()
+    mongo = connect(settings.required("mongo_url"), settings.database_name)
+    stack.push_async_callback(mongo.close)
+    await init_documents(mongo.database, DOCUMENTS)
+    channel = open_channel(settings.auth_address, service=settings.service_name)
+    stack.push_async_callback(channel.close)
+    sendgrid = SendGrid(
+        base_url=settings.sendgrid_url,
+        api_key=settings.required("sendgrid_api_key"),
+        sender=settings.sender,
+        sender_name=settings.mail_from_name,
+        clock=clock,
+    )
+    stack.push_async_callback(sendgrid.close)
+    mails, queue = MongoMails(), CeleryTaskQueue(app)
+    deliver_mail = DeliverMail(
+        mails=mails,
+        contacts=AuthContacts(channel),
+        provider=sendgrid,
+        renderer=JinjaRenderer(),
+        queue=queue,
+        seal=make_seal(settings),
+        clock=clock,
+    )
+    return WorkerUseCases(deliver_mail, SweepMails(mails=mails, queue=queue, clock=clock), stack.aclose)
+
+
+def make_celery(settings: Settings) -> Celery:
+    return build_celery(APPLICATION, settings.required("amqp_url"), settings.bus_namespace)
+
+
+def make_seal(settings: Settings) -> FernetSeal:
+    return FernetSeal(settings.code_key.get_secret_value())
+
+
+def _closing(app: Celery) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        app.close()
+
+    return close

@@ -1,0 +1,88 @@
+"""A mail's life. It is written down before anything is sent, and says at any time where it stands."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+DISPLAY_NAME_LENGTH_MAX = 60  # a greeting, not a message
+# A sign-up may name anything as its name and any address as its own; our mail must not carry links to strangers.
+_LINK_LIKE = re.compile(r"://|www\.|\.[a-z]{2,}(/|\b)|@", re.IGNORECASE)
+_NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+class MailKind(StrEnum):
+    VERIFY_EMAIL = "verify_email"
+    ALREADY_REGISTERED = "already_registered"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a kind of mail
+    ORDER_FILLED = "order_filled"
+
+    @property
+    def carries_code(self) -> bool:
+        return self in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
+
+
+class MailStatus(StrEnum):
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class MailTrigger(StrEnum):
+    ACCEPTED = "accepted"  # the provider took it
+    POSTPONED = "postponed"  # the provider is busy or away
+    REFUSED = "refused"  # the provider will never take it, or we ran out of tries
+    EXPIRED = "expired"  # its code is worth nothing any more
+
+
+# All legal steps. Nothing follows `sent` and `failed`.
+TRANSITIONS: dict[tuple[MailStatus, MailTrigger], MailStatus] = {
+    (MailStatus.QUEUED, MailTrigger.ACCEPTED): MailStatus.SENT,
+    (MailStatus.QUEUED, MailTrigger.POSTPONED): MailStatus.QUEUED,
+    (MailStatus.QUEUED, MailTrigger.REFUSED): MailStatus.FAILED,
+    (MailStatus.QUEUED, MailTrigger.EXPIRED): MailStatus.FAILED,
+}
+
+TRIES_MAX = 10  # about 45 minutes with the pauses below; longer is an outage that the sweep has to outlive
+PAUSE_FIRST = timedelta(seconds=2)
+PAUSE_MAX = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """The record of one mail. Holds no code; `recipient` is None until the user's address has been looked up."""
+
+    id: str
+    kind: MailKind
+    user_id: str
+    recipient: str | None
+    facts: dict[str, str]
+    # Tells a repeat of a request from another request under the same id.
+    digest: str
+    status: MailStatus
+    attempts: int
+    created_at: datetime
+    # When it should be on its way at the latest; a mail still queued well after that was lost on the way.
+    due_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a person reads."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def pause_before_try(attempts: int) -> timedelta:
+    """How long to wait after that many failed tries: doubled each time, up to a longest."""
+    doublings = max(0, attempts - 1)
+    return min(PAUSE_FIRST * (1 << doublings), PAUSE_MAX)
+
+
+def display_name(name: str) -> str:
+    """A name as we greet with it: one line, short; empty where it looks like a link or an address."""
+    line = " ".join(_NOT_PRINTABLE.sub(" ", name).split())[:DISPLAY_NAME_LENGTH_MAX].strip()
+    return "" if _LINK_LIKE.search(line) else line

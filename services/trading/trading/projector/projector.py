@@ -14,6 +14,7 @@ from prometheus_client import Gauge, Histogram
 from pymongo.errors import PyMongoError
 
 from trading.journal.batch import BrokenChain, SealedBatch
+from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
 from trading.projector.fold import Fold
 from trading.storage.cursors import Cursor
@@ -98,6 +99,7 @@ class Projector:
         projector is at work.
         """
         while True:
+            end_if_cancelled()
             self._bell.clear()
             batches = await self._read(BATCHES_PER_DRAIN)
             if batches:

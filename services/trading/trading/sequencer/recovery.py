@@ -7,6 +7,7 @@ import random
 from chassis.logs import get_logger
 
 from trading.domain.state import Limits
+from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
 from trading.sequencer.memory import Memory
 
@@ -26,7 +27,7 @@ async def recover(journal: Journal, limits: Limits) -> Memory:
     gc.disable()
     try:
         while await _fold_some(journal, memory):
-            pass
+            end_if_cancelled()
     finally:
         gc.enable()
     gc.freeze()

@@ -21,6 +21,7 @@ from trading.domain.outcomes import Repeat
 from trading.domain.queries import markets_to_continue, reference_crosses
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
+from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal
 from trading.sequencer.appending import append_until_known
 from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
@@ -155,6 +156,7 @@ class Sequencer:
         """Serves for good. Raises `Deposed` when another writer leads; the process must then end."""
         try:
             while True:
+                end_if_cancelled()
                 await self._line.wait()
                 WAITING.set(len(self._line))
                 try:

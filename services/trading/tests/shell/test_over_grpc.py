@@ -1,0 +1,303 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from chassis.clock import SystemClock
+from chassis.errors import RemoteError
+from chassis.grpc_client import open_channel
+from chassis.identity import Caller, use_caller
+from chassis.mongo import MongoDatabase
+from chassis.testing import eventually, serve
+from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
+from shell_factory import PRICE, UNIT, NoHistory, Shell
+from trading.api.query_servicer import TradingQueryServicer
+from trading.api.trading_servicer import TradingServicer
+from trading.api.watch import Watchers
+from trading.domain.default_markets import default_assets, default_markets
+from trading.domain.state import Limits
+from trading.projector.event_log import EventLog
+from trading.projector.journal_reader import JournalReader
+from trading.projector.projector import Projector
+from trading.sequencer.open_markets import OpenMarkets
+from trading.sequencer.reference_prices import ReferencePrices
+from trading.sequencer.sequencer import Sequencer
+from trading.storage.journal import MongoJournal
+from trading.storage.order_queries import OrderQueries
+from trading.storage.projection import Projection
+
+ANN = Caller("gateway", "ann", "session", "request-1", "203.0.113.7")
+BOB = Caller("gateway", "bob", "session", "request-2", "203.0.113.8")
+
+
+class Exchange:
+    """Both servicers over real gRPC, on the real journal."""
+
+    def __init__(self, address: str, shell: Shell, watchers: Watchers) -> None:
+        self.channel = open_channel(address, service="gateway")
+        self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
+        self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)
+        self.shell = shell
+        self.watchers = watchers
+        self.correlation = 0
+
+    async def pay(self, user: str, amount: str, key: str) -> trading_pb2.TransferResponse:
+        leg = trading_pb2.TransferLeg(
+            asset="USD", amount=amount, debit_account="external", credit_account=f"user:{user}"
+        )
+        request = trading_pb2.TransferRequest(business_key=key, kind="practice_money", legs=[leg])
+        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=5)  # type: ignore[misc]
+        return reply
+
+    def request(self, user: str, key: str = "", **command: Any) -> trading_pb2.EnterOrdersRequest:
+        self.correlation += 1
+        deadline = command.pop("deadline_milliseconds", self.shell.now + 5_000)
+        return trading_pb2.EnterOrdersRequest(
+            correlation_id=self.correlation, principal=trading_pb2.Principal(user_id=user, session_id="s"),
+            idempotency_key=key, deadline_milliseconds=deadline, **command,
+        )  # fmt: skip
+
+    async def ask(self, *requests: trading_pb2.EnterOrdersRequest) -> list[trading_pb2.EnterOrdersResponse]:
+        """All answers on one stream, in the requests' order."""
+        call: Any = self.trading.EnterOrders()
+        for request in requests:
+            await call.write(request)
+        answers = {}
+        for _ in requests:
+            answer = await call.read()
+            answers[answer.correlation_id] = answer
+        await call.done_writing()
+        return [answers[request.correlation_id] for request in requests]
+
+
+@pytest.fixture
+async def exchange(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> AsyncIterator[Exchange]:
+    clock, prices = SystemClock(), ReferencePrices()
+    sequencer = Sequencer(
+        journal=mongo_journal, history=NoHistory(), prices=prices, clock=clock, writer="w", limits=Limits()
+    )
+    watchers = Watchers(lambda: sequencer.state)
+    sequencer.on_batch(watchers.publish)
+    await sequencer.lead()
+    projector, queries = Projector(mongo_journal, Projection(mongo_database)), OrderQueries()
+    await projector.catch_up()
+    tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projector.run())]
+    shell = Shell(sequencer, prices, clock, tasks[0])  # type: ignore[arg-type]  # real time here
+    await OpenMarkets(sequencer, default_assets(), default_markets())()
+    shell.tick()
+    servicer = TradingServicer(sequencer=sequencer, watchers=watchers, prices=prices, clock=clock)
+    query_servicer = TradingQueryServicer(
+        projector=projector,
+        queries=queries,
+        event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
+        journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
+    )
+    add, add_queries = (
+        trading_pb2_grpc.add_TradingServiceServicer_to_server,
+        trading_pb2_grpc.add_TradingQueryServiceServicer_to_server,
+    )
+    async with serve(
+        [
+            (add, servicer, "cryptovault.trading.v1.TradingService"),
+            (add_queries, query_servicer, "cryptovault.trading.v1.TradingQueryService"),
+        ]
+    ) as address:
+        running = Exchange(address, shell, watchers)
+        yield running
+        await running.channel.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def buy(amount: str, **more: Any) -> dict[str, Any]:
+    return {
+        "place_order": trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="market", quote_quantity=amount, **more)
+    }
+
+
+def rest(side: str, quantity: str, price: str) -> dict[str, Any]:
+    return {
+        "place_order": trading_pb2.PlaceOrder(market="BTC-USD", side=side, type="limit", quantity=quantity, price=price)
+    }
+
+
+async def test_an_order_travels_the_whole_way_and_is_read_back(exchange: Exchange) -> None:
+    paid = await exchange.pay("ann", "1000", "practice:ann")
+    assert not paid.replayed
+    assert (await exchange.pay("ann", "1000", "practice:ann")).transfer_id == paid.transfer_id
+    (answer,) = await exchange.ask(exchange.request("ann", "k", **buy("100.10", client_order_id="mine")))
+    order = answer.result.order
+    assert (order.status, order.market, order.quote_quantity) == ("filled", "BTC-USD", "100.1")
+    assert len(answer.result.fills) == 1
+    assert {balance.asset for balance in answer.result.balances} == {"BTC", "USD"}
+    with use_caller(ANN):
+        read = await exchange.queries.GetOrder(  # type: ignore[misc]
+            trading_pb2.GetOrderRequest(order_id=order.id, at_least_batch=answer.result.batch)
+        )
+        by_client_id = await exchange.queries.GetOrderByClientId(  # type: ignore[misc]
+            trading_pb2.GetOrderByClientIdRequest(client_order_id="mine")
+        )
+        balances = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())  # type: ignore[misc]
+    assert not read.behind
+    assert read.order == by_client_id.order == order
+    assert list(read.fills) == list(answer.result.fills)
+    assert [(b.asset, b.available) for b in balances.balances] == [
+        (b.asset, b.available) for b in answer.result.balances
+    ]
+    assert (balances.batch, balances.sequence) == (answer.result.batch, 3)
+    with use_caller(BOB), pytest.raises(RemoteError) as refusal:
+        await exchange.queries.GetOrder(trading_pb2.GetOrderRequest(order_id=order.id))  # type: ignore[misc]
+    assert refusal.value.reason == "order_not_found"
+
+
+async def test_fifty_parallel_requests_with_one_key_are_one_order(exchange: Exchange) -> None:
+    await exchange.pay("ann", "10000", "practice:ann")
+    answers = await exchange.ask(*(exchange.request("ann", "k", **buy("100.10")) for _ in range(50)))
+    assert len({answer.result.order.id for answer in answers}) == 1
+    assert sum(not answer.result.replayed for answer in answers) == 1
+
+
+async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    place = trading_pb2.PlaceOrder
+    good = {"market": "BTC-USD", "side": "buy", "type": "market"}
+    cases = [
+        ({"place_order": place(**{**good, "market": "XXX-USD"}, quantity="1")}, "unknown_market"),
+        ({"place_order": place(**{**good, "side": "BUY"}, quantity="1")}, "invalid_argument"),
+        ({"place_order": place(**{**good, "type": "stop"}, quantity="1")}, "invalid_argument"),
+        *(
+            ({"place_order": place(**good, quantity=text)}, "invalid_argument")
+            for text in ("NaN", "1e400", "-0", "-1", "1\n", "\u0661", "1_000", ".5")
+        ),
+        ({"place_order": place(**good, quantity="1." + "1" * 18)}, "invalid_lot"),
+        ({"place_order": place(**good, quantity="0.00000000")}, "invalid_order"),
+        ({"place_order": place(**good, quote_quantity="100000")}, "insufficient_funds"),
+        ({"place_order": place(**good, quantity="1", client_order_id="ü")}, "invalid_argument"),
+        ({"cancel_order": trading_pb2.CancelOrder(order_id="1")}, "invalid_argument"),
+        ({"cancel_order": trading_pb2.CancelOrder(order_id="0" * 36)}, "order_not_open"),
+        ({}, "invalid_argument"),
+        ({"deadline_milliseconds": 1, **buy("10")}, "deadline_exceeded"),
+    ]
+    requests = [exchange.request("ann", f"key-{index}", **case) for index, (case, _) in enumerate(cases)]
+    answers = await exchange.ask(*requests, exchange.request("", "k", **buy("10")))
+    assert [answer.failure.reason for answer in answers] == [*(reason for _, reason in cases), "not_signed_in"]
+    assert exchange.shell.state.order_number == 0
+
+
+async def logged_events(exchange: Exchange, caller: Caller) -> list[trading_pb2.UserEvent]:
+    """The caller's whole log, read in small pages."""
+    with use_caller(caller):
+        head = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())  # type: ignore[misc]
+        logged: list[trading_pb2.UserEvent] = []
+        more = True
+        while more:
+            request = trading_pb2.ListUserEventsRequest(
+                after_sequence=len(logged), limit=2, at_least_batch=head.batch
+            )
+            page = await exchange.queries.ListUserEvents(request)  # type: ignore[misc]
+            logged += page.events
+            more = page.more
+    assert [event.sequence for event in logged] == list(range(1, head.sequence + 1))
+    last = {balance.asset: balance for event in logged for balance in event.balances}
+    assert sorted(last.values(), key=lambda balance: balance.asset) == list(head.balances)
+    return logged
+
+
+async def test_the_live_events_and_the_log_say_the_same(exchange: Exchange) -> None:
+    watching: Any = exchange.trading.WatchEvents(trading_pb2.WatchEventsRequest())
+    await watching.read()  # the stream is open
+    await exchange.pay("ann", "10000", "practice:ann")
+    await exchange.pay("bob", "10000", "practice:bob")
+    low = f"{(PRICE // UNIT) - 500}"
+    await exchange.ask(
+        exchange.request("bob", "1", **rest("buy", "0.001", low)),
+        exchange.request("ann", "2", **buy("100")),
+        exchange.request("bob", "3", **rest("buy", "0.002", low)),
+        exchange.request("ann", "4", **rest("sell", "0.001", str(PRICE // UNIT + 500))),
+    )
+    exchange.shell.tick(PRICE - 600 * UNIT)  # crosses bob's orders
+    await eventually(lambda: exchange.shell.balance("bob", "BTC")[0] == 300_000)
+    await exchange.ask(exchange.request("ann", "5", cancel_orders=trading_pb2.CancelOrders()))
+    logged = {caller.user_id: await logged_events(exchange, caller) for caller in (ANN, BOB)}
+    live: dict[str | None, list[trading_pb2.UserEvent]] = {"ann": [], "bob": []}
+    while any(len(live[user]) < len(events) for user, events in logged.items()):
+        for event in (await watching.read()).user_events:
+            live[event.user_id].append(event)
+    assert live == logged
+    assert [event.order.status for event in live["bob"]] == ["", "open", "open", "filled", "filled"]
+    assert [event.order.status for event in live["ann"]] == ["", "open", "filled", "open", "cancelled"]
+
+
+async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    (answer,) = await exchange.ask(exchange.request("ann", "k", **buy("100.10")))
+    after, found = 0, []
+    while after < answer.result.batch:
+        request = trading_pb2.ReadJournalRequest(after_batch=after, limit=2, wait_milliseconds=500)
+        reply = await exchange.queries.ReadJournal(request)  # type: ignore[misc]
+        assert [batch.number for batch in reply.batches] == list(range(after + 1, after + 1 + len(reply.batches)))
+        found += reply.batches
+        after = found[-1].number
+    kinds = [event.WhichOneof("event") for batch in found for event in batch.events]
+    assert kinds == ["transferred", "order_placed", "traded", "order_closed"]
+    closed = found[-1].events[-1].order_closed
+    assert (closed.status, closed.order_id) == ("filled", answer.result.order.id)
+    assert closed.fees == answer.result.order.fees[0].amount
+    request = trading_pb2.ReadJournalRequest(after_batch=after, wait_milliseconds=30)
+    assert not (await exchange.queries.ReadJournal(request)).batches  # type: ignore[misc]
+
+
+async def test_orders_and_fills_come_in_pages_newest_first(exchange: Exchange) -> None:
+    await exchange.pay("ann", "10000", "practice:ann")
+    answers = await exchange.ask(*(exchange.request("ann", f"{index}", **buy("100")) for index in range(5)))
+    newest_first = [answer.result.order.id for answer in reversed(answers)]
+    batch = answers[-1].result.batch
+    with use_caller(ANN):
+        orders, fills, cursor, fill_cursor = [], [], "", ""
+        for _ in range(3):
+            page = await exchange.queries.ListOrders(  # type: ignore[misc]
+                trading_pb2.ListOrdersRequest(limit=2, cursor=cursor, at_least_batch=batch)
+            )
+            fill_page = await exchange.queries.ListFills(  # type: ignore[misc]
+                trading_pb2.ListFillsRequest(limit=2, cursor=fill_cursor, market="BTC-USD")
+            )
+            orders += [order.id for order in page.orders]
+            fills += [fill.order_id for fill in fill_page.fills]
+            cursor, fill_cursor = page.next_cursor, fill_page.next_cursor
+        assert (cursor, fill_cursor) == ("", "")
+        none = await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(status="open"))  # type: ignore[misc]
+        assert not none.orders
+        with pytest.raises(RemoteError):
+            await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(cursor="%"))  # type: ignore[misc]
+    assert orders == fills == newest_first
+
+
+async def test_a_read_that_asks_for_more_than_there_is_says_it_is_behind(exchange: Exchange) -> None:
+    with use_caller(ANN):
+        reply = await exchange.queries.ListOrders(  # type: ignore[misc]
+            trading_pb2.ListOrdersRequest(at_least_batch=10**6), timeout=0.4
+        )
+    assert reply.behind
+
+
+async def test_the_book_shows_the_house_around_the_newest_tick(exchange: Exchange) -> None:
+    book = await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="BTC-USD", depth=3))  # type: ignore[misc]
+    assert [level.price for level in book.bids][0] == "59970"
+    assert [level.price for level in book.asks][0] == "60030"
+    markets = await exchange.trading.ListMarkets(trading_pb2.ListMarketsRequest())  # type: ignore[misc]
+    assert len(markets.markets) == 20
+    with pytest.raises(RemoteError):
+        await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="NO-USD"))  # type: ignore[misc]
+
+
+async def test_a_watcher_that_does_not_keep_up_is_closed(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading.api.watch.BUFFERED_BATCHES_MAX", 0)
+    watching: Any = exchange.trading.WatchEvents(trading_pb2.WatchEventsRequest())
+    await watching.read()
+    await exchange.pay("ann", "1000", "practice:ann")
+    with pytest.raises(RemoteError) as refusal:
+        await watching.read()
+    assert refusal.value.reason == "watcher_too_slow"

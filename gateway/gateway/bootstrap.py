@@ -33,6 +33,7 @@ from gateway.clients.newest_batches import NewestBatches
 from gateway.clients.order_entry import OrderEntry
 from gateway.clients.private_events import PrivateEvents
 from gateway.docs_page.page import render_page
+from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
 from gateway.edge.door import Door
 from gateway.edge.http_server import HttpServer
@@ -187,9 +188,10 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         addresses=addresses,
         origins=origins,
     )
+    access_log = AccessLog(enabled=settings.log_level in {"DEBUG", "INFO"})
     door = Door(
         routes=application, sockets=sockets, fast_lane=fast_lane, addresses=addresses, origins=origins,
-        request_ids=RequestIds(), in_flight_max=settings.requests_in_flight_max,
+        request_ids=RequestIds(), access_log=access_log, in_flight_max=settings.requests_in_flight_max,
     )  # fmt: skip
 
     async def close() -> None:
@@ -205,6 +207,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         "price-limits": price_limiter.run,
         "price-channel": price_channel.run,
         "socket-sweep": sockets.sweep,
+        "access-log": access_log.run,
     }
     return Gateway(door=door, application=application, work=work, close=close)
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from stand_ins import Platform
 
 # Test folders are no packages: what several test files share is loaded by its path, once.
-_spec = importlib.util.spec_from_file_location("stand_ins", Path(__file__).parent / "stand_ins.py")
-if "stand_ins" not in sys.modules and _spec is not None and _spec.loader is not None:
-    _module = importlib.util.module_from_spec(_spec)
-    sys.modules["stand_ins"] = _module
-    _spec.loader.exec_module(_module)
+for _name in ("stand_ins", "replies"):
+    _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
+    if _name not in sys.modules and _spec is not None and _spec.loader is not None:
+        _module = importlib.util.module_from_spec(_spec)
+        sys.modules[_name] = _module
+        _spec.loader.exec_module(_module)
 
 
 @dataclass
@@ -41,6 +42,13 @@ class Running:
     gateway: Gateway
     host: str
     port: int
+
+    async def prices_known(self) -> None:
+        """Where the gateway as a whole is not ready, its prices may be."""
+        await eventually(self._has_prices)
+
+    async def _has_prices(self) -> bool:
+        return (await self.client.get("/api/v1/prices")).status_code == httpx.codes.OK
 
     def now(self) -> int:
         return int(time.time())
@@ -56,7 +64,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def start_gateway(redis_url: str, **changes: Any) -> AsyncIterator[Running]:
+async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -> AsyncIterator[Running]:
     from stand_ins import Platform  # noqa: PLC0415 - loaded above, by path
 
     async with Platform(now=lambda: int(time.time())) as platform:
@@ -78,8 +86,9 @@ async def start_gateway(redis_url: str, **changes: Any) -> AsyncIterator[Running
             port = await server.listening()
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
                 up = Running(client, platform, gateway, "127.0.0.1", port)
-                await eventually(lambda: _is_ready(client), 10)
-                await client.get("/api/v1/markets")
+                if ready:
+                    await eventually(lambda: _is_ready(client), 10)
+                    await client.get("/api/v1/markets")
                 yield up
         finally:
             running.cancel()

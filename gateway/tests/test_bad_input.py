@@ -2,33 +2,18 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
-from gateway.schemas.errors import ErrorReply
+from replies import checked
 
 if TYPE_CHECKING:
     from conftest import Running
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ORDER = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
 SECRET = "correct horse battery"
-
-
-def checked(reply: httpx.Response, status: int, code: str) -> dict[str, str]:
-    """The details of an error, after a look at the whole of it."""
-    assert reply.status_code == status, reply.text
-    error = ErrorReply.model_validate_json(reply.content).error
-    assert error.code == code
-    assert error.request_id == reply.headers["x-request-id"]
-    assert _TIME.fullmatch(error.timestamp)
-    assert reply.headers["x-content-type-options"] == "nosniff"
-    assert reply.headers["content-type"] == "application/json"
-    return error.details
 
 
 def order_with(field: str, raw: str) -> bytes:

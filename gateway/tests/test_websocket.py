@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import websockets
 from chassis.testing import eventually
-from stand_ins import ORDER, SESSION, USER, event, fill, order, price
 from cryptovault.trading.v1 import trading_pb2
+from stand_ins import ORDER, SESSION, USER, event, fill, order, price
 
 if TYPE_CHECKING:
     from conftest import Running, Start

@@ -4,11 +4,13 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from chassis.identity import Caller, use_caller
+from chassis.identity import ADDRESS_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY, Caller, use_caller
 from chassis.logs import get_logger
 from chassis.tracing import set_traceparent
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 
+from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
 from gateway.edge.door_limits import BODY_BYTES_MAX
 from gateway.edge.facts import RequestFacts, attach_facts
@@ -21,17 +23,17 @@ from gateway.prices.fast_lane import FastLane
 
 _DISCONNECTED = 499  # the client went away: no status reaches anybody, but the log should not say 500
 _SERVER_ERROR = 500
-_PATH_LENGTH_MAX = 200  # of a path in the log
 _HEALTH_PREFIX = "/health"
 _WEBSOCKET_PATH = "/ws"
-_IDENTITY_PREFIX = b"x-cv-"  # our own metadata; from outside it is a lie
+# Our own metadata between services; from outside it is a lie.
+_IDENTITY_HEADERS = frozenset(key.encode() for key in (SERVICE_KEY, USER_KEY, SESSION_KEY, ADDRESS_KEY))
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-log = get_logger("gateway.access")
+log = get_logger(__name__)
 
 
 class Door:
@@ -46,6 +48,7 @@ class Door:
         addresses: ClientAddresses,
         origins: Origins,
         request_ids: RequestIds,
+        access_log: AccessLog,
         in_flight_max: int,
     ) -> None:
         self._routes = routes
@@ -56,6 +59,9 @@ class Door:
         self._request_ids = request_ids
         self._in_flight_max = in_flight_max
         self._in_flight = 0
+        self._access_log = access_log
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -90,7 +96,7 @@ class Door:
             finally:
                 self._in_flight -= 1
                 REQUESTS_IN_FLIGHT.set(self._in_flight)
-                _record(scope, facts, reply.status, time.perf_counter() - started)
+                self._record(scope, facts, reply.status, time.perf_counter() - started)
 
     async def _let_in(
         self, scope: Scope, headers: dict[bytes, bytes], facts: RequestFacts, receive: Receive, reply: "_Reply"
@@ -104,8 +110,8 @@ class Door:
             facts.route = "preflight"
             await self._answer_preflight(headers, reply)
             return
-        if any(name.startswith(_IDENTITY_PREFIX) for name in headers):
-            scope["headers"] = [pair for pair in scope["headers"] if not pair[0].startswith(_IDENTITY_PREFIX)]
+        if not _IDENTITY_HEADERS.isdisjoint(headers):
+            scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _IDENTITY_HEADERS]
         await self._routes(scope, receive, reply.send)
 
     async def _answer_preflight(self, headers: dict[bytes, bytes], reply: "_Reply") -> None:
@@ -115,6 +121,20 @@ class Door:
         reply.cors = []
         await reply.send({"type": "http.response.start", "status": 204, "headers": [*allowed, (b"vary", b"Origin")]})
         await reply.send({"type": "http.response.body", "body": b""})
+
+    def _record(self, scope: Scope, facts: RequestFacts, status: int, seconds: float) -> None:
+        method = method_label(scope["method"])
+        labels = (method, facts.route, status)
+        counter = self._counters.get(labels)
+        if counter is None:
+            # Methods, templates and statuses: a few hundred combinations at most.
+            counter = self._counters[labels] = REQUESTS.labels(method, facts.route, str(status))
+        counter.inc()
+        timer = self._timers.get(facts.route)
+        if timer is None:
+            timer = self._timers[facts.route] = REQUEST_SECONDS.labels(facts.route)
+        timer.observe(seconds)
+        self._access_log.add(facts, method=method, path=scope["path"], status=status, seconds=seconds)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -177,23 +197,6 @@ async def send_error(error: PublicError, request_id: str, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _record(scope: Scope, facts: RequestFacts, status: int, seconds: float) -> None:
-    method = method_label(scope["method"])
-    REQUESTS.labels(method, facts.route, str(status)).inc()
-    REQUEST_SECONDS.labels(facts.route).observe(seconds)
-    log.info(
-        "Request answered",
-        event="request_answered",
-        method=method,
-        route=facts.route,
-        path=scope["path"][:_PATH_LENGTH_MAX],
-        status=status,
-        duration_ms=round(seconds * 1000, 3),
-        user_id=facts.user_id,
-        address=facts.address,
-    )
 
 
 def _text(value: bytes | None) -> str | None:

@@ -20,6 +20,12 @@ def optional_time_text(message: object, field: str) -> str | None:
     return time_text(getattr(message, field))
 
 
+def unix_time_text(seconds: float) -> str:
+    """Of seconds since 1970."""
+    whole = int(seconds)
+    return f"{_seconds_text(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
 def datetime_text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

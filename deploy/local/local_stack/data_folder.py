@@ -11,7 +11,7 @@ from typing import TypedDict
 
 # What a platform makes, and so what `reset` may delete. The folder may hold other things: tools, results of the bench.
 OWN_FOLDERS = ("mongo", "redis", "rabbitmq", "secrets", "logs")
-OWN_FILES = ("mailbox.jsonl", "stack.json", "celerybeat-schedule")
+OWN_FILES = ("mailbox.jsonl", "stack.json", "beat-schedule*")
 
 
 class ProcessReport(TypedDict):
@@ -95,8 +95,9 @@ class DataFolder:
         with self.held():
             for name in OWN_FOLDERS:
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            for name in OWN_FILES:
-                (self.path / name).unlink(missing_ok=True)
+            for pattern in OWN_FILES:
+                for path in self.path.glob(pattern):
+                    path.unlink()
 
     def _holder(self) -> int | None:
         text = self._lock_path.read_text().strip()

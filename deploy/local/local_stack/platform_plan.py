@@ -72,7 +72,7 @@ class PlatformPlan:
             argv=child.command,
             environment=child.environment,
             needs=needs,
-            readiness=Answers(server.answers),
+            readiness=Answers(server.port, server.answers),
             ports=ports or (server.port,),
             # Writes its configuration again and removes what a killed one left.
             prepare=server.build,
@@ -118,23 +118,47 @@ class PlatformPlan:
         ]
 
     def _workers(self) -> list[ProcessPlan]:
-        application = ["celery", "-A", "notifications.worker.app"]
         return [
-            self._python(
+            self._celery(
                 "notifications-worker",
-                [*application, "worker", "--loglevel", "INFO", "--concurrency", "1", "--without-mingle"],
-                readiness=SaysLine(r"celery@\S+ ready"),
-                settings={
-                    **self._connections(),
-                    **self._mail_settings(),
-                    "LISTEN": self._ports.address("notifications-worker"),
-                    "METRICS_PORT": str(self._ports.metrics("notifications-worker")),
-                },
-                needs=STORES,
-                uses=BUS | {"mailbox"},
+                ["worker", "--loglevel", "INFO", "--without-mingle", "--without-gossip"],
+                ready_line=r"celery@\S+ ready",
+                settings={"METRICS_PORT": str(self._ports.metrics("notifications-worker"))},
                 ports=(self._ports.metrics("notifications-worker"),),
             ),
+            # No pid file: one that a crash left would forbid the next start, and the runner starts only one anyway.
+            self._celery(
+                "notifications-beat",
+                ["beat", "--loglevel", "INFO", "--pidfile", "", "--schedule", str(self._data_dir / "beat-schedule")],
+                ready_line=r"maxinterval ->",  # the end of its banner: it has nothing else to say
+            ),
         ]
+
+    def _celery(
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        ready_line: str,
+        settings: Mapping[str, str] | None = None,
+        ports: tuple[int, ...] = (),
+    ) -> ProcessPlan:
+        return self._python(
+            name,
+            ["celery", "-A", "notifications.worker.app", *arguments],
+            readiness=SaysLine(ready_line),
+            settings={
+                **self._connections(),
+                **self._mail_settings(),
+                "LISTEN": self._ports.address("notifications-worker"),
+                "AUTH_ADDRESS": self._ports.address("auth"),
+                "TRADING_QUERIES_ADDRESS": self._ports.address("trading-projector"),
+                **(settings or {}),
+            },
+            needs=STORES,
+            uses=BUS | {"mailbox"},
+            ports=ports,
+        )
 
     def _gateway(self) -> ProcessPlan:
         services = ["auth", "trading", "trading-projector", "market-data", "portfolio", "notifications"]
@@ -170,7 +194,7 @@ class PlatformPlan:
         return self._python(
             name,
             [module],
-            readiness=readiness or GrpcHealth(address),
+            readiness=readiness or GrpcHealth(self._ports[name]),
             settings={
                 **self._connections(),
                 **{_address_setting(other): self._ports.address(other) for other in calls or []},

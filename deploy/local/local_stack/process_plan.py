@@ -27,7 +27,7 @@ class ProcessPlan:
     uses: frozenset[str] = frozenset()
     ports: tuple[int, ...] = ()
     prepare: Callable[[], object] = nothing
-    ready_seconds: float = 60.0  # two busy cores and a cold disk; alone all of ours need under 6
+    ready_seconds: float = 120.0  # on cores that ten others fight for; alone all of ours need under 6
     stop_seconds: float = 10.0  # a graceful stop lets the requests in flight end; after that it is killed
 
 

@@ -10,6 +10,7 @@ import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 PROBE_SECONDS = 2.0  # a process that takes longer to say yes does not serve
+_UNSHARED = [("grpc.use_local_subchannel_pool", 1)]
 
 
 class OutputTail(Protocol):
@@ -27,12 +28,14 @@ class Readiness(Protocol):
 class GrpcHealth:
     """The overall health of a gRPC server is SERVING."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, port: int) -> None:
+        self._port = port
 
     async def __call__(self, _output: OutputTail, /) -> bool:
+        if not await accepts(self._port):
+            return False
         # A channel of its own each time: a kept one would sit in its own back-off after the first refusal.
-        async with grpc.aio.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self._port}", _UNSHARED) as channel:
             check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs leave it out
             try:
                 reply = await check(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
@@ -64,23 +67,18 @@ class PortOpen:
         self._port = port
 
     async def __call__(self, _output: OutputTail, /) -> bool:
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                _reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await accepts(self._port)
 
 
 class Answers:
     """A client of the server's own kind gets through; the question blocks, so it is asked in a thread."""
 
-    def __init__(self, question: Callable[[], bool]) -> None:
+    def __init__(self, port: int, question: Callable[[], bool]) -> None:
+        self._port = port
         self._question = question
 
     async def __call__(self, _output: OutputTail, /) -> bool:
-        return await asyncio.to_thread(self._question)
+        return await accepts(self._port) and await asyncio.to_thread(self._question)
 
 
 class SaysLine:
@@ -91,3 +89,14 @@ class SaysLine:
 
     async def __call__(self, output: OutputTail, /) -> bool:
         return output.has(self._pattern)
+
+
+async def accepts(port: int) -> bool:
+    """Somebody listens there. Asked before any dearer question: while all start, the cores are what they wait for."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -70,6 +70,7 @@ class SupervisedProcess:
         self._settled = asyncio.Event()  # ready or failed: whoever waits for the start may go on
         self._problem = ""
         self._served = False
+        self._hung = False
         self._stopping = False
         self._next_life_environment: Mapping[str, str] = {}
         console.register(plan.name)
@@ -147,7 +148,7 @@ class SupervisedProcess:
             lives += 1
             lived_seconds = time.monotonic() - born
             self._settled.clear()
-            if not self._served and (lives == START_TRIES or self._refused_to_start()):
+            if not self._served and (lives == START_TRIES or self._is_hopeless()):
                 self._give_up(f"{problem} without ever having served")
                 return
             delay = self._backoff.after_death(lived_seconds=lived_seconds)
@@ -156,8 +157,9 @@ class SupervisedProcess:
             self._console.alarm(f"{self.plan.name} {problem}; it starts again in {delay:.1f} s")
             await asyncio.sleep(delay)
 
-    def _refused_to_start(self) -> bool:
-        return self._process is not None and self._process.returncode == EXIT_BAD_SETTINGS
+    def _is_hopeless(self) -> bool:
+        refused_settings = self._process is not None and self._process.returncode == EXIT_BAD_SETTINGS
+        return self._hung or refused_settings
 
     def _give_up(self, problem: str) -> None:
         self._problem = problem
@@ -168,6 +170,7 @@ class SupervisedProcess:
         """One life, from spawn to death; says how it ended."""
         self._set(State.STARTING)
         self._tail = Tail()
+        self._hung = False
         # A pipe of our own: asyncio's would keep `wait` waiting for whoever inherited it and left the session.
         read_end, write_end = os.pipe()
         reading = asyncio.create_task(self._read_output(read_end))
@@ -183,6 +186,7 @@ class SupervisedProcess:
         try:
             await asyncio.wait({probing, death}, return_when=asyncio.FIRST_COMPLETED)
             if probing.done() and not probing.result():
+                self._hung = True
                 return f"was not ready within {self.plan.ready_seconds:.0f} s"
             await death
         finally:

@@ -9,7 +9,7 @@ from pytest_httpserver import HTTPServer
 
 async def test_a_grpc_server_is_ready_when_it_says_serving() -> None:
     server = GrpcServer("127.0.0.1:0")
-    probe = GrpcHealth(f"127.0.0.1:{await server.start()}")
+    probe = GrpcHealth(await server.start())
     try:
         assert not await probe(Tail())
         await server.set_serving(serving=True)

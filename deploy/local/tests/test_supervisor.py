@@ -52,7 +52,7 @@ async def test_a_process_that_never_serves_fails_the_start_and_nothing_is_left(w
     with pytest.raises(StartFailed, match=r"mute was not ready within 0 s(.|\n)*mute says hello"):
         async with workshop.running(plan):
             pass
-    assert workshop.journal == ["started mute"] * 3
+    assert workshop.journal == ["started mute"]
 
 
 async def test_a_process_that_dies_at_its_start_is_tried_three_times_and_its_output_shown(workshop: Any) -> None:

@@ -1,0 +1,6 @@
+"""Lets the tests here import their helpers beside them: with pytest's importlib mode a test folder is on no path."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,44 @@
+"""A stand-in for market-data: `python price_server.py PORT` streams a price for every default market."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from trading.domain.default_markets import default_markets
+
+INTERVAL_SECONDS = 0.25
+
+
+class PriceServer(market_data_pb2_grpc.MarketDataServiceServicer):
+    async def StreamPrices(  # noqa: N802 - named by the contract
+        self, request: market_data_pb2.StreamPricesRequest, context: Any
+    ) -> AsyncIterator[market_data_pb2.StreamPricesResponse]:
+        sequence = 0
+        while True:
+            sequence += 1
+            now = Timestamp(seconds=int(time.time()))
+            prices = [
+                market_data_pb2.Price(
+                    symbol=market.base, price=str(60_000 + sequence % 7), source="simulator", source_time=now
+                )
+                for market in default_markets()
+            ]
+            yield market_data_pb2.StreamPricesResponse(sequence=sequence, snapshot=sequence == 1, prices=prices)
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def serve(port: int) -> None:
+    server = grpc.aio.server()
+    market_data_pb2_grpc.add_MarketDataServiceServicer_to_server(PriceServer(), server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))

@@ -16,8 +16,11 @@ from chassis.embedded.ports import free_port_block
 from chassis.errors import RemoteError
 from chassis.grpc_client import open_channel
 from chassis.settings import EXIT_BAD_SETTINGS
-from chassis.testing import eventually
+from chassis.testing import eventually, serve
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+START_SECONDS_MAX = 60.0  # a second alone; the machine may be building something else
 
 PRELUDE = """
 import asyncio
@@ -58,7 +61,7 @@ class Process:
 
     async def ended(self) -> tuple[int, list[dict[str, Any]], str]:
         """Exit code, log lines, stderr."""
-        output, errors = await asyncio.wait_for(self.process.communicate(), 10)
+        output, errors = await asyncio.wait_for(self.process.communicate(), START_SECONDS_MAX)
         assert self.process.returncode is not None
         return self.process.returncode, [json.loads(line) for line in output.splitlines()], errors.decode()
 
@@ -106,7 +109,7 @@ async def compose(runtime):
 run(ServiceSettings, compose)
 """
     async with started(program) as process:
-        await eventually(process.serving, timeout_seconds=10)
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
         process.process.send_signal(signal_number)
         code, lines, _ = await process.ended()
     assert code == 0
@@ -188,7 +191,7 @@ async def compose(runtime):
     runtime.readiness("broken", broken)
 run(ServiceSettings, compose)
 """) as process:
-        status = await eventually(process.status, timeout_seconds=10)
+        status = await eventually(process.status, timeout_seconds=START_SECONDS_MAX)
         assert status == health_pb2.HealthCheckResponse.NOT_SERVING
         flag.touch()
         await eventually(process.serving)
@@ -206,10 +209,39 @@ async def compose(runtime):
     serve(runtime)
 run(ServiceSettings, compose)
 """) as process:
-        await eventually(process.serving, timeout_seconds=10)
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
         url = f"http://127.0.0.1:{process.metrics_port}/metrics"
         body = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=2).read().decode())
     assert 'cryptovault_rpc_seconds_count{code="OK",method="/grpc.health.v1.Health/Check"}' in body
+
+
+async def test_spans_go_to_the_collector_and_a_dead_collector_does_not_hold_a_stop() -> None:
+    received: list[Any] = []
+
+    class Collector(trace_service_pb2_grpc.TraceServiceServicer):  # type: ignore[misc] # untyped upstream
+        async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+            received.append(request)
+            return trace_service_pb2.ExportTraceServiceResponse()
+
+    program = """
+async def compose(runtime):
+    serve(runtime)
+run(ServiceSettings, compose)
+"""
+    collector = (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, Collector(), "collector")
+    async with (
+        serve([collector]) as address,
+        started(program, CRYPTOVAULT_OTLP_ENDPOINT=f"http://{address}") as process,
+    ):
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
+        process.process.terminate()
+        assert (await process.ended())[0] == 0
+    spans = [span for request in received for spans in request.resource_spans for span in spans.scope_spans[0].spans]
+    assert "/grpc.health.v1.Health/Check" in {span.name for span in spans}
+    async with started(program, CRYPTOVAULT_OTLP_ENDPOINT=f"http://{address}") as process:
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
+        process.process.terminate()
+        assert (await process.ended())[0] == 0
 
 
 async def test_a_crash_point_kills_at_the_named_pass() -> None:
@@ -223,7 +255,7 @@ run(ServiceSettings, compose)
 """,
         CRYPTOVAULT_CRASH_POINT="while_answering:2",
     ) as process:
-        await eventually(process.serving, timeout_seconds=10)
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
         async with open_channel(process.address, service="test") as channel:
             stub = portfolio_pb2_grpc.PortfolioServiceStub(channel)
             await stub.GetPortfolio(portfolio_pb2.GetPortfolioRequest())

@@ -50,6 +50,12 @@ class Running:
     async def _has_prices(self) -> bool:
         return (await self.client.get("/api/v1/prices")).status_code == httpx.codes.OK
 
+    async def prices_known_or_limited(self) -> None:
+        await eventually(self._has_prices_or_limit)
+
+    async def _has_prices_or_limit(self) -> bool:
+        return (await self.client.get("/api/v1/prices")).status_code != httpx.codes.SERVICE_UNAVAILABLE
+
     def now(self) -> int:
         return int(time.time())
 

@@ -163,6 +163,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.batch = 7
         self.sequence = 0
         self.balance_requests = 0
+        self.market_requests = 0
 
     async def EnterOrders(  # noqa: N802
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
@@ -241,6 +242,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         return trading_pb2.GetBookResponse(market="BTC-USD", batch=self.batch, asks=levels, time=NOW)
 
     async def ListMarkets(self, request: Any, context: Any) -> trading_pb2.ListMarketsResponse:  # noqa: N802
+        self.market_requests += 1
         market = trading_pb2.Market(
             symbol="BTC-USD", base_asset="BTC", quote_asset="USD", base_name="Bitcoin", status="trading", tick="0.01",
             lot="0.00001", min_notional="1", max_quantity="1000", maker_fee_basis_points=10,

@@ -83,7 +83,7 @@ class PlatformPlan:
         return self._python(
             "mailbox",
             ["local_stack.mailbox"],
-            readiness=HttpOk(f"{self.mailbox_url}/health/ready"),
+            readiness=HttpOk(self._ports["mailbox"], "/health/ready"),
             settings={
                 "MAILBOX_PORT": str(self._ports["mailbox"]),
                 "MAILBOX_FILE": str(self._data_dir / "mailbox.jsonl"),
@@ -168,7 +168,7 @@ class PlatformPlan:
             calls=services,
             # The door closes first. Among the services there is no order: they call each other both ways.
             uses=BUS | {*services},
-            readiness=HttpOk(f"{self.gateway_url}/health/ready"),
+            readiness=HttpOk(self._ports["gateway"], "/health/ready"),
             settings={"MAILBOX_URL": self.mailbox_url, **self._token_settings()},
         )
 

@@ -24,7 +24,7 @@ async def test_a_grpc_server_is_ready_when_it_says_serving() -> None:
 async def test_an_http_server_is_ready_when_it_answers_200(httpserver: HTTPServer) -> None:
     httpserver.expect_oneshot_request("/health/ready").respond_with_data(status=503)
     httpserver.expect_oneshot_request("/health/ready").respond_with_data(status=200)
-    probe = HttpOk(httpserver.url_for("/health/ready"))
+    probe = HttpOk(httpserver.port, "/health/ready")
     assert not await probe(Tail())
     assert await probe(Tail())
 
@@ -32,7 +32,7 @@ async def test_an_http_server_is_ready_when_it_answers_200(httpserver: HTTPServe
 async def test_where_nobody_listens_nothing_is_ready() -> None:
     port = free_port_block()
     assert not await PortOpen(port)(Tail())
-    assert not await HttpOk(f"http://127.0.0.1:{port}/")(Tail())
+    assert not await HttpOk(port, "/")(Tail())
 
 
 async def test_a_worker_is_ready_when_it_says_so() -> None:

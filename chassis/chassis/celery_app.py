@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from chassis.subscriptions import qualified
+from chassis.namespaces import qualified
 
 CONFIRM_TIMEOUT_SECONDS = 5.0  # a broker that is blocked (memory, disk) confirms nothing
 SOFT_LIMIT_SECONDS = 60  # a task is one mail or one document; past this it hangs
@@ -85,7 +85,9 @@ def _settings(queue: Queue) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
-        "worker_enable_remote_control": False,
+        # Answers `celery inspect ping`, which health checks ask; its queue goes with the worker.
+        "worker_enable_remote_control": True,
+        "control_queue_exclusive": True,
         "enable_utc": True,
         "timezone": "UTC",
     }

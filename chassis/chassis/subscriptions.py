@@ -15,6 +15,7 @@ from chassis.errors import ErrorKind, ServiceError
 from chassis.events import Envelope, MalformedEvent, event_type, open_envelope
 from chassis.identity import Caller, use_caller
 from chassis.logs import get_logger
+from chassis.namespaces import qualified
 from chassis.tracing import set_traceparent, span
 
 E = TypeVar("E", bound=ProtobufMessage)
@@ -187,11 +188,6 @@ class Consumption(Generic[E]):
             event_id=message.message_id,
             problem=reason[:REASON_LENGTH_MAX],
         )
-
-
-def qualified(namespace: str, name: str) -> str:
-    """A name on the broker; the namespace keeps platforms that share one apart."""
-    return f"{namespace}.{name}" if namespace else name
 
 
 EXCHANGE = "cryptovault.events"

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from celery import Celery
-from chassis.celery_app import build_celery
 from chassis.clock import Clock, SystemClock
 from chassis.grpc_client import open_channel
 from chassis.journal_consumer import JournalConsumer
@@ -30,8 +29,7 @@ from notifications.use_cases.accept_code import AcceptCode
 from notifications.use_cases.deliver_mail import DeliverMail
 from notifications.use_cases.sweep_mails import SweepMails
 from notifications.use_cases.tell_of_fills import TellOfFills
-
-APPLICATION = "notifications"
+from notifications.worker.tasks import make_celery
 
 
 async def compose(runtime: Runtime[Settings]) -> None:
@@ -99,10 +97,6 @@ async def compose_worker(settings: Settings, app: Celery, *, clock: Clock | None
         clock=clock,
     )
     return WorkerUseCases(deliver_mail, SweepMails(mails=mails, queue=queue, clock=clock), stack.aclose)
-
-
-def make_celery(settings: Settings) -> Celery:
-    return build_celery(APPLICATION, settings.required("amqp_url"), settings.bus_namespace)
 
 
 def make_seal(settings: Settings) -> FernetSeal:

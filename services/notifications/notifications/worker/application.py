@@ -1,17 +1,20 @@
 """The Celery application: its tasks, its schedule, and the life of what the tasks need."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import configure_logging, get_logger
 from chassis.metrics import start_metrics
 
-from notifications.bootstrap import WorkerUseCases, compose_worker, make_celery
 from notifications.clients.task_queue import SEND_CODE, SEND_MAIL, SWEEP
 from notifications.settings import Settings
 from notifications.worker.loop_thread import LoopThread
+from notifications.worker.tasks import make_celery
+
+if TYPE_CHECKING:
+    from notifications.bootstrap import WorkerUseCases
 
 # Mails are network waits, so threads in one process do: prefork would add a second interpreter of 90 MB per child.
 POOL = "threads"
@@ -37,7 +40,7 @@ class _Life:
         self.use_cases: WorkerUseCases | None = None
         self.stop_metrics: Callable[[], None] = lambda: None
 
-    def ready(self) -> WorkerUseCases:
+    def ready(self) -> "WorkerUseCases":
         if self.use_cases is None:
             raise RuntimeError("a task ran before the worker was initialised")
         return self.use_cases
@@ -69,6 +72,9 @@ def _connect_signals(app: Celery, settings: Settings, life: _Life) -> None:
         configure_logging(settings)
 
     def begin(**_: Any) -> None:
+        # Here, so that beat, which runs no task, does not load the database, gRPC and the templates (60 MB).
+        from notifications.bootstrap import compose_worker  # noqa: PLC0415
+
         life.stop_metrics = start_metrics(settings.metrics_port, settings.listen.rpartition(":")[0] or "127.0.0.1")
         life.loop.start()
         life.use_cases = life.loop.run(compose_worker(settings, app), timeout_seconds=COMPOSE_SECONDS_MAX)
@@ -77,6 +83,9 @@ def _connect_signals(app: Celery, settings: Settings, life: _Life) -> None:
         # Celery's own words for it, which supervisors wait for; its own line is quieted with its chatter.
         sentence = f"{sender.hostname} ready"
         log.info(sentence, event="worker_ready", pool=POOL, concurrency=CONCURRENCY)
+
+    def beat_ready(**_: Any) -> None:
+        log.info("beat: Starting", event="beat_ready", schedules=len(app.conf.beat_schedule))
 
     def end(**_: Any) -> None:
         if life.use_cases is not None:
@@ -89,10 +98,11 @@ def _connect_signals(app: Celery, settings: Settings, life: _Life) -> None:
     signals.setup_logging.connect(logging, weak=False)
     signals.worker_init.connect(begin, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+    signals.beat_init.connect(beat_ready, weak=False)
     signals.worker_shutdown.connect(end, weak=False)
 
 
-async def _close(use_cases: WorkerUseCases) -> None:
+async def _close(use_cases: "WorkerUseCases") -> None:
     await use_cases.close()
 
 

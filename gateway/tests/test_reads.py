@@ -10,8 +10,9 @@ from replies import checked
 from stand_ins import ORDER, OTHER_USER, USER, event, order
 
 if TYPE_CHECKING:
-    from conftest import Running
     from pydantic import BaseModel
+
+    from conftest import Running
 
 BODY = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
 

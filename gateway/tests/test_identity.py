@@ -1,0 +1,147 @@
+"""Signing up, in and out, for programs and for browsers."""
+
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from chassis.errors import ErrorKind, RemoteError
+from gateway.schemas import identity as schemas
+from replies import checked
+from stand_ins import SESSION
+
+if TYPE_CHECKING:
+    from conftest import Running
+
+AUTH = "/api/v1/auth"
+CREDENTIALS = {"email": "ada@example.com", "password": "correct horse battery"}
+
+
+def cookies_of(reply: httpx.Response) -> dict[str, Any]:
+    jar: SimpleCookie = SimpleCookie()
+    for header in reply.headers.get_list("set-cookie"):
+        jar.load(header)
+    return dict(jar)
+
+
+def own_origin(up: "Running") -> dict[str, str]:
+    return {"Origin": f"http://{up.host}:{up.port}"}
+
+
+async def test_signing_up_and_asking_for_a_code_answer_202_and_nothing_more(up: "Running") -> None:
+    reply = await up.client.post(f"{AUTH}/signup", json={**CREDENTIALS, "name": "Ada"})
+    assert (reply.status_code, reply.json()) == (202, {"status": "accepted"})
+    reply = await up.client.post(f"{AUTH}/resend-code", json={"email": "ada@example.com"})
+    assert (reply.status_code, reply.json()) == (202, {"status": "accepted"})
+    assert [type(request).__name__ for request in up.platform.auth.requests] == ["SignUpRequest", "ResendCodeRequest"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("login", CREDENTIALS), ("verify-email", {"email": "ada@example.com", "code": "123456"})],
+)
+async def test_programs_get_tokens_in_the_body_and_no_cookies(up: "Running", path: str, body: dict[str, str]) -> None:
+    reply = await up.client.post(f"{AUTH}/{path}", json={**body, "delivery": "body"})
+    session = schemas.SignedIn.model_validate_json(reply.content)
+    assert session.access_token
+    assert session.refresh_token == "refresh-secret-2"
+    assert (session.expires_in, session.token_type, session.csrf_token) == (1800, "Bearer", None)
+    assert "set-cookie" not in reply.headers
+    me = await up.client.get(f"{AUTH}/me", headers={"Authorization": f"Bearer {session.access_token}"})
+    schemas.User.model_validate_json(me.content)
+
+
+async def test_browsers_get_locked_cookies_and_no_tokens_in_the_body(up: "Running") -> None:
+    reply = await up.client.post(f"{AUTH}/login", json=CREDENTIALS, headers=own_origin(up))
+    session = schemas.SignedIn.model_validate_json(reply.content)
+    assert (session.access_token, session.refresh_token, session.token_type) == (None, None, None)
+    cookies = cookies_of(reply)
+    access, refresh, csrf = (cookies[name] for name in ("__Host-cv_access", "__Secure-cv_refresh", "__Host-cv_csrf"))
+    assert (access["path"], access["max-age"], access["domain"]) == ("/", "1800", "")
+    assert (refresh["path"], refresh["samesite"], refresh["max-age"]) == (AUTH, "Strict", "604800")
+    assert all(cookie["secure"] for cookie in (access, refresh, csrf))
+    assert (bool(access["httponly"]), bool(refresh["httponly"]), bool(csrf["httponly"])) == (True, True, False)
+    assert session.csrf_token == csrf.value
+    assert access.value not in reply.text
+
+
+async def test_another_sites_page_cannot_sign_its_visitor_in(up: "Running") -> None:
+    headers = {"Origin": "https://evil.example"}
+    reply = await up.client.post(f"{AUTH}/login", json=CREDENTIALS, headers=headers)
+    checked(reply, 403, "AUTHORIZATION_ERROR")
+    assert up.platform.auth.requests == []
+
+
+async def test_a_program_refreshes_with_its_token(up: "Running") -> None:
+    reply = await up.client.post(f"{AUTH}/refresh", json={"refresh_token": "refresh-secret-1"})
+    assert schemas.SignedIn.model_validate_json(reply.content).refresh_token == "refresh-secret-2"
+    assert up.platform.auth.requests[-1].refresh_token == "refresh-secret-1"
+
+
+async def test_a_browser_refreshes_by_cookie_with_its_csrf_token_only(up: "Running") -> None:
+    cookie = {"Cookie": "__Secure-cv_refresh=refresh-secret-1; __Host-cv_csrf=c"}
+    checked(await up.client.post(f"{AUTH}/refresh", headers=cookie), 403, "AUTHORIZATION_ERROR")
+    checked(await up.client.post(f"{AUTH}/refresh", headers=cookie | own_origin(up)), 403, "AUTHORIZATION_ERROR")
+    assert up.platform.auth.requests == []
+    headers = cookie | own_origin(up) | {"X-CSRF-Token": "c"}
+    reply = await up.client.post(f"{AUTH}/refresh", headers=headers)
+    assert reply.status_code == 200, reply.text
+    assert cookies_of(reply)["__Secure-cv_refresh"].value == "refresh-secret-2"
+    assert reply.json()["refresh_token"] is None
+
+
+async def test_a_spent_refresh_cookie_is_taken_from_the_browser(up: "Running") -> None:
+    up.platform.auth.error = RemoteError(
+        kind=ErrorKind.UNAUTHENTICATED, reason="refresh_token_reused", message="Sign in again."
+    )
+    headers = {"Cookie": "__Secure-cv_refresh=r; __Host-cv_csrf=c", "X-CSRF-Token": "c"} | own_origin(up)
+    reply = await up.client.post(f"{AUTH}/refresh", headers=headers)
+    assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "refresh_token_reused"}
+    assert {cookie.value for cookie in cookies_of(reply).values()} == {""}
+
+
+async def test_without_a_refresh_token_there_is_nothing_to_refresh(up: "Running") -> None:
+    for body in (None, {}, {"refresh_token": None}):
+        checked(await up.client.post(f"{AUTH}/refresh", json=body), 401, "AUTHENTICATION_ERROR")
+
+
+@pytest.mark.parametrize("reason", ["invalid_code", "code_expired"])
+async def test_a_wrong_code_is_401_and_too_many_are_429(up: "Running", reason: str) -> None:
+    body = {"email": "ada@example.com", "code": "123456"}
+    up.platform.auth.error = RemoteError(
+        kind=ErrorKind.UNAUTHENTICATED, reason=reason, message="No.", details={"tries_left": "4"}
+    )
+    reply = await up.client.post(f"{AUTH}/verify-email", json=body)
+    assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": reason, "tries_left": "4"}
+    up.platform.auth.error = RemoteError(kind=ErrorKind.EXHAUSTED, reason="too_many_attempts", message="No.")
+    checked(await up.client.post(f"{AUTH}/verify-email", json=body), 429, "RATE_LIMIT_EXCEEDED")
+    assert "123456" not in reply.text
+
+
+async def test_a_lock_says_how_long_it_lasts(up: "Running") -> None:
+    up.platform.auth.error = RemoteError(
+        kind=ErrorKind.EXHAUSTED, reason="account_locked", message="Closed.", details={"retry_after_seconds": "900"}
+    )
+    reply = await up.client.post(f"{AUTH}/login", json=CREDENTIALS)
+    assert checked(reply, 429, "RATE_LIMIT_EXCEEDED")["reason"] == "account_locked"
+    assert reply.headers["retry-after"] == "900"
+
+
+async def test_logging_out_needs_a_session_and_clears_the_cookies(fresh: "Running") -> None:
+    checked(await fresh.client.post(f"{AUTH}/logout"), 401, "AUTHENTICATION_ERROR")
+    reply = await fresh.client.post(f"{AUTH}/logout", headers=fresh.bearer(), json={})
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert len(cookies_of(reply)) == 3
+    assert fresh.platform.auth.callers[-1].session_id == SESSION
+
+
+async def test_a_refresh_token_alone_ends_its_session(up: "Running") -> None:
+    reply = await up.client.post(f"{AUTH}/logout", json={"refresh_token": "r"}, headers=up.bearer(exp=1))
+    assert reply.status_code == 204
+    assert up.platform.auth.requests[-1].refresh_token == "r"
+
+
+async def test_logging_out_everywhere_is_for_the_signed_in(fresh: "Running") -> None:
+    checked(await fresh.client.post(f"{AUTH}/logout-all"), 401, "AUTHENTICATION_ERROR")
+    assert (await fresh.client.post(f"{AUTH}/logout-all", headers=fresh.bearer())).status_code == 204
+    checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer()), 401, "AUTHENTICATION_ERROR")

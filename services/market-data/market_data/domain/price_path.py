@@ -8,7 +8,6 @@ to its base instead of wandering off over years.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from math import sqrt
@@ -37,12 +36,12 @@ class Noise:
     """Independent numbers of mean 0 and deviation 1, by name and place."""
 
     def __init__(self, *, seed: str, stream: str) -> None:
-        self._key = sha256(f"{seed}\n{stream}".encode()).digest()
+        self._prefix = sha256(f"{seed}\n{stream}".encode()).digest()
         # Memory only spares work: the same place always gives the same number.
         self.at = lru_cache(maxsize=NOISE_CACHE_SIZE)(self._at)
 
     def _at(self, level: int, index: int) -> float:
-        digest = blake2b(b"%d:%d" % (level, index), digest_size=8, key=self._key).digest()
+        digest = blake2b(self._prefix + b"%d:%d" % (level, index), digest_size=8).digest()
         word = int.from_bytes(digest, "big")
         return ((word & 0xFFFF_FFFF) + (word >> 32)) * NOISE_SCALE - NOISE_LIMIT
 
@@ -79,7 +78,11 @@ class PricePath:
         at_first, at_last = self.at(first), self.at(last)
         low, high = min(at_first, at_last), max(at_first, at_last)
         # The walk is straight between leaf points, so its extremes lie on them or at the two ends.
-        for level, index in _aligned_blocks(-(-first >> LEAF_LEVEL), last >> LEAF_LEVEL):
+        first_leaf, last_leaf = -(-first >> LEAF_LEVEL), last >> LEAF_LEVEL
+        if first_leaf == last_leaf:
+            alone = self.at(first_leaf << LEAF_LEVEL)
+            return min(low, alone), max(high, alone)
+        for level, index in _aligned_blocks(first_leaf, last_leaf):
             block_low, block_high = self._block(level, index)
             low, high = min(low, block_low), max(high, block_high)
         return low, high
@@ -116,35 +119,26 @@ class PricePath:
         return self._market_share * self._market.at(level, index) + self._own_share * self._own.at(level, index)
 
     def _block_extremes(self, level: int, index: int) -> tuple[float, float]:
-        interval = _Interval(level, index, self.at(index << level), self.at(index + 1 << level))
-        high = self._search(interval, max(interval.start, interval.end), sign=1)
-        low = self._search(interval, min(interval.start, interval.end), sign=-1)
-        return low, high
+        start, end = self.at(index << level), self.at(index + 1 << level)
+        return -self._highest(level, index, -start, -end, sign=-1), self._highest(level, index, start, end, sign=1)
 
-    def _search(self, interval: "_Interval", best: float, *, sign: int) -> float:
-        """The highest (sign 1) or lowest (sign -1) leaf point. Branch and bound: most of a day is never looked at."""
-        level, index, start, end = interval.level, interval.index, interval.start, interval.end
-        if level == LEAF_LEVEL or max(start * sign, end * sign) + self._reach[level] <= best * sign:
-            return best
-        middle = self._middle(level, index, start, end)
-        if middle * sign > best * sign:
-            best = middle
-        halves = [_Interval(level - 1, index * 2, start, middle), _Interval(level - 1, index * 2 + 1, middle, end)]
-        if end * sign > start * sign:
-            halves.reverse()
-        for half in halves:
-            best = self._search(half, best, sign=sign)
+    def _highest(self, level: int, index: int, start: float, end: float, *, sign: int) -> float:
+        """The highest leaf point of an interval, of the walk turned upside down where `sign` is -1.
+
+        Branch and bound, the more promising half first: most of a day is never looked at.
+        """
+        best = max(start, end)
+        waiting = [(level, index, start, end)]
+        while waiting:
+            level, index, start, end = waiting.pop()
+            if max(start, end) + self._reach[level] <= best:
+                continue
+            middle = (start + end) / 2 + self._half_deviation[level] * sign * self._noise(level, index)
+            best = max(best, middle)
+            if level > BOTTOM_LEVEL:
+                left, right = (level - 1, index * 2, start, middle), (level - 1, index * 2 + 1, middle, end)
+                waiting += (right, left) if start > end else (left, right)
         return best
-
-
-@dataclass(frozen=True, slots=True)
-class _Interval:
-    """[index * 2^level, (index + 1) * 2^level] in milliseconds, with the walk at both ends."""
-
-    level: int
-    index: int
-    start: float
-    end: float
 
 
 def _aligned_blocks(first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -46,6 +46,7 @@ TRANSITIONS: dict[tuple[MailStatus, MailTrigger], MailStatus] = {
 TRIES_MAX = 10  # about 45 minutes with the pauses below; longer is an outage that the sweep has to outlive
 PAUSE_FIRST = timedelta(seconds=2)
 PAUSE_MAX = timedelta(minutes=10)
+DOUBLINGS_MAX = 20  # long past the longest pause, long before a number too large for a timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class Content:
 
 def pause_before_try(attempts: int) -> timedelta:
     """How long to wait after that many failed tries: doubled each time, up to a longest."""
-    doublings = max(0, attempts - 1)
+    doublings = min(max(0, attempts - 1), DOUBLINGS_MAX)
     return min(PAUSE_FIRST * (1 << doublings), PAUSE_MAX)
 
 

@@ -1,0 +1,65 @@
+from datetime import UTC, datetime
+
+import pytest
+from jinja2 import UndefinedError
+from notifications.domain.mails import MailKind
+from notifications.rendering.jinja_renderer import JinjaRenderer
+from notifications.use_cases.ports import Secret
+
+SECRET = Secret(code="736251", name="Ann", expires_at=datetime(2026, 1, 1, 12, 34, tzinfo=UTC))
+FILL = {
+    "order_id": "o1",
+    "market": "BTC-USD",
+    "side": "sell",
+    "quantity": "0.5",
+    "notional": "25000.00",
+    "average_price": "50000.00",
+    "fees": "25.00",
+}
+
+
+@pytest.fixture
+def renderer() -> JinjaRenderer:
+    return JinjaRenderer()
+
+
+@pytest.mark.parametrize("kind", [MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD])
+def test_a_code_stands_in_both_bodies_with_its_end_and_never_in_the_subject(
+    renderer: JinjaRenderer, kind: MailKind
+) -> None:
+    content = renderer.render(kind, name="Ann", facts={}, secret=SECRET)
+    for body in (content.text, content.html):
+        assert "736251" in body
+        assert "12:34 UTC" in body
+        assert "Hello Ann," in body
+    assert "736251" not in content.subject
+
+
+def test_every_kind_of_mail_has_its_templates(renderer: JinjaRenderer) -> None:
+    for kind in MailKind:
+        content = renderer.render(kind, name="", facts=FILL, secret=SECRET)
+        assert content.subject
+        assert "\n" not in content.subject
+        assert content.text.startswith("Hello,")
+        assert content.html.startswith("<!doctype html>")
+        assert content.html.rstrip().endswith("</html>")
+
+
+def test_html_is_escaped_and_plain_text_is_not(renderer: JinjaRenderer) -> None:
+    content = renderer.render(MailKind.ALREADY_REGISTERED, name="<b>Ann & Bo</b>", facts={}, secret=None)
+    assert "<b>Ann" not in content.html
+    assert "&lt;b&gt;Ann &amp; Bo" in content.html
+    assert "<b>Ann & Bo</b>" in content.text
+
+
+def test_a_fill_is_told_with_its_amounts(renderer: JinjaRenderer) -> None:
+    content = renderer.render(MailKind.ORDER_FILLED, name="Ann", facts=FILL, secret=None)
+    assert content.subject == "Sold 0.5 BTC"
+    for fact in ("50000.00 USD", "25000.00 USD", "25.00 USD", "o1"):
+        assert fact in content.text
+        assert fact in content.html
+
+
+def test_a_missing_fact_is_an_error_and_not_a_blank(renderer: JinjaRenderer) -> None:
+    with pytest.raises(UndefinedError):
+        renderer.render(MailKind.ORDER_FILLED, name="Ann", facts={}, secret=None)

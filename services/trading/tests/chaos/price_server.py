@@ -34,7 +34,7 @@ class PriceServer(market_data_pb2_grpc.MarketDataServiceServicer):
 
 async def serve(port: int) -> None:
     server = grpc.aio.server()
-    market_data_pb2_grpc.add_MarketDataServiceServicer_to_server(PriceServer(), server)
+    market_data_pb2_grpc.add_MarketDataServiceServicer_to_server(PriceServer(), server)  # type: ignore[abstract]  # prices are all
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     await server.wait_for_termination()

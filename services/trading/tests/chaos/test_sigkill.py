@@ -19,8 +19,8 @@ from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 from trading.domain.events import Event, OrderPlaced, TransferPosted
-from trading.domain.history import History
 from trading.domain.exchange import Exchange
+from trading.domain.history import History
 from trading.domain.invariants import check_all
 from trading.journal.batch import GENESIS_DIGEST, check_follows
 from trading.journal.codec import decode_body

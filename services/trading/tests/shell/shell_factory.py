@@ -54,7 +54,7 @@ class MemoryJournal:
         return self.batches.get(number)
 
     async def read_after(self, number: int, limit: int) -> list[SealedBatch]:
-        found = []
+        found: list[SealedBatch] = []
         while len(found) < limit and number + 1 in self.batches:
             number += 1
             found.append(self.batches[number])

@@ -3,20 +3,21 @@ import asyncio
 import pytest
 from chassis.mongo import MongoDatabase
 from shell_factory import MARKET, PRICE, UNIT, buy_for, cancel, limit, running_shell
+from trading.domain.events import OrderPlaced
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
-from trading.journal.batch import seal
+from trading.journal.batch import SealedBatch, seal
 from trading.journal.codec import decode_events
 from trading.journal.store import BatchNumberTaken, JournalUnreachable
+from trading.projector.projector import Projector
 from trading.sequencer.breakdown import Deposed
 from trading.sequencer.errors import NotLeading
 from trading.sequencer.recovery import recover
+from trading.sequencer.tickets import Committed
 from trading.storage.history import MongoHistory
 from trading.storage.journal import MongoJournal
-from trading.projector.projector import Projector
 from trading.storage.projection import Projection
-from trading.journal.batch import SealedBatch
 
 COST = 100_10 * UNIT // 100
 
@@ -78,14 +79,14 @@ async def test_two_writers_on_one_journal_never_share_a_number(mongo_journal: Mo
             assert all(not isinstance(outcome, BaseException) for outcome in await asyncio.gather(*racing))
             with pytest.raises(Deposed):
                 await old.running
-            told = {outcome.order.order_id for outcome in outcomes if not isinstance(outcome, BaseException)}  # type: ignore[union-attr]
+            told = {outcome.order.order_id for outcome in outcomes if isinstance(outcome, Committed) and outcome.order}
             assert all(isinstance(outcome, NotLeading) for outcome in outcomes if isinstance(outcome, BaseException))
             memory = await recover(mongo_journal, Limits())
             assert state_hash(memory.state) == state_hash(new.state)
         batches = await mongo_journal.read_after(0, 1_000)
         placed = [
             event.order_id for batch in batches for event in decode_events(batch.body)
-            if type(event).__name__ == "OrderPlaced"
+            if isinstance(event, OrderPlaced)
         ]  # fmt: skip
         assert len(placed) == len(set(placed)) == len(told) + 5
         assert told <= set(placed)

@@ -46,7 +46,7 @@ class Exchange:
             asset="USD", amount=amount, debit_account="external", credit_account=f"user:{user}"
         )
         request = trading_pb2.TransferRequest(business_key=key, kind="practice_money", legs=[leg])
-        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=5)  # type: ignore[misc]
+        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=5)
         return reply
 
     def request(self, user: str, key: str = "", **command: Any) -> trading_pb2.EnterOrdersRequest:
@@ -112,7 +112,9 @@ async def exchange(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -
 
 def buy(amount: str, **more: Any) -> dict[str, Any]:
     return {
-        "place_order": trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="market", quote_quantity=amount, **more)
+        "place_order": trading_pb2.PlaceOrder(
+            market="BTC-USD", side="buy", type="market", quote_quantity=amount, **more
+        )
     }
 
 
@@ -132,13 +134,13 @@ async def test_an_order_travels_the_whole_way_and_is_read_back(exchange: Exchang
     assert len(answer.result.fills) == 1
     assert {balance.asset for balance in answer.result.balances} == {"BTC", "USD"}
     with use_caller(ANN):
-        read = await exchange.queries.GetOrder(  # type: ignore[misc]
+        read = await exchange.queries.GetOrder(
             trading_pb2.GetOrderRequest(order_id=order.id, at_least_batch=answer.result.batch)
         )
-        by_client_id = await exchange.queries.GetOrderByClientId(  # type: ignore[misc]
+        by_client_id = await exchange.queries.GetOrderByClientId(
             trading_pb2.GetOrderByClientIdRequest(client_order_id="mine")
         )
-        balances = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())  # type: ignore[misc]
+        balances = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())
     assert not read.behind
     assert read.order == by_client_id.order == order
     assert list(read.fills) == list(answer.result.fills)
@@ -147,7 +149,7 @@ async def test_an_order_travels_the_whole_way_and_is_read_back(exchange: Exchang
     ]
     assert (balances.batch, balances.sequence) == (answer.result.batch, 3)
     with use_caller(BOB), pytest.raises(RemoteError) as refusal:
-        await exchange.queries.GetOrder(trading_pb2.GetOrderRequest(order_id=order.id))  # type: ignore[misc]
+        await exchange.queries.GetOrder(trading_pb2.GetOrderRequest(order_id=order.id))
     assert refusal.value.reason == "order_not_found"
 
 
@@ -161,8 +163,8 @@ async def test_fifty_parallel_requests_with_one_key_are_one_order(exchange: Exch
 async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
     await exchange.pay("ann", "1000", "practice:ann")
     place = trading_pb2.PlaceOrder
-    good = {"market": "BTC-USD", "side": "buy", "type": "market"}
-    cases = [
+    good: dict[str, Any] = {"market": "BTC-USD", "side": "buy", "type": "market"}
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"place_order": place(**{**good, "market": "XXX-USD"}, quantity="1")}, "unknown_market"),
         ({"place_order": place(**{**good, "side": "BUY"}, quantity="1")}, "invalid_argument"),
         ({"place_order": place(**{**good, "type": "stop"}, quantity="1")}, "invalid_argument"),
@@ -188,14 +190,12 @@ async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
 async def logged_events(exchange: Exchange, caller: Caller) -> list[trading_pb2.UserEvent]:
     """The caller's whole log, read in small pages."""
     with use_caller(caller):
-        head = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())  # type: ignore[misc]
+        head = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())
         logged: list[trading_pb2.UserEvent] = []
         more = True
         while more:
-            request = trading_pb2.ListUserEventsRequest(
-                after_sequence=len(logged), limit=2, at_least_batch=head.batch
-            )
-            page = await exchange.queries.ListUserEvents(request)  # type: ignore[misc]
+            request = trading_pb2.ListUserEventsRequest(after_sequence=len(logged), limit=2, at_least_batch=head.batch)
+            page = await exchange.queries.ListUserEvents(request)
             logged += page.events
             more = page.more
     assert [event.sequence for event in logged] == list(range(1, head.sequence + 1))
@@ -232,10 +232,11 @@ async def test_the_live_events_and_the_log_say_the_same(exchange: Exchange) -> N
 async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange: Exchange) -> None:
     await exchange.pay("ann", "1000", "practice:ann")
     (answer,) = await exchange.ask(exchange.request("ann", "k", **buy("100.10")))
-    after, found = 0, []
+    after = 0
+    found: list[Any] = []
     while after < answer.result.batch:
         request = trading_pb2.ReadJournalRequest(after_batch=after, limit=2, wait_milliseconds=500)
-        reply = await exchange.queries.ReadJournal(request)  # type: ignore[misc]
+        reply = await exchange.queries.ReadJournal(request)
         assert [batch.number for batch in reply.batches] == list(range(after + 1, after + 1 + len(reply.batches)))
         found += reply.batches
         after = found[-1].number
@@ -245,7 +246,7 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
     assert (closed.status, closed.order_id) == ("filled", answer.result.order.id)
     assert closed.fees == answer.result.order.fees[0].amount
     request = trading_pb2.ReadJournalRequest(after_batch=after, wait_milliseconds=30)
-    assert not (await exchange.queries.ReadJournal(request)).batches  # type: ignore[misc]
+    assert not (await exchange.queries.ReadJournal(request)).batches
 
 
 async def test_orders_and_fills_come_in_pages_newest_first(exchange: Exchange) -> None:
@@ -256,44 +257,40 @@ async def test_orders_and_fills_come_in_pages_newest_first(exchange: Exchange) -
     with use_caller(ANN):
         orders, fills, cursor, fill_cursor = [], [], "", ""
         for _ in range(3):
-            page = await exchange.queries.ListOrders(  # type: ignore[misc]
+            page = await exchange.queries.ListOrders(
                 trading_pb2.ListOrdersRequest(limit=2, cursor=cursor, at_least_batch=batch)
             )
-            fill_page = await exchange.queries.ListFills(  # type: ignore[misc]
+            fill_page = await exchange.queries.ListFills(
                 trading_pb2.ListFillsRequest(limit=2, cursor=fill_cursor, market="BTC-USD")
             )
             orders += [order.id for order in page.orders]
             fills += [fill.order_id for fill in fill_page.fills]
             cursor, fill_cursor = page.next_cursor, fill_page.next_cursor
         assert (cursor, fill_cursor) == ("", "")
-        none = await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(status="open"))  # type: ignore[misc]
+        none = await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(status="open"))
         assert not none.orders
         with pytest.raises(RemoteError):
-            await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(cursor="%"))  # type: ignore[misc]
+            await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(cursor="%"))
     assert orders == fills == newest_first
 
 
 async def test_a_read_that_asks_for_more_than_there_is_says_it_is_behind(exchange: Exchange) -> None:
     with use_caller(ANN):
-        reply = await exchange.queries.ListOrders(  # type: ignore[misc]
-            trading_pb2.ListOrdersRequest(at_least_batch=10**6), timeout=0.4
-        )
+        reply = await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(at_least_batch=10**6), timeout=0.4)
     assert reply.behind
 
 
 async def test_the_book_shows_the_house_around_the_newest_tick(exchange: Exchange) -> None:
-    book = await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="BTC-USD", depth=3))  # type: ignore[misc]
-    assert [level.price for level in book.bids][0] == "59970"
-    assert [level.price for level in book.asks][0] == "60030"
-    markets = await exchange.trading.ListMarkets(trading_pb2.ListMarketsRequest())  # type: ignore[misc]
+    book = await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="BTC-USD", depth=3))
+    assert book.bids[0].price == "59970"
+    assert book.asks[0].price == "60030"
+    markets = await exchange.trading.ListMarkets(trading_pb2.ListMarketsRequest())
     assert len(markets.markets) == 20
     with pytest.raises(RemoteError):
-        await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="NO-USD"))  # type: ignore[misc]
+        await exchange.trading.GetBook(trading_pb2.GetBookRequest(market="NO-USD"))
 
 
-async def test_a_watcher_that_does_not_keep_up_is_closed(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_watcher_that_does_not_keep_up_is_closed(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trading.api.watch.BUFFERED_BATCHES_MAX", 0)
     watching: Any = exchange.trading.WatchEvents(trading_pb2.WatchEventsRequest())
     await watching.read()

@@ -22,6 +22,7 @@ from trading.domain.accounts import Posting
 from trading.domain.commands import StartBatch, Transfer
 from trading.domain.errors import IdempotencyKeyReused
 from trading.domain.events import BatchStarted
+from trading.domain.evolve import evolve
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import OrderStatus, Side
@@ -292,7 +293,7 @@ async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch:
         await shell.deposit("ann", "USD", 1_000 * UNIT)
         await shell.deposit("bob", "USD", 1_000 * UNIT)
         resting = await shell.send(limit("bob", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
-        real = exchange_module.evolve
+        real = evolve
 
         def breaks(state: Any, event: Any) -> None:
             real(state, event)
@@ -370,7 +371,8 @@ async def test_a_full_line_refuses_orders_but_still_takes_cancels(monkeypatch: p
 
 def test_memory_refuses_a_journal_that_does_not_follow() -> None:
     memory = Memory(Limits())
-    batch = foreign_batch(seal(number=0, epoch=0, writer="", time_milliseconds=1, users=(), body=b"", previous=b""), epoch=1)
+    batch = foreign_batch(
+        seal(number=0, epoch=0, writer="", time_milliseconds=1, users=(), body=b"", previous=b""), epoch=1
+    )
     with pytest.raises(Exception, match="does not follow"):
         memory.fold(batch)
-

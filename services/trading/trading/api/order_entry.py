@@ -68,13 +68,7 @@ class OrderEntry:
         stream.in_flight += 1
         ticket = _StreamTicket(request.correlation_id, stream, self._sequencer)
         try:
-            if stream.in_flight > IN_FLIGHT_MAX:
-                raise TooManyInFlight
-            now = int(self._clock.now().timestamp() * 1000)
-            latest = now + DEADLINE_MILLISECONDS_MAX
-            ticket.deadline_milliseconds = min(request.deadline_milliseconds or latest, latest)
-            if ticket.deadline_milliseconds <= now:
-                raise DeadlinePassed
+            ticket.deadline_milliseconds = self._deadline(request, stream)
             ticket.command = self._parse(request)
         except ServiceError as error:
             ticket.refuse(error)
@@ -83,6 +77,16 @@ class OrderEntry:
             ticket.refuse(error)
         else:
             self._sequencer.enter(ticket)
+
+    def _deadline(self, request: _Request, stream: "_Stream") -> int:
+        if stream.in_flight > IN_FLIGHT_MAX:
+            raise TooManyInFlight
+        now = int(self._clock.now().timestamp() * 1000)
+        latest = now + DEADLINE_MILLISECONDS_MAX
+        deadline = min(request.deadline_milliseconds or latest, latest)
+        if deadline <= now:
+            raise DeadlinePassed
+        return deadline
 
     def _parse(self, request: _Request) -> Command:
         principal = request.principal

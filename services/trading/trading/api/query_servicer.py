@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the contract's names, grpc's signature
 """TradingQueryService: the caller's own orders, fills and events; the journal for folds in other services."""
 
 from typing import Any
@@ -42,14 +43,14 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         self._event_log = event_log
         self._journal_reader = journal_reader
 
-    async def GetOrder(self, request: trading_pb2.GetOrderRequest, context: Any) -> trading_pb2.GetOrderResponse:  # noqa: N802 - named by the contract
+    async def GetOrder(self, request: trading_pb2.GetOrderRequest, context: Any) -> trading_pb2.GetOrderResponse:
         user_id = current_caller().required_user()
         fresh = await self._is_fresh(request.at_least_batch, context)
         document = await self._queries.get(user_id, request.order_id)
         order, fills = self._whole(document)
         return trading_pb2.GetOrderResponse(order=order, fills=fills, behind=not fresh)
 
-    async def GetOrderByClientId(  # noqa: N802
+    async def GetOrderByClientId(
         self, request: trading_pb2.GetOrderByClientIdRequest, context: Any
     ) -> trading_pb2.GetOrderByClientIdResponse:
         user_id = current_caller().required_user()
@@ -58,7 +59,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         order, fills = self._whole(document)
         return trading_pb2.GetOrderByClientIdResponse(order=order, fills=fills, behind=not fresh)
 
-    async def ListOrders(self, request: trading_pb2.ListOrdersRequest, context: Any) -> trading_pb2.ListOrdersResponse:  # noqa: N802
+    async def ListOrders(self, request: trading_pb2.ListOrdersRequest, context: Any) -> trading_pb2.ListOrdersResponse:
         user_id = current_caller().required_user()
         fresh = await self._is_fresh(request.at_least_batch, context)
         page = await self._queries.page(
@@ -67,7 +68,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         orders = [self._order(document) for document in page.orders]
         return trading_pb2.ListOrdersResponse(orders=orders, next_cursor=page.next_cursor, behind=not fresh)
 
-    async def ListFills(self, request: trading_pb2.ListFillsRequest, context: Any) -> trading_pb2.ListFillsResponse:  # noqa: N802
+    async def ListFills(self, request: trading_pb2.ListFillsRequest, context: Any) -> trading_pb2.ListFillsResponse:
         user_id = current_caller().required_user()
         fresh = await self._is_fresh(request.at_least_batch, context)
         page = await self._queries.fills(
@@ -76,7 +77,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         fills = [self._fill_of_order(found) for found in page.fills]
         return trading_pb2.ListFillsResponse(fills=fills, next_cursor=page.next_cursor, behind=not fresh)
 
-    async def ListUserEvents(  # noqa: N802
+    async def ListUserEvents(
         self, request: trading_pb2.ListUserEventsRequest, context: Any
     ) -> trading_pb2.ListUserEventsResponse:
         user_id = current_caller().required_user()
@@ -87,7 +88,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
             raise Unavailable("The journal cannot be read.") from error
         return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more)
 
-    async def ReadJournal(  # noqa: N802
+    async def ReadJournal(
         self, request: trading_pb2.ReadJournalRequest, context: Any
     ) -> trading_pb2.ReadJournalResponse:
         if request.limit < 0 or request.wait_milliseconds < 0:

@@ -1,3 +1,4 @@
+# ruff: noqa: N802, ARG002 - the contract's names, grpc's signature
 """TradingService: translate, ask the sequencer, translate."""
 
 from collections.abc import AsyncIterator
@@ -36,17 +37,17 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         self._clock = clock
         self._order_entry = OrderEntry(sequencer, clock)
 
-    def EnterOrders(  # noqa: N802 - named by the contract
+    def EnterOrders(
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
     ) -> AsyncIterator[trading_pb2.EnterOrdersResponse]:
         return self._order_entry.serve(request_iterator)
 
-    def WatchEvents(  # noqa: N802
+    def WatchEvents(
         self, request: trading_pb2.WatchEventsRequest, context: Any
     ) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
         return self._watchers.watch()
 
-    async def Transfer(self, request: trading_pb2.TransferRequest, context: Any) -> trading_pb2.TransferResponse:  # noqa: N802
+    async def Transfer(self, request: trading_pb2.TransferRequest, context: Any) -> trading_pb2.TransferResponse:
         caller = current_caller()
         credential = caller.session_id or caller.service
         actor = Actor(caller.user_id or "", credential, caller.request_id, caller.address or "")
@@ -57,7 +58,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
         )
 
-    async def GetBalances(  # noqa: N802
+    async def GetBalances(
         self, request: trading_pb2.GetBalancesRequest, context: Any
     ) -> trading_pb2.GetBalancesResponse:
         user_id = current_caller().required_user()
@@ -72,7 +73,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
 
         return await self._sequencer.read(question)
 
-    async def GetBook(self, request: trading_pb2.GetBookRequest, context: Any) -> trading_pb2.GetBookResponse:  # noqa: N802
+    async def GetBook(self, request: trading_pb2.GetBookRequest, context: Any) -> trading_pb2.GetBookResponse:
         if not 0 <= request.depth <= DEPTH_MAX:
             raise InvalidArgument("The depth is too large.", field="depth", rule="maximum", limit=str(DEPTH_MAX))
         levels = request.depth or DEPTH_DEFAULT
@@ -93,7 +94,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
 
         return await self._sequencer.read(question)
 
-    async def ListMarkets(  # noqa: N802
+    async def ListMarkets(
         self, request: trading_pb2.ListMarketsRequest, context: Any
     ) -> trading_pb2.ListMarketsResponse:
         return await self._sequencer.read(

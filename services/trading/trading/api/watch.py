@@ -49,7 +49,7 @@ class Watchers:
             watcher.offer(message)
 
     async def watch(self) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
-        """What happens from now on. The first message is empty: it says that the stream is open. Raises `WatcherTooSlow`."""
+        """What happens from now on, after an empty message that says so. Raises `WatcherTooSlow`."""
         watcher = _Watcher()
         self._watchers.add(watcher)
         WATCHERS.inc()

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 CORE_VERSION = 1  # of the rules that decided the batch; for audit, since folds read events alone
 GENESIS_DIGEST = bytes(32)  # the "previous digest" of batch 1
-# A user's event is found by `<user id>/<sequence, 12 hex digits>`: exact keys, so that a range of sequences is a list of
-# points that any index answers, and no bound has to meet inside one array element.
+# A user's event is found by `<user id>/<sequence, 12 hex digits>`: exact keys, so that a range of sequences is a list
+# of points that any index answers, and no bound has to meet inside one array element.
 _SEQUENCE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
-    """What one append writes. `users` names every user event inside (`user_key`); `body` is bytes of `journal.codec`."""
+    """What one append writes. `users` names every user event inside (`user_key`); `body` is of `journal.codec`."""
 
     number: int
     epoch: int  # of the writer's leadership

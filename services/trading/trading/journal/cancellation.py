@@ -1,6 +1,6 @@
 """A loop around database calls must look for its own cancellation.
 
-Python 3.11's `asyncio.wait_for`, which PyMongo uses to send, drops a cancellation that comes in the very moment the send
+Python 3.11's `asyncio.wait_for`, which PyMongo sends with, drops a cancellation that comes in the very moment the send
 completes: the call then returns as if nothing had been asked, and a loop would go on for ever.
 """
 

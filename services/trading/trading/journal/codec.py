@@ -118,6 +118,10 @@ def _tuple_encoder(kind: type[Any], names: tuple[str, ...], head: tuple[int, ...
     return encode
 
 
+def _each(inner: _Convert) -> _Convert:
+    return lambda values: tuple([inner(value) for value in values])
+
+
 def _single(name: str) -> Callable[[Any], tuple[Any]]:
     read = attrgetter(name)
     return lambda value: (read(value),)
@@ -130,7 +134,7 @@ def _encoder_of(hint: Any) -> _Convert | None:
     arguments = get_args(hint)
     if get_origin(hint) is tuple:
         inner = _encoder_of(arguments[0])
-        return None if inner is None else lambda values: [inner(value) for value in values]
+        return None if inner is None else _each(inner)
     if type(None) in arguments:
         inner = _encoder_of(next(argument for argument in arguments if argument is not type(None)))
         return None if inner is None else lambda value: None if value is None else inner(value)
@@ -169,7 +173,7 @@ def _decoder_of(hint: Any) -> _Convert | None:
     arguments = get_args(hint)
     if get_origin(hint) is tuple:
         inner = _decoder_of(arguments[0])
-        return tuple if inner is None else lambda values: tuple([inner(value) for value in values])
+        return tuple if inner is None else _each(inner)
     if type(None) in arguments:
         inner = _decoder_of(next(argument for argument in arguments if argument is not type(None)))
         return None if inner is None else lambda value: None if value is None else inner(value)

@@ -164,7 +164,7 @@ def user_sequences(events: Iterable[Event]) -> list[tuple[str, int]]:
         elif kind is Traded:
             for side in (event.buyer, event.seller):  # type: ignore[union-attr]
                 if side.order_id:
-                    found.append((user_of_owner(side.owner), side.user_sequence))
+                    found.append((user_of_owner(side.owner), side.user_sequence))  # noqa: PERF401 - reads better
         elif kind is TransferPosted:
             found.extend((user.user_id, user.sequence) for user in event.user_sequences)  # type: ignore[union-attr]
     return found

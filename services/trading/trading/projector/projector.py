@@ -1,6 +1,6 @@
 """Follows the journal and keeps the projection: several batches at a time, rows first, the cursor last.
 
-It reads the journal rather than the leader's stream: a read of the next few numbers costs the database a millisecond and
+It reads the journal, not the leader's stream: a read of the next few numbers costs the database a millisecond and
 the leader nothing, and there is no second way in that could differ. While nothing happens it looks every 50 ms; a read
 that waits for a batch rings, so nobody ever waits for the next look.
 """

@@ -1,4 +1,4 @@
-"""The newest ticks, in memory. They enter the journal as commands, and only when they matter (architecture, section 3)."""
+"""The newest ticks, in memory. They enter the journal as commands, and only when they matter."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Tick:
 
 
 class ReferencePrices:
-    """Ticks by market symbol. The stream's last message stands for every market: what it does not name has not changed."""
+    """Ticks by market symbol. The stream's last message stands for every market: what it leaves out has not changed."""
 
     def __init__(self) -> None:
         self._ticks: dict[str, Tick] = {}

@@ -129,7 +129,7 @@ class Sequencer:
         return answer
 
     async def settled(self) -> None:
-        """Returns when the newest batch applied at this moment is durable. Raises `NotLeading` where it never will be."""
+        """Returns when the newest batch applied by now is durable. Raises `NotLeading` where it never will be."""
         pending = self._in_flight
         if pending is not None and not await asyncio.shield(pending):
             raise NotLeading

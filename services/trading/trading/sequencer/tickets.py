@@ -45,5 +45,5 @@ class Ticket(Protocol):
         ...
 
     def refuse(self, error: BaseException) -> None:
-        """Send an error instead; also after `prepare`, where the outcome is not known. After an answer it is ignored."""
+        """Send an error instead; also after `prepare`, where the outcome is not known. Ignored after an answer."""
         ...

@@ -38,7 +38,7 @@ class FillPart(BaseModel):
 class OrderDocument(Document):
     """One order with its fills. `batch` is the newest batch in the row; a row is only written over an older one."""
 
-    id: str
+    id: str  # type: ignore[assignment]  # Beanie means any type of id
     user_id: str
     trading_pair: str
     order_type: str
@@ -88,7 +88,7 @@ class TransferPosting(BaseModel):
 class TransferDocument(Document):
     """A movement outside trading. Its id is the business key: unique, for ever."""
 
-    id: str
+    id: str  # type: ignore[assignment]  # Beanie means any type of id
     transfer_id: str
     kind: str
     reason: str
@@ -107,7 +107,7 @@ class TransferDocument(Document):
 class UsedKeyDocument(Document):
     """A cancel's idempotency key and the orders it closed."""
 
-    id: str  # user id, newline, key
+    id: str  # type: ignore[assignment]  # user id, newline, key
     fingerprint: str
     order_ids: list[str]
     created_at: datetime

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pymongo
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidDocument
 from chassis.mongo import MongoDatabase
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, InvalidDocument, PyMongoError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern

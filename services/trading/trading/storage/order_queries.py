@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from beanie import SortDirection
 from chassis.errors import InvalidArgument
 from pydantic import BaseModel
 
@@ -65,7 +66,12 @@ class OrderQueries:
             time, order_id = _parse_order_cursor(cursor)
             query["$or"] = [{"created_at": {"$lt": time}}, {"created_at": time, "_id": {"$lt": order_id}}]
         size = page_size(limit)
-        found = await OrderDocument.find(query).sort([("created_at", -1), ("_id", -1)]).limit(size + 1).to_list()
+        found = (
+            await OrderDocument.find(query)
+            .sort([("created_at", SortDirection.DESCENDING), ("_id", SortDirection.DESCENDING)])
+            .limit(size + 1)
+            .to_list()
+        )
         page = found[:size]
         more = len(found) > size
         return OrderPage(page, _order_cursor(page[-1]) if more else "")

@@ -1,6 +1,6 @@
 """Writes what a fold found out: new rows in bulk, changed rows only where they changed, the cursor last.
 
-A crash in between leaves rows without a cursor; the next start writes the same rows again. So every write is repeatable:
+A crash in between leaves rows without a cursor; the next start writes them again. So all writes are repeatable:
 a new row that is there already counts as a changed one, and a changed row goes only over an older one.
 """
 

@@ -6,12 +6,13 @@ import httpx
 import pytest
 from local_stack.platform import Platform
 
-from tests.conftest import door
+from tests.conftest import READY_SECONDS, door
 
 
 @pytest.fixture(scope="package")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    async with Platform(data_dir=tmp_path_factory.mktemp("doomed-platform")) as platform:
+    folder = tmp_path_factory.mktemp("doomed-platform")
+    async with Platform(data_dir=folder, ready_seconds=READY_SECONDS) as platform:
         yield platform
 
 

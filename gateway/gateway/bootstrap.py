@@ -136,7 +136,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     )  # fmt: skip
     newest_batches = NewestBatches(stubs.ask_newest_batch)
     freshness = Freshness(newest_batches)
-    order_entry = OrderEntry(stubs.connect_order_stream)
+    order_entry = OrderEntry(stubs.connect_order_stream, clock)
     private_events = PrivateEvents(stubs.follow_events, newest_batches)
     board = PriceBoard(stubs.follow_prices, clock)
     markets = SharedAnswer(stubs.ask_markets, clock, fresh_seconds=_LISTS_FRESH_SECONDS)

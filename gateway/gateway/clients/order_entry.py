@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import random
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chassis.clock import Clock
 from chassis.errors import RemoteBugError, RemoteError
 from chassis.failures import error_of
 from chassis.logs import get_logger
@@ -52,9 +52,15 @@ class OrderEntry:
     """
 
     def __init__(
-        self, connect: Callable[[], Any], *, deadline_seconds: float = ORDER_DEADLINE_SECONDS, seed: int | None = None
+        self,
+        connect: Callable[[], Any],
+        clock: Clock,
+        *,
+        deadline_seconds: float = ORDER_DEADLINE_SECONDS,
+        seed: int | None = None,
     ) -> None:
         self._connect = connect
+        self._clock = clock
         self._deadline_seconds = deadline_seconds
         self._dice = random.Random(seed)  # noqa: S311 - spreads reconnects, guards nothing
         self._count = 0
@@ -81,7 +87,7 @@ class OrderEntry:
             correlation_id=self._count,
             principal=principal,
             idempotency_key=key,
-            deadline_milliseconds=int((time.time() + self._deadline_seconds) * 1000),
+            deadline_milliseconds=int((self._clock.now().timestamp() + self._deadline_seconds) * 1000),
             traceparent=current_traceparent() or "",
         )
         _set_command(request, command)

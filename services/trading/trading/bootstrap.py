@@ -47,10 +47,14 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     )
     open_markets = OpenMarkets(sequencer, default_assets(), default_markets())
 
+    async def follow_prices() -> None:
+        # The stream names every price once, at its start: the markets must be there by then.
+        await open_markets()
+        await stream.run()
+
     await sequencer.lead()
     runtime.background("sequencer", sequencer.run)
-    runtime.background("open-markets", open_markets)
-    runtime.background("reference-prices", stream.run)
+    runtime.background("reference-prices", follow_prices)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,
         TradingServicer(sequencer=sequencer, watchers=watchers, prices=prices, clock=runtime.clock),

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from chassis.crash_points import crash_point
-from chassis.errors import ErrorKind, ServiceError
+from chassis.errors import ErrorKind, RemoteBugError, ServiceError
 from chassis.logs import get_logger
 from chassis.mongo import MongoDatabase, Transactions
 
@@ -250,4 +250,5 @@ def _is_outage(error: Exception) -> bool:
     """True where something is away and waiting helps; anything else is a bug or a broken journal."""
     if isinstance(error, ServiceError):
         return error.kind is ErrorKind.UNAVAILABLE
-    return isinstance(error, ConnectionFailure)
+    # A neighbour's bug may be its database that is away; to ask again harms nobody, to stop would need a person.
+    return isinstance(error, ConnectionFailure | RemoteBugError)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from chassis.errors import Unavailable
+from chassis.errors import RemoteBugError, Unavailable
 from chassis.journal_consumer import Entry, JournalConsumer
 from chassis.mongo import MongoConnection, MongoDatabase
 from chassis.testing import eventually
@@ -20,7 +20,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: list[Entry[str]] = []
-        self.away = False
+        self.away: Exception | None = None
         self.reads = 0
 
     def append(self, *payloads: str) -> None:
@@ -32,7 +32,7 @@ class Journal:
     async def read(self, after: int, limit: int) -> Sequence[Entry[str]]:
         self.reads += 1
         if self.away:
-            raise Unavailable("The journal does not answer.")
+            raise self.away
         return [entry for entry in self.entries if entry.number > after][:limit]
 
 
@@ -124,14 +124,23 @@ async def test_two_instances_fold_every_batch_once(journal: Journal, fold: Fold,
     assert await fold.payloads() == [str(number) for number in range(20)]
 
 
-async def test_an_outage_of_the_journal_only_delays(journal: Journal, fold: Fold, mongo: MongoConnection) -> None:
-    journal.away = True
+@pytest.mark.parametrize("problem", [Unavailable("The journal does not answer."), RemoteBugError("internal")])
+async def test_an_outage_of_the_journal_only_delays(
+    journal: Journal, fold: Fold, mongo: MongoConnection, problem: Exception
+) -> None:
+    journal.away = problem
     journal.append("a")
     async with running(journal, fold, mongo) as consumer:
         await eventually(lambda: journal.reads > 1)
         assert not consumer.stale
-        journal.away = False
+        journal.away = None
         assert await consumer.reached(1, 5.0)
+
+
+async def test_a_journal_that_cannot_be_read_stops_it(journal: Journal, fold: Fold, mongo: MongoConnection) -> None:
+    journal.away = ValueError("an event of an unknown kind")
+    async with running(journal, fold, mongo) as consumer:
+        await eventually(lambda: consumer.stale)
 
 
 async def test_a_failure_that_passes_is_tried_again(journal: Journal, fold: Fold, mongo: MongoConnection) -> None:

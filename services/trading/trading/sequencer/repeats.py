@@ -88,6 +88,9 @@ class Repeats:
         known = await self._history.keys_of(command)  # type: ignore[arg-type]  # only commands with keys get here
         repeat = _repeat_of(known, command)  # type: ignore[arg-type]
         if repeat is None:
+            if cursor <= ticket.cleared_batch:
+                # The projection has not moved: asking again at once would tell nothing new.
+                await asyncio.sleep(HISTORY_RETRY_SECONDS)
             ticket.cleared_batch = cursor
             line.put_back([ticket])
         else:

@@ -62,7 +62,7 @@ lint: setup ## Check style, types, walls between the parts, contracts, container
 	.ci/protos-drift
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	.venv/bin/hadolint deploy/docker/Dockerfile
-	git ls-files -z '*.sh' .ci | xargs -0 -n 1 bash -n
+	git ls-files -z '*.sh' .ci deploy/docker/new-env | xargs -0 -n 1 bash -n
 
 .PHONY: format
 format: setup ## Put the code into its form

@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from chassis.embedded.ports import free_port_block
+from local_stack.data_folder import DataFolder, DataFolderInUse
+from local_stack.platform import Platform
+from local_stack.settings import PORT_BLOCK
+from local_stack.supervised_process import State
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    async with Platform(data_dir=tmp_path, only=["mailbox", "redis"]) as platform:
+        yield platform
+
+
+async def test_a_chosen_part_of_the_platform_serves_at_the_named_places(platform: Platform) -> None:
+    assert set(platform.names) == {"mailbox", "redis"}
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{platform.mailbox_url}/messages")).json() == []
+
+
+async def test_what_was_killed_is_back_and_its_restart_counted(platform: Platform) -> None:
+    pid = platform.pid("mailbox")
+    await platform.kill("mailbox")
+    await platform.wait_ready("mailbox", timeout_seconds=30)
+    assert platform.state("mailbox") is State.READY
+    assert platform.pid("mailbox") != pid
+    assert platform.restarts("mailbox") == 1
+    assert platform.restarts("redis") == 0
+
+
+async def test_two_platforms_in_one_folder_are_refused_and_the_first_lives_on(
+    platform: Platform, tmp_path: Path
+) -> None:
+    with pytest.raises(DataFolderInUse):
+        async with Platform(data_dir=tmp_path, only=["redis"]):
+            pass
+    assert platform.state("redis") is State.READY
+    assert DataFolder(tmp_path).runner_pid() == os.getpid()
+
+
+def test_the_command_says_in_a_word_why_it_does_not_start(platform: Platform, tmp_path: Path) -> None:
+    base = free_port_block(PORT_BLOCK)
+    environment = {**os.environ, "CRYPTOVAULT_DATA_DIR": str(tmp_path), "CRYPTOVAULT_PORT_BASE": str(base)}
+    command = [sys.executable, "-P", "-m", "local_stack"]
+    second = subprocess.run([*command, "up"], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert second.returncode == 1
+    assert "already runs" in second.stdout
+    assert "Traceback" not in second.stdout + second.stderr
+    status = subprocess.run([*command, "status"], env=environment, capture_output=True, text=True, check=True)
+    assert "redis" in status.stdout

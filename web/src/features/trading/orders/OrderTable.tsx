@@ -1,0 +1,99 @@
+import type { ReactNode } from "react";
+import { Link } from "react-router";
+import { Money } from "@/components/Money";
+import { classNames } from "@/components/ui/class-names";
+import type { Order } from "@/lib/api-types";
+import { formatDateTime, formatNumber } from "@/lib/format";
+
+const STATUS: Record<Order["status"], string> = {
+  new: "Waiting",
+  open: "Open",
+  partially_filled: "Partly filled",
+  filled: "Filled",
+  cancelled: "Cancelled",
+  expired: "Expired",
+  rejected: "Refused",
+};
+const PRICE_DECIMALS_MAX = 8;
+
+interface OrderTableProps {
+  readonly orders: readonly Order[];
+  readonly action?: (order: Order) => ReactNode;
+}
+
+export function OrderTable({ orders, action }: OrderTableProps) {
+  return (
+    // A region that scrolls sideways on a phone; the keyboard scrolls it too.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Orders">
+      <table className="w-full text-sm">
+        <thead className="text-left text-xs text-muted">
+          <tr className="h-9 border-b border-line">
+            <Head>Time</Head>
+            <Head>Market</Head>
+            <Head>Order</Head>
+            <Head right>Price</Head>
+            <Head right>Amount</Head>
+            <Head right>Filled</Head>
+            <Head>Status</Head>
+            {action !== undefined && (
+              <Head right>
+                <span className="sr-only">Action</span>
+              </Head>
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {orders.map((order) => (
+            <Row key={order.id} order={order} action={action?.(order)} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Head({ right = false, children }: { readonly right?: boolean; readonly children: ReactNode }) {
+  return (
+    <th scope="col" className={classNames("px-4 font-medium whitespace-nowrap", right && "text-right")}>
+      {children}
+    </th>
+  );
+}
+
+function Row({ order, action }: { readonly order: Order; readonly action: ReactNode }) {
+  const [base = "", quote = ""] = order.market.split("-");
+  const price = order.average_price ?? order.price;
+  return (
+    <tr className="h-11 border-b border-line whitespace-nowrap last:border-0">
+      <td className="px-4 text-muted">
+        <time dateTime={order.created_at}>{formatDateTime(order.created_at)}</time>
+      </td>
+      <th scope="row" className="px-4 text-left font-medium">
+        <Link to={`/trade/${order.market}`} className="rounded-sm hover:underline">
+          {order.market}
+        </Link>
+      </th>
+      <td className={classNames("px-4 font-medium", order.side === "buy" ? "text-up" : "text-down")}>
+        {order.side === "buy" ? "Buy" : "Sell"} · {order.type.replace("_", " ")}
+      </td>
+      <td className="px-4 text-right">
+        {price === null ? (
+          "Market"
+        ) : (
+          <Money value={price} asset={quote} maxDecimals={PRICE_DECIMALS_MAX} personal={false} />
+        )}
+      </td>
+      <td className="px-4 text-right">
+        {order.quantity === null ? (
+          <Money value={order.quote_quantity ?? "0"} asset={quote} />
+        ) : (
+          <Money value={order.quantity} asset={base} />
+        )}
+      </td>
+      <td className="px-4 text-right">{formatNumber(order.filled_quantity)}</td>
+      <td className="px-4">{STATUS[order.status]}</td>
+      {action !== undefined && <td className="px-4 text-right">{action}</td>}
+    </tr>
+  );
+}

@@ -1,0 +1,53 @@
+import createClient from "openapi-fetch";
+import type { paths } from "@/api/schema";
+import { ApiError, NetworkError } from "@/lib/api-error";
+import type { ErrorFacts } from "@/lib/api-types";
+import { csrfToken, refreshSession } from "@/lib/session";
+
+const SAFE_METHODS = new Set(["GET", "HEAD"]);
+// A 401 from these says something about what was sent, not about the session.
+const WITHOUT_SESSION = /^\/api\/v1\/auth\/(login|signup|verify-email|resend-code|refresh|logout)$/;
+
+/** Typed from the API's own description; use it with `unwrap`. */
+export const api = createClient<paths>({ baseUrl: window.location.origin, fetch: fetchInSession });
+
+interface Answer<Data> {
+  readonly data?: Data;
+  readonly error?: unknown;
+  readonly response: Response;
+}
+
+/** The body of a successful answer. Throws ApiError, or NetworkError where there was no answer. */
+export async function unwrap<Data>(answer: Promise<Answer<Data>>): Promise<Data> {
+  const { data, error, response } = await answer;
+  if (!response.ok) throw new ApiError(response.status, factsOf(error), response.headers);
+  return data as Data;
+}
+
+/** An expired access token is renewed and the request sent again: it was refused before it could take effect. */
+export async function fetchInSession(request: Request): Promise<Response> {
+  const token = csrfToken();
+  const response = await send(request.clone(), token);
+  if (response.status !== 401 || token === null || WITHOUT_SESSION.test(new URL(request.url).pathname)) return response;
+  try {
+    if (!(await refreshSession(token))) return response;
+  } catch (cause) {
+    throw new NetworkError(cause);
+  }
+  return send(request, csrfToken());
+}
+
+async function send(request: Request, token: string | null): Promise<Response> {
+  if (token !== null && !SAFE_METHODS.has(request.method)) request.headers.set("X-CSRF-Token", token);
+  try {
+    return await fetch(request);
+  } catch (cause) {
+    throw new NetworkError(cause);
+  }
+}
+
+function factsOf(body: unknown): Partial<ErrorFacts> {
+  if (typeof body !== "object" || body === null || !("error" in body)) return {};
+  const facts = body.error;
+  return typeof facts === "object" && facts !== null ? facts : {};
+}

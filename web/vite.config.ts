@@ -1,0 +1,32 @@
+import { fileURLToPath } from "node:url";
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The door that `npm run dev` and `npm run preview` talk to.
+const gateway = process.env.CRYPTOVAULT_GATEWAY_URL ?? "http://127.0.0.1:18000";
+// The Host header is passed on as it came: the gateway compares it with Origin before it takes cookies.
+const proxy = Object.fromEntries(
+  ["/api", "/dev", "/docs", "/health", "/ws"].map((path) => [path, { target: gateway, ws: path === "/ws" }]),
+);
+
+export default defineConfig({
+  plugins: [react(), tailwindcss()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  server: { proxy },
+  preview: { proxy },
+  build: {
+    target: "es2023",
+    // Inline assets would need `data:` in the content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    manifest: true,
+    reportCompressedSize: false,
+  },
+  test: {
+    environment: "jsdom",
+    include: ["tests/**/*.test.{ts,tsx}"],
+    setupFiles: ["tests/setup.ts"],
+    restoreMocks: true,
+  },
+});

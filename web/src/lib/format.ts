@@ -57,8 +57,10 @@ export function formatPercent(value: string, options: { readonly signed?: boolea
   return `${exact(numberFormat({ minimumFractionDigits: 2, maximumFractionDigits: 2, ...signs }), value)}\u00a0%`;
 }
 
-export function formatCompact(value: string): string {
-  return exact(numberFormat({ notation: "compact", maximumFractionDigits: 2 }), value);
+/** A large amount of dollars in a few characters: $38.56B. */
+export function formatCompactDollars(value: string): string {
+  const options = { style: "currency", currency: "USD", notation: "compact", minimumFractionDigits: 2 } as const;
+  return exact(numberFormat({ ...options, maximumFractionDigits: 2 }), value);
 }
 
 const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });

@@ -1,5 +1,4 @@
 import { useEffect, useRef, type ReactNode } from "react";
-import { classNames } from "@/components/ui/class-names";
 
 interface PageProps {
   readonly title: string;
@@ -23,7 +22,7 @@ export function Page({ title, headingHidden = false, actions, className, childre
   return (
     <div className={className}>
       <title>{`${title} · CryptoVault`}</title>
-      <div className={classNames(!headingHidden && "flex flex-wrap items-center justify-between gap-3 py-5")}>
+      <div className={headingHidden ? "contents" : "flex flex-wrap items-center justify-between gap-3 py-5"}>
         <h1
           ref={heading}
           tabIndex={-1}

@@ -14,14 +14,14 @@ const TONES: Record<Tone, string> = {
 };
 
 const SIZES: Record<Size, string> = {
-  small: "min-h-8 px-2.5 text-sm",
+  small: "min-h-8 px-2 text-sm",
   normal: "min-h-10 px-4 text-sm",
   large: "min-h-12 px-6 text-base",
 };
 
 function look(tone: Tone, size: Size, className?: string): string {
   return classNames(
-    "inline-flex items-center justify-center gap-2 rounded-lg font-semibold transition-colors select-none",
+    "inline-flex items-center justify-center gap-2 rounded-lg font-semibold whitespace-nowrap transition-colors select-none",
     "disabled:cursor-not-allowed disabled:opacity-60 aria-disabled:cursor-not-allowed aria-disabled:opacity-60",
     TONES[tone],
     SIZES[size],

@@ -10,14 +10,17 @@ interface CardProps extends Omit<ComponentProps<"section">, "title"> {
 
 export function Card({ title, actions, flush = false, className, children, ...rest }: CardProps) {
   return (
-    <section className={classNames("min-w-0 rounded-xl border border-line bg-surface", className)} {...rest}>
+    <section
+      className={classNames("flex min-w-0 flex-col rounded-xl border border-line bg-surface", className)}
+      {...rest}
+    >
       {title !== undefined && (
         <header className="flex min-h-12 flex-wrap items-center justify-between gap-2 border-b border-line px-4 py-2">
           <h2 className="text-sm font-semibold">{title}</h2>
           {actions}
         </header>
       )}
-      <div className={flush ? "" : "p-4"}>{children}</div>
+      <div className={classNames("flex grow flex-col", !flush && "p-4")}>{children}</div>
     </section>
   );
 }

@@ -7,7 +7,7 @@ import { Sparkline } from "@/components/Sparkline";
 import { classNames } from "@/components/ui/class-names";
 import type { MarketsView, Sort } from "@/features/markets/view";
 import type { Market } from "@/lib/api-types";
-import { formatCompact } from "@/lib/format";
+import { formatCompactDollars } from "@/lib/format";
 import { usePrice } from "@/lib/queries";
 import { useUiSettings } from "@/lib/ui-settings";
 import { usePricePoints } from "@/lib/use-price-points";
@@ -69,15 +69,19 @@ function SortHeader({ column, view, onChange }: SortHeaderProps) {
     <th
       scope="col"
       aria-sort={chosen ? (view.descending ? "descending" : "ascending") : "none"}
-      className={classNames("px-1 font-medium sm:px-3", column.className)}
+      className={classNames("px-2 font-medium sm:px-4", column.className)}
     >
       <button
         type="button"
-        className="min-h-10 rounded-md px-1 hover:text-text"
+        className={classNames(
+          "-mx-1 inline-flex min-h-10 items-center gap-1 rounded-md px-1 hover:text-text",
+          // The arrow stands on the side where the figures have room.
+          column.sort !== "name" && "flex-row-reverse",
+        )}
         onClick={() => onChange({ sort: column.sort, descending: chosen ? !view.descending : column.sort !== "name" })}
       >
         {column.name}
-        <span aria-hidden="true" className="ml-1 inline-block w-3">
+        <span aria-hidden="true" className="text-[0.7em]">
           {arrow}
         </span>
       </button>
@@ -113,7 +117,7 @@ const MarketRow = memo(function MarketRow({ market }: { readonly market: Market 
         <PriceText market={market} price={price?.low_24h ?? undefined} />
       </td>
       <td className="px-4 text-right max-md:hidden">
-        {price?.volume_24h ? `$${formatCompact(price.volume_24h)}` : "…"}
+        {price?.volume_24h ? formatCompactDollars(price.volume_24h) : "…"}
       </td>
       <td className="px-3 max-md:hidden">
         <span className="flex justify-end">

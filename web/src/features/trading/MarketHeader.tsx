@@ -4,7 +4,7 @@ import { useNavigate } from "react-router";
 import { Change } from "@/components/Change";
 import { PriceText } from "@/components/PriceText";
 import type { Market } from "@/lib/api-types";
-import { formatCompact } from "@/lib/format";
+import { formatCompactDollars } from "@/lib/format";
 import { marketsQuery, usePrice } from "@/lib/queries";
 
 /** Which market this is, and how it stands. */
@@ -25,7 +25,7 @@ export function MarketHeader({ market }: { readonly market: Market }) {
           <PriceText market={market} price={price?.low_24h ?? undefined} />
         </Figure>
         <Figure name="Volume">
-          <span className="figures">{price?.volume_24h ? `$${formatCompact(price.volume_24h)}` : "…"}</span>
+          <span className="figures">{price?.volume_24h ? formatCompactDollars(price.volume_24h) : "…"}</span>
         </Figure>
       </dl>
       {market.status !== "trading" && (

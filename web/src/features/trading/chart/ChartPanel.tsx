@@ -83,7 +83,7 @@ function Canvas({ symbol, seconds, decimals }: CanvasProps) {
   }, [chart, symbol, seconds, decimals]);
 
   return (
-    <div className="relative h-64 sm:h-96" role="img" aria-label={`Chart of the live price of ${symbol}`}>
+    <div className="relative h-64 grow sm:h-96" role="img" aria-label={`Chart of the live price of ${symbol}`}>
       <div ref={container} className="absolute inset-0" />
       {chart === null && !failed && <Skeleton className="absolute inset-4" />}
       {failed && <p className="p-8 text-center text-sm text-muted">The chart could not be loaded.</p>}

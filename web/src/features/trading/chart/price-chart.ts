@@ -13,6 +13,10 @@ import { toPixels } from "@/lib/decimal";
 import { formatTime } from "@/lib/format";
 import type { PricePoint } from "@/lib/price-history";
 
+// Pixels from one point to the next: a few minutes of line, or of candles, fill the panel.
+const LINE_SPACING = 5;
+const CANDLE_SPACING = 10;
+
 /** `seconds` of a candle; 0 draws a line. */
 export interface Drawing {
   readonly seconds: number;
@@ -50,7 +54,7 @@ export class PriceChart {
         : this.#chart.addSeries(CandlestickSeries, { borderVisible: false, priceFormat: format });
     this.recolour();
     this.#setAll();
-    this.#chart.timeScale().fitContent();
+    this.#chart.timeScale().applyOptions({ barSpacing: drawing.seconds === 0 ? LINE_SPACING : CANDLE_SPACING });
   }
 
   show(points: readonly PricePoint[]): void {

@@ -19,9 +19,10 @@ _SNAPSHOT_PAGES_MAX = 10  # 2,000 open orders; nobody may have more
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A channel's state as of one of its user's events."""
+    """A channel's state as of one of its user's events, which is in that batch."""
 
     sequence: int
+    batch: int
     data: list[dict[str, Any]]
 
 
@@ -32,8 +33,10 @@ class CatchUp:
         self._queries = queries
         self._trading = trading
 
-    async def newest_sequence(self) -> int:
-        return (await self._trading.GetBalances(pb.GetBalancesRequest())).sequence
+    async def newest(self) -> tuple[int, int]:
+        """The sequence of the newest event there is, from the exchange's memory, and the batch that holds it."""
+        balances = await self._trading.GetBalances(pb.GetBalancesRequest())
+        return balances.sequence, balances.batch
 
     async def beginning(self, channel: str) -> Beginning:
         """The state to show first. It holds at least everything up to its sequence; an order may already be newer."""
@@ -43,7 +46,7 @@ class CatchUp:
             data = [balance_view(balance) for balance in balances.balances]
         elif channel == "orders":
             data = await self._open_orders(balances.batch)
-        return Beginning(balances.sequence, data)
+        return Beginning(balances.sequence, balances.batch, data)
 
     async def events(self, *, after: int, at_least_batch: int) -> tuple[list[pb.UserEvent], bool]:
         """The next page of events, and whether there are more."""

@@ -58,9 +58,19 @@ class Outbox:
         self._price_updates = 0
         self._snapshot_waits = False
 
-    async def room(self) -> None:
-        """Wait until at most half of what may wait does: for whoever has much to send and can wait."""
-        await self._room.wait()
+    @property
+    def has_room(self) -> bool:
+        """True while at most half of what may wait does."""
+        return self._room.is_set()
+
+    async def room(self, *, seconds_max: float) -> None:
+        """Wait until there is room: for whoever has much to send and can wait. Calls `on_overflow` where none comes."""
+        try:
+            async with asyncio.timeout(seconds_max):
+                await self._room.wait()
+        except TimeoutError:
+            self._on_overflow()
+            await self._room.wait()
 
     async def run(self) -> None:
         """Send for as long as the connection lives."""

@@ -14,6 +14,7 @@ from gateway.websocket.catch_up import CatchUp
 from gateway.websocket.messages import channel_message, event_message
 from gateway.websocket.outbox import Outbox
 
+SLOW_SECONDS_MAX = 10.0  # who reads nothing for so long is closed; the cursor is good for the next connection
 _RETRY_SECONDS = 0.5
 # While nobody says that new events will reach us, the log is read this often.
 _LOOK_AGAIN_SECONDS = 2.0
@@ -44,17 +45,19 @@ class PrivateFeeds:
             raise
         return feed
 
-    async def _begin(self, channel: str, outbox: Outbox, after: int | None, now: Callable[[], str]) -> tuple[int, int]:
-        """The sequence after which events follow, and the newest there was when asked."""
+    async def _begin(
+        self, channel: str, outbox: Outbox, after: int | None, now: Callable[[], str]
+    ) -> tuple[int, int, int]:
+        """The sequence after which events follow, the newest there was when asked, and the batch of that one."""
         if after is None:
             beginning = await self._catch_up.beginning(channel)
             text = channel_message(channel, seq=beginning.sequence, kind="snapshot", time=now(), data=beginning.data)
             outbox.put(channel, text)
-            return beginning.sequence, beginning.sequence
-        newest = await self._catch_up.newest_sequence()
+            return beginning.sequence, beginning.sequence, beginning.batch
+        newest, batch = await self._catch_up.newest()
         if after > newest:
             raise invalid("There is no such event yet.", field="after", rule="maximum", maximum=str(newest))
-        return after, newest
+        return after, newest, batch
 
 
 class PrivateFeed:
@@ -69,7 +72,7 @@ class PrivateFeed:
         self._events = events
         self._catch_up = catch_up
         self._position = 0
-        # The newest event seen live, delivered or not.
+        # The newest event known of, delivered or not.
         self._head = 0
         self._head_batch = 0
         self._live = False
@@ -78,9 +81,10 @@ class PrivateFeed:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, position: int, newest: int) -> None:
+    def start(self, position: int, newest: int, newest_batch: int) -> None:
         """`newest` was true while this feed listened already, so where nothing is older than the stream it is live."""
         self._position = position
+        self._expect(newest, newest_batch)
         complete = position == newest and self._head <= position
         self._live = complete and self._events.watching and not self._suspect
         self._task = asyncio.create_task(self._run(), name=f"feed-{self._channel}")
@@ -91,9 +95,9 @@ class PrivateFeed:
             self._task.cancel()
 
     def take(self, event: pb.UserEvent) -> None:
-        if event.sequence > self._head:
-            self._head, self._head_batch = event.sequence, event.batch
-        if self._live and event.sequence == self._position + 1:
+        self._expect(event.sequence, event.batch)
+        # Where much waits already, the log keeps the rest: a burst, or a slow reader, is not held in memory.
+        if self._live and event.sequence == self._position + 1 and self._outbox.has_room:
             self._deliver(event)
         elif event.sequence > self._position:
             self._live = False
@@ -109,23 +113,31 @@ class PrivateFeed:
             while True:
                 if self._live:
                     await self._wait()
-                self._suspect = False
+                suspect, self._suspect = self._suspect, False
                 try:
+                    if suspect:
+                        # The log may lag behind what was missed, and would look complete without knowing how far.
+                        self._expect(*await self._catch_up.newest())
                     await self._read_missed()
                 except (RemoteError, RemoteBugError) as error:
                     log.warning("Private events cannot be read", event="catch_up_failed", problem=str(error))
+                    self._suspect = self._suspect or suspect
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
                 await self._wait()
+
+    def _expect(self, sequence: int, batch: int) -> None:
+        if sequence > self._head:
+            self._head, self._head_batch = sequence, batch
 
     async def _read_missed(self) -> None:
         """Read the log until nothing is missing; live from then on."""
         more = True
         while more or self._position < self._head:
-            await self._outbox.room()
             events, more = await self._catch_up.events(after=self._position, at_least_batch=self._head_batch)
             before = self._position
             for event in events:
+                await self._outbox.room(seconds_max=SLOW_SECONDS_MAX)
                 if event.sequence == self._position + 1:
                     self._deliver(event)
             if self._position == before and (more or before < self._head):

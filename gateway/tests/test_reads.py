@@ -103,6 +103,8 @@ async def test_after_a_break_of_the_event_stream_the_exchange_is_asked_again(fre
     fresh.platform.trading.break_watchers()
     await eventually(lambda: not fresh.platform.trading.watchers)
     fresh.platform.trading.batch = 77
+    await eventually(lambda: fresh.platform.trading.watchers)
+    fresh.platform.trading.publish(event(1, user_id="somebody", batch=78))
 
     async def asked() -> bool:
         await fresh.client.get("/api/v1/orders", headers=fresh.bearer())

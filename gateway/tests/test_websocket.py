@@ -11,6 +11,7 @@ import websockets
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from gateway.edge.metrics import SOCKETS_CLOSED
+from gateway.websocket import private_channels
 from stand_ins import ORDER, SESSION, USER, event, fill, order, price
 
 if TYPE_CHECKING:
@@ -158,6 +159,17 @@ async def test_live_events_during_the_catching_up_are_neither_lost_nor_repeated(
         assert [message["seq"] for message in await socket.read_many(301)] == list(range(2, 303))
         up.platform.trading.publish(event(303, order=order()))
         assert (await socket.read())["seq"] == 303
+
+
+async def test_a_log_that_lags_behind_the_exchange_is_read_to_its_end(up: "Running") -> None:
+    """Nothing live tells of event 3: only the exchange knows that the log is not complete yet."""
+    log(up, 1, 2)
+    up.platform.trading.sequence = 3
+    async with signed_in(up) as socket:
+        await socket.send(op="subscribe", channel="orders", after=0)
+        assert [message["seq"] for message in await socket.read_many(2)] == [1, 2]
+        log(up, 3)
+        assert (await socket.read())["seq"] == 3
 
 
 async def test_a_gap_in_the_stream_is_filled_from_the_log(up: "Running") -> None:
@@ -343,30 +355,44 @@ async def test_one_address_has_only_so_many_sockets(start: "Start") -> None:
         await eventually(room_again)
 
 
-async def test_a_slow_reader_of_private_events_is_closed_and_can_resume(start: "Start") -> None:
-    """It reads nothing while more comes than may wait; its cursor is good afterwards."""
+def burst(up: "Running", first: int, last: int, *, padding: int) -> None:
+    """Many events at once, in the log and on the stream."""
+    events = [event(number, order=order(close_reason="x" * padding)) for number in range(first, last + 1)]
+    up.platform.queries.events += events
+    up.platform.trading.sequence = last
+    for start in range(0, len(events), 50):
+        up.platform.trading.publish(*events[start : start + 50])
+
+
+async def test_a_burst_larger_than_may_wait_arrives_whole(start: "Start") -> None:
     async with start(socket_outbox_messages_max=20) as up:
         await watched(up)
-        async with websockets.connect(f"ws://{up.host}:{up.port}/ws", max_queue=1) as connection:
-            socket = Socket(connection)
+        async with signed_in(up) as socket:
+            await socket.send(op="subscribe", channel="orders")
+            await socket.read()
+            burst(up, 1, 300, padding=10)
+            assert [message["seq"] for message in await socket.read_many(300)] == list(range(1, 301))
+
+
+async def test_a_reader_that_stopped_reading_is_closed_and_can_resume(
+    start: "Start", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_channels, "SLOW_SECONDS_MAX", 0.3)
+    async with start(socket_outbox_messages_max=20) as up:
+        await watched(up)
+        async with connected(up, max_queue=1) as socket:
             await socket.send(op="auth", token=up.token())
             await socket.send(op="subscribe", channel="orders")
             await socket.read()
-            connection.transport.pause_reading()
+            socket.connection.transport.pause_reading()
             before = closed_with("4408")
-            count = 6_000
-            up.platform.queries.events = [
-                event(number, order=order(client_order_id="x" * 60)) for number in range(1, count + 1)
-            ]
-            up.platform.trading.sequence = count
-            for one in up.platform.queries.events:
-                up.platform.trading.publish(one)
-            await eventually(lambda: closed_with("4408") > before, 10)
-            connection.transport.resume_reading()
-            assert await socket.closed_with() in {4408, 1006}
+            # More than all buffers between the two hold.
+            burst(up, 1, 1_500, padding=10_000)
+            await eventually(lambda: closed_with("4408") > before, 20)
+            socket.connection.transport.abort()
         async with signed_in(up) as again:
-            await again.send(op="subscribe", channel="orders", after=count - 2)
-            assert [message["seq"] for message in await again.read_many(2)] == [count - 1, count]
+            await again.send(op="subscribe", channel="orders", after=1_498)
+            assert [message["seq"] for message in await again.read_many(2)] == [1_499, 1_500]
 
 
 def closed_with(code: str) -> float:

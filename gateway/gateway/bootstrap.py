@@ -11,6 +11,7 @@ import orjson
 from chassis.clock import Clock
 from chassis.grpc_client import follow, open_channel
 from chassis.ids import Ids
+from chassis.logs import get_logger
 from chassis.service import Runtime
 from cryptovault.auth.v1 import auth_pb2
 from cryptovault.auth.v1.auth_pb2_grpc import AuthServiceStub
@@ -35,6 +36,7 @@ from gateway.clients.private_events import PrivateEvents
 from gateway.docs_page.page import render_page
 from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
+from gateway.edge.door import Application as RequestHandler
 from gateway.edge.door import Door
 from gateway.edge.http_server import HttpServer
 from gateway.edge.origins import Origins
@@ -54,6 +56,8 @@ from gateway.routes.mailbox import MailboxRoutes
 from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
 from gateway.settings import GatewaySettings
+from gateway.web_app.files import read_files
+from gateway.web_app.web_app import WebApp
 from gateway.websocket.catch_up import CatchUp
 from gateway.websocket.endpoint import SocketEndpoint
 from gateway.websocket.price_channel import PriceChannel
@@ -65,6 +69,8 @@ _LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
 _MAILBOX_TIMEOUT_SECONDS = 2.0
+
+log = get_logger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -190,7 +196,8 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     )
     access_log = AccessLog(enabled=settings.log_level in {"DEBUG", "INFO"})
     door = Door(
-        routes=application, sockets=sockets, fast_lane=fast_lane, addresses=addresses, origins=origins,
+        routes=_with_web_app(application, settings), sockets=sockets, fast_lane=fast_lane, addresses=addresses,
+        origins=origins,
         request_ids=RequestIds(), access_log=access_log, in_flight_max=settings.requests_in_flight_max,
     )  # fmt: skip
 
@@ -210,6 +217,17 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         "access-log": access_log.run,
     }
     return Gateway(door=door, application=application, work=work, close=close)
+
+
+def _with_web_app(application: Application, settings: GatewaySettings) -> RequestHandler:
+    if settings.web_root is None:
+        return application
+    files = read_files(settings.web_root)
+    if files is None:
+        # The API is worth running without it.
+        log.warning("There is no built web app", event="web_app_missing", folder=str(settings.web_root))
+        return application
+    return WebApp(files, application)
 
 
 def _key_source(settings: GatewaySettings, stubs: "_Stubs", clock: Clock) -> KeySource:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -55,6 +56,8 @@ class GatewaySettings(ServiceSettings):
     # Networks whose X-Forwarded-For is believed. Nobody by default: an address anybody can write limits nobody.
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     mailbox_url: str | None = None
+    # The folder of the built web app (web/dist). Without it, or without an app in it, there is only the API.
+    web_root: Path | None = None
 
     limit_auth_per_address: int = Field(default=20, ge=1)
     limit_session_per_address: int = Field(default=240, ge=1)

@@ -1,5 +1,6 @@
 """The WebSocket as a program uses it: reconnects, endings, refusals."""
 
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -32,6 +33,23 @@ async def test_who_comes_back_gets_exactly_what_was_missed(platform: Platform, c
         assert heard == expected
         late = await customer.place(type="market", quote_quantity="20")
         await socket.read_until(lambda message: late["fills"][0]["id"] in str(message.get("data")))
+
+
+async def test_a_log_that_lags_behind_hides_nothing_that_was_missed(platform: Platform, customer: Customer) -> None:
+    async with open_socket(platform.websocket_url) as socket:
+        await subscribed(socket, customer, channel="fills")
+        position = (await socket.read_channel("fills"))["seq"]
+    platform.signal("trading-projector", signal.SIGSTOP)
+    try:
+        order = await customer.place(type="market", quote_quantity="20")
+        async with open_socket(platform.websocket_url) as socket:
+            await subscribed(socket, customer, channel="fills", after=position)
+            await socket.send(op="ping")
+            await socket.read_until(lambda message: message.get("op") == "pong")
+            platform.signal("trading-projector", signal.SIGCONT)
+            await socket.read_until(lambda message: order["fills"][0]["id"] in str(message.get("data")))
+    finally:
+        platform.signal("trading-projector", signal.SIGCONT)
 
 
 async def test_balances_arrive_as_they_change(platform: Platform, customer: Customer) -> None:

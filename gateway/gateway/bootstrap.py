@@ -197,8 +197,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     access_log = AccessLog(enabled=settings.log_level in {"DEBUG", "INFO"})
     door = Door(
         routes=_with_web_app(application, settings), sockets=sockets, fast_lane=fast_lane, addresses=addresses,
-        origins=origins,
-        request_ids=RequestIds(), access_log=access_log, in_flight_max=settings.requests_in_flight_max,
+        origins=origins, request_ids=RequestIds(), access_log=access_log, in_flight_max=settings.requests_in_flight_max,
     )  # fmt: skip
 
     async def close() -> None:

@@ -18,6 +18,8 @@ from local_stack.readiness import Answers, GrpcHealth, HttpOk, PortOpen, Readine
 STORES = frozenset({"mongo", "redis"})
 # RabbitMQ takes longest to start, about as long as the services take to load: every service waits for it by itself.
 BUS = frozenset({"rabbitmq"})
+# The built web app; where it is missing the gateway serves the API alone.
+WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
 PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
 
 
@@ -169,7 +171,7 @@ class PlatformPlan:
             # The door closes first. Among the services there is no order: they call each other both ways.
             uses=BUS | {*services},
             readiness=HttpOk(self._ports["gateway"], "/health/ready"),
-            settings={"MAILBOX_URL": self.mailbox_url, **self._token_settings()},
+            settings={"MAILBOX_URL": self.mailbox_url, "WEB_ROOT": str(WEB_ROOT), **self._token_settings()},
         )
 
     @property

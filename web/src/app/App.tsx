@@ -1,17 +1,24 @@
 import { QueryClientProvider } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 import { BrowserRouter } from "react-router";
-import { LiveData } from "@/app/LiveData";
 import { Router } from "@/app/Router";
-import { ToastRegion } from "@/components/ui/Toasts";
 import { queryClient } from "@/lib/query-client";
+
+// These come after the first paint: a page shows its frame without them.
+const ToastRegion = lazy(() => import("@/components/ui/ToastRegion"));
+const LiveData = lazy(() => import("@/app/LiveData"));
 
 export function App() {
   return (
     <QueryClientProvider client={queryClient}>
       <BrowserRouter>
-        <LiveData />
+        <Suspense>
+          <LiveData />
+        </Suspense>
         <Router />
-        <ToastRegion />
+        <Suspense>
+          <ToastRegion />
+        </Suspense>
       </BrowserRouter>
     </QueryClientProvider>
   );

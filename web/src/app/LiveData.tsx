@@ -7,7 +7,7 @@ import { keys, meQuery, PRIVATE, useMe } from "@/lib/queries";
 import { onSessionNews } from "@/lib/session";
 
 /** Keeps the cache live for as long as the page is open. Draws nothing. */
-export function LiveData() {
+export default function LiveData() {
   const client = useQueryClient();
   const me = useMe();
   const userId = me.data?.id ?? null;

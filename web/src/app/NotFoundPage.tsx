@@ -1,7 +1,7 @@
 import { Page } from "@/components/layout/Page";
 import { ButtonLink } from "@/components/ui/Button";
 
-export function NotFoundPage() {
+export default function NotFoundPage() {
   return (
     <Page title="Page not found" headingHidden>
       <div className="mx-auto flex max-w-md flex-col items-center gap-4 py-20 text-center">

@@ -2,12 +2,12 @@ import { Suspense, type ReactNode } from "react";
 import { Navigate, Outlet, Route, Routes, useLocation } from "react-router";
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { lazyPage } from "@/app/lazy-page";
-import { NotFoundPage } from "@/app/NotFoundPage";
 import { Shell } from "@/components/layout/Shell";
 import { ErrorNotice } from "@/components/ui/Notice";
 import { Skeleton } from "@/components/ui/Skeleton";
 import { useMe } from "@/lib/queries";
 
+const NotFoundPage = lazyPage(() => import("@/app/NotFoundPage"));
 const LandingPage = lazyPage(() => import("@/features/landing/LandingPage"));
 const SignUpPage = lazyPage(() => import("@/features/auth/SignUpPage"));
 const VerifyPage = lazyPage(() => import("@/features/auth/VerifyPage"));

@@ -1,17 +1,21 @@
-import { useState } from "react";
-import { useNavigate } from "react-router";
-import { Button, ButtonLink } from "@/components/ui/Button";
-import { showToast } from "@/components/ui/Toasts";
-import { api, unwrap } from "@/lib/api-client";
-import { ApiError, messageOf } from "@/lib/api-error";
+import { lazy, Suspense } from "react";
+import { ButtonLink } from "@/components/ui/Button";
 import { useMe } from "@/lib/queries";
-import { tellTabs } from "@/lib/session";
+
+const MemberMenu = lazy(() => import("@/components/layout/MemberMenu"));
 
 /** The way in for strangers, the way out for members. */
 export function AccountMenu() {
   const me = useMe();
-  if (me.isPending) return <span className="h-8 w-20" />;
-  if (me.data) return <Member name={me.data.name} />;
+  const place = <span className="h-8 w-20" />;
+  if (me.isPending) return place;
+  if (me.data) {
+    return (
+      <Suspense fallback={place}>
+        <MemberMenu name={me.data.name} />
+      </Suspense>
+    );
+  }
   return (
     <>
       <ButtonLink to="/sign-in" size="small" tone="quiet">
@@ -20,34 +24,6 @@ export function AccountMenu() {
       <ButtonLink to="/sign-up" size="small" tone="primary" className="max-[30rem]:hidden">
         Sign up
       </ButtonLink>
-    </>
-  );
-}
-
-function Member({ name }: { readonly name: string }) {
-  const navigate = useNavigate();
-  const [leaving, setLeaving] = useState(false);
-  const signOut = async () => {
-    setLeaving(true);
-    try {
-      await unwrap(api.POST("/api/v1/auth/logout", { body: {} }));
-    } catch (error) {
-      // Where the session is over already, there is nothing left to end.
-      if (!(error instanceof ApiError && error.status === 401)) {
-        showToast("failed", `You are still signed in. ${messageOf(error)}`);
-        setLeaving(false);
-        return;
-      }
-    }
-    tellTabs("signed-out");
-    await navigate("/");
-  };
-  return (
-    <>
-      <span className="hidden max-w-40 truncate text-sm text-muted sm:block">{name}</span>
-      <Button size="small" tone="quiet" disabled={leaving} onClick={() => void signOut()}>
-        Sign out
-      </Button>
     </>
   );
 }

@@ -6,7 +6,7 @@ import { stream } from "@/lib/live";
 const LOOK_MS = 500;
 
 /** How live what you see is. */
-export function ConnectionChip() {
+export default function ConnectionChip() {
   const connection = useConnection();
   const { text, dot } = looks(connection);
   return (

@@ -1,10 +1,12 @@
-import type { ReactNode } from "react";
+import { lazy, Suspense, type ReactNode } from "react";
 import { Link, NavLink } from "react-router";
 import { AccountMenu } from "@/components/layout/AccountMenu";
-import { ConnectionChip } from "@/components/layout/ConnectionChip";
 import { Logo, MarketsIcon, PortfolioIcon, TradeIcon } from "@/components/layout/icons";
 import { ThemeSelect } from "@/components/layout/ThemeSelect";
 import { classNames } from "@/components/ui/class-names";
+
+// With the stream, which the first paint does not wait for.
+const ConnectionChip = lazy(() => import("@/components/layout/ConnectionChip"));
 
 const PLACES = [
   { to: "/markets", name: "Markets", Icon: MarketsIcon },
@@ -45,7 +47,9 @@ export function Shell({ children }: { readonly children: ReactNode }) {
             ))}
           </nav>
           <div className="ml-auto flex items-center gap-2 sm:gap-3">
-            <ConnectionChip />
+            <Suspense fallback={<span className="h-6 w-16" />}>
+              <ConnectionChip />
+            </Suspense>
             <AccountMenu />
           </div>
         </div>

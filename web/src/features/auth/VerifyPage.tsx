@@ -3,7 +3,7 @@ import { Link, useLocation } from "react-router";
 import { Button } from "@/components/ui/Button";
 import { Field } from "@/components/ui/Field";
 import { FormError } from "@/components/ui/Notice";
-import { showToast } from "@/components/ui/Toasts";
+import { showToast } from "@/components/ui/toasts";
 import { useResendCode, useVerifyEmail } from "@/features/auth/api";
 import { AuthCard } from "@/features/auth/AuthCard";
 import { Countdown, useCountdown } from "@/features/auth/Countdown";

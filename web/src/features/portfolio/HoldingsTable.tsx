@@ -2,7 +2,7 @@ import { Link } from "react-router";
 import { Money } from "@/components/Money";
 import { classNames } from "@/components/ui/class-names";
 import type { Holding } from "@/lib/api-types";
-import { isZero } from "@/lib/decimal";
+import { decimalsOf, isZero } from "@/lib/decimal";
 import { formatPercent } from "@/lib/format";
 
 const PRICE_DECIMALS_MAX = 8;
@@ -68,7 +68,7 @@ function Row({ holding }: { readonly holding: Holding }) {
       <Amount value={price} asset={USD} decimals={PRICE_DECIMALS_MAX} personal={false} />
       <Amount value={value} asset={USD} />
       <td className="px-4 text-right">{allocation === null ? NOTHING : formatPercent(allocation)}</td>
-      <Amount value={average_cost} asset={USD} decimals={PRICE_DECIMALS_MAX} />
+      <Amount value={average_cost} asset={USD} decimals={decimalsOf(price ?? "0.01")} />
       <Amount value={unrealized_pnl} asset={USD} coloured />
     </tr>
   );

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { showToast } from "@/components/ui/Toasts";
+import { showToast } from "@/components/ui/toasts";
 import { api, unwrap } from "@/lib/api-client";
 import { ApiError, messageOf } from "@/lib/api-error";
 import type { Order, OrderPage } from "@/lib/api-types";

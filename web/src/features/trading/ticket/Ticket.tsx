@@ -5,7 +5,7 @@ import { Button, ButtonLink } from "@/components/ui/Button";
 import { Choice } from "@/components/ui/Choice";
 import { Field } from "@/components/ui/Field";
 import { FormError } from "@/components/ui/Notice";
-import { showToast } from "@/components/ui/Toasts";
+import { showToast } from "@/components/ui/toasts";
 import { bookQuery } from "@/features/trading/book/api";
 import { orderOf, usePlaceOrder, type NewOrder } from "@/features/trading/ticket/api";
 import { AmountField } from "@/features/trading/ticket/AmountField";

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from cryptovault.trading.v1 import trading_pb2
 
 from trading.api.messages import user_event_message
+from trading.domain.events import Event
 from trading.domain.markets import Market
 from trading.domain.orders import OrderStatus
 from trading.domain.queries import user_cursor
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import BatchBody, decode_body
-from trading.journal.history import OrderView, touched_orders, user_steps
+from trading.journal.history import OrderView, touched_orders, user_sequences, user_steps
 from trading.journal.store import Journal
 from trading.projector.projector import Projector
 from trading.storage.decimals import to_units
@@ -37,22 +38,30 @@ class EventLog:
 
         Raises `JournalUnreachable`.
         """
+        written = self._projector.batch
         newest = user_cursor(self._projector.fold.state, user_id).sequence
         last = min(newest, after + page_size(limit))
         if after >= last:
             return LogPage((), more=False)
-        batches = await self._journal.of_user(user_id, range(after + 1, last + 1))
+        found_batches = await self._journal.of_user(user_id, range(after + 1, last + 1))
+        # The fold runs ahead of the rows, and an event told from a row that lacks it would be a wrong one.
+        batches = [batch for batch in found_batches if batch.number <= written]
         bodies = [(batch, decode_body(batch.body)) for batch in batches]
-        documents = await self._documents(bodies)
+        documents = await self._documents(user_id, bodies)
         found = []
         for batch, body in bodies:
             found += [
                 event for event in self._events(user_id, batch, body, documents) if after < event.sequence <= last
             ]
-        return LogPage(found, more=last < newest)
+        return LogPage(found, more=last < newest and len(batches) == len(found_batches))
 
-    async def _documents(self, bodies: Sequence[tuple[SealedBatch, BatchBody]]) -> dict[str, OrderDocument]:
-        order_ids = {order_id: None for _, body in bodies for order_id in touched_orders(body.events)}
+    async def _documents(
+        self, user_id: str, bodies: Sequence[tuple[SealedBatch, BatchBody]]
+    ) -> dict[str, OrderDocument]:
+        # A batch may hold hundreds of others' orders.
+        order_ids = {
+            order_id: None for _, body in bodies for order_id in touched_orders(_events_of(user_id, body.events))
+        }
         return await self._queries.many(list(order_ids)) if order_ids else {}
 
     def _events(
@@ -69,6 +78,10 @@ class EventLog:
             user_event_message(step, state, batch=batch.number, time_milliseconds=batch.time_milliseconds)
             for step in steps
         ]
+
+
+def _events_of(user_id: str, events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if any(user == user_id for user, _ in user_sequences((event,)))]
 
 
 def _as_of(document: OrderDocument, market: Market, batch: SealedBatch) -> OrderView:

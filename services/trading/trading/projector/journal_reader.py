@@ -17,6 +17,9 @@ from trading.storage.rows import view_of_document
 BATCHES_MAX = 200
 # Batches have up to 1 MiB; a reply has up to 4. Whoever reads on gets the rest.
 REPLY_BODY_BYTES_MAX = 1_000_000
+# A fold asks for the batch at its cursor once more, to see that the journal is still the one it knows. Were that one
+# alone to fill the reply, the fold would learn of nothing new, for ever.
+BATCHES_MIN = 2
 
 
 class JournalReader:
@@ -26,11 +29,11 @@ class JournalReader:
         self._projector = projector
 
     async def read(self, after: int, limit: int) -> list[events_pb2.JournalBatch]:
-        """Batches after that number, oldest first; at least one where there is one. Raises `JournalUnreachable`."""
+        """Batches after that number, oldest first; at least two where there are two. Raises `JournalUnreachable`."""
         limit = min(limit or BATCHES_MAX, BATCHES_MAX, self._projector.batch - after)
         if limit <= 0:
             return []
-        batches = _first_ones(await self._journal.read_after(after, limit))
+        batches = first_ones(await self._journal.read_after(after, limit))
         decoded = [(batch, decode_events(batch.body)) for batch in batches]
         orders = await self._closed_orders(decoded)
         state = self._projector.fold.state
@@ -47,12 +50,13 @@ class JournalReader:
         }
 
 
-def _first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:
+def first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:
+    """As many of them as fit a reply, and never less than `BATCHES_MIN` of them."""
     taken: list[SealedBatch] = []
     size = 0
     for batch in batches:
         size += len(batch.body)
-        if taken and size > REPLY_BODY_BYTES_MAX:
+        if len(taken) >= BATCHES_MIN and size > REPLY_BODY_BYTES_MAX:
             break
         taken.append(batch)
     return taken

@@ -46,10 +46,12 @@ class MongoHistory:
         with _asking():
             if isinstance(command, Transfer):
                 await self._business_key(command, known)
-            elif isinstance(command, PlaceOrder):
-                await self._order_keys(command, known)
-            if not isinstance(command, Transfer) and command.idempotency_key:
-                await self._cancel_key(command.actor.user_id, command.idempotency_key, known)
+                return known
+            # One name space: a key that placed an order cannot cancel one, and the other way round.
+            if command.idempotency_key:
+                await self._idempotency_key(command.actor.user_id, command.idempotency_key, known)
+            if isinstance(command, PlaceOrder) and command.client_order_id:
+                await self._client_order_id(command.actor.user_id, command.client_order_id, known)
         return known
 
     async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
@@ -65,16 +67,20 @@ class MongoHistory:
             remembered = RememberedKey(document.fingerprint, document.batch, (), document.transfer_id, "")
             known.business["", command.business_key] = remembered
 
-    async def _order_keys(self, command: PlaceOrder, known: RememberedKeys) -> None:
-        owner = owner_of_user(command.actor.user_id)
-        if command.idempotency_key:
-            found = await self._newest(command.actor.user_id, {"idempotency_key": command.idempotency_key})
-            if found is not None:
-                known.idempotency[owner, command.idempotency_key] = found
-        if command.client_order_id:
-            found = await self._newest(command.actor.user_id, {"client_order_id": command.client_order_id})
-            if found is not None:
-                known.client_order[owner, command.client_order_id] = found
+    async def _idempotency_key(self, user_id: str, key: str, known: RememberedKeys) -> None:
+        name = (owner_of_user(user_id), key)
+        placed = await self._newest(user_id, {"idempotency_key": key})
+        if placed is not None:
+            known.idempotency[name] = placed
+        document = await UsedKeyDocument.get(used_key_id(user_id, key))
+        if document is not None and document.created_at > self._oldest():
+            cancelled = RememberedKey(document.fingerprint, document.batch, tuple(document.order_ids), "", "")
+            known.idempotency[name] = cancelled
+
+    async def _client_order_id(self, user_id: str, client_order_id: str, known: RememberedKeys) -> None:
+        found = await self._newest(user_id, {"client_order_id": client_order_id})
+        if found is not None:
+            known.client_order[owner_of_user(user_id), client_order_id] = found
 
     async def _newest(self, user_id: str, key: dict[str, str]) -> RememberedKey | None:
         documents = await OrderDocument.find({"user_id": user_id, **key}).to_list()
@@ -83,12 +89,6 @@ class MongoHistory:
             return None
         newest = max(young, key=lambda document: document.placed_batch)
         return RememberedKey(newest.fingerprint, newest.placed_batch, (newest.id,), "", newest.idempotency_key or "")
-
-    async def _cancel_key(self, user_id: str, key: str, known: RememberedKeys) -> None:
-        document = await UsedKeyDocument.get(used_key_id(user_id, key))
-        if document is not None and document.created_at > self._oldest():
-            remembered = RememberedKey(document.fingerprint, document.batch, tuple(document.order_ids), "", "")
-            known.idempotency[owner_of_user(user_id), key] = remembered
 
     def _oldest(self) -> datetime:
         return self._now() - timedelta(seconds=ORDER_KEY_SECONDS)

@@ -26,6 +26,7 @@ from trading.domain.evolve import evolve
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import OrderStatus, Side
+from trading.domain.queries import balance
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits, RememberedKey
 from trading.journal.batch import SealedBatch, seal
@@ -37,6 +38,19 @@ from trading.sequencer.recovery import recover
 from trading.sequencer.tickets import Committed
 
 COST = 100_10 * UNIT // 100  # 100.10 USD
+
+
+class SlowJournal(MemoryJournal):
+    """Reads wait until `readable` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readable = asyncio.Event()
+        self.readable.set()
+
+    async def read_after(self, number: int, limit: int) -> list[SealedBatch]:
+        await self.readable.wait()
+        return await super().read_after(number, limit)
 
 
 async def replayed_hash(journal: MemoryJournal) -> str:
@@ -317,6 +331,32 @@ async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch:
         assert resting.order is not None
         await shell.send(cancel("bob", resting.order.order_id))
         assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_a_read_waits_while_memory_is_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that broke the core left its half in memory: nobody may be told of it."""
+    journal = SlowJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        real = evolve
+
+        def breaks(state: Any, event: Any) -> None:
+            real(state, event)
+            if getattr(event, "idempotency_key", "") == "poison":
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        journal.readable.clear()
+        poison = shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 1_000 * UNIT, key="poison"))
+        with pytest.raises(Exception, match="core broken"):
+            await poison
+        monkeypatch.setattr(exchange_module, "evolve", real)
+        assert shell.balance("ann", "USD")[1] > 0  # the half that never was
+        read = asyncio.create_task(shell.sequencer.read(lambda state: balance(state, "ann", "USD")))
+        await asyncio.sleep(0)
+        assert not read.done()
+        journal.readable.set()
+        assert await read == ("USD", 1_000 * UNIT, 0)
 
 
 async def test_refusals_and_reads_write_nothing() -> None:

@@ -90,6 +90,9 @@ class Sequencer:
         self._crossing: set[str] = set()
         self._recent: deque[FinishedBatch] = deque(maxlen=RECENT_BATCHES)
         self._in_flight: asyncio.Future[bool] | None = None
+        # Cleared while memory holds what never happened and is folded anew.
+        self._trusted = asyncio.Event()
+        self._trusted.set()
         self._listeners: list[BatchListener] = []
         self._breakdowns = 0
         self._repeats = Repeats(
@@ -122,6 +125,7 @@ class Sequencer:
 
     async def read(self, question: Callable[[ExchangeState], T]) -> T:
         """The answer from memory, once everything it may rest on is durable. Raises `NotLeading`."""
+        await self._trusted.wait()
         if not self._leading:
             raise NotLeading
         answer = question(self._memory.state)
@@ -130,6 +134,7 @@ class Sequencer:
 
     async def settled(self) -> None:
         """Returns when the newest batch applied by now is durable. Raises `NotLeading` where it never will be."""
+        await self._trusted.wait()
         pending = self._in_flight
         if pending is not None and not await asyncio.shield(pending):
             raise NotLeading
@@ -304,7 +309,7 @@ class Sequencer:
                 ticket.refuse(NotLeading())
             raise Deposed(batch=foreign.number, epoch=foreign.epoch)
         # An older writer's append landed late. Nothing was answered, so everything is decided again after it.
-        self._memory = await recover(self._journal, self._limits)
+        await self._fold_anew()
         self._line.put_back(work.taken)
 
     async def _start_over(self, broken: CoreBroken) -> None:
@@ -316,10 +321,17 @@ class Sequencer:
             raise broken
         if broken.ticket is not None:
             broken.ticket.refuse(broken)
-        self._memory = await recover(self._journal, self._limits)
+        await self._fold_anew()
         actor = Actor(user_id="", credential_id="trading", request_id=f"breakdown-{self._memory.number}")
         stops = [stop_market(self.state.markets[symbol].market, actor) for symbol in broken.markets]
         self._line.put_back([*stops, *broken.bystanders])
+
+    async def _fold_anew(self) -> None:
+        self._trusted.clear()
+        try:
+            self._memory = await recover(self._journal, self._limits)
+        finally:
+            self._trusted.set()
 
     def _tell_the_overdue(self, work: _Work) -> None:
         now = self._now()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chassis.clock import Clock
-from chassis.errors import RemoteBugError, RemoteError
+from chassis.errors import ErrorKind, RemoteBugError, RemoteError
 from chassis.failures import error_of
 from chassis.logs import get_logger
 from chassis.tracing import current_traceparent
@@ -19,6 +19,9 @@ ORDER_DEADLINE_SECONDS = 2.0
 _WAITING_MAX = 4_096  # above the requests in flight
 _BACKOFF_FIRST_SECONDS = 0.02  # a broken stream holds up orders that have two seconds
 _BACKOFF_MAX_SECONDS = 0.5
+
+# Refused before the exchange looked at the command's key (overloaded, late, changing hands).
+_NOT_TAKEN = (ErrorKind.UNAVAILABLE, ErrorKind.EXHAUSTED)
 
 log = get_logger(__name__)
 
@@ -42,6 +45,7 @@ class _Pending:
     request: pb.EnterOrdersRequest
     answer: asyncio.Future[pb.EnterOrdersResponse]
     sent: bool = False
+    sent_again: bool = False
 
 
 class OrderEntry:
@@ -103,7 +107,11 @@ class OrderEntry:
         finally:
             del self._pending[request.correlation_id]
         if answer.WhichOneof("outcome") == "failure":
-            raise error_of(answer.failure)
+            error = error_of(answer.failure)
+            if pending.sent_again and isinstance(error, RemoteError) and error.kind in _NOT_TAKEN:
+                # Trading says that nothing happened, and means this sending: the first may have been carried out.
+                raise OutcomeUnknown from error
+            raise error
         return answer
 
     async def run(self) -> None:
@@ -146,7 +154,7 @@ class OrderEntry:
                 if pending.answer.done():
                     continue  # its caller has stopped waiting
                 # Before the write, not after: from here on it may arrive.
-                pending.sent = True
+                pending.sent, pending.sent_again = True, pending.sent
                 await stream.write(pending.request)
             self._something_to_send.clear()
             await self._something_to_send.wait()

@@ -1,0 +1,70 @@
+"""The order stream by itself, without a door or a server: what an answer to a repeated sending means."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from chassis.clock import SystemClock
+from chassis.errors import ErrorKind, RemoteError
+from chassis.failures import failure_of
+from cryptovault.trading.v1 import trading_pb2 as pb
+from gateway.clients.order_entry import OrderEntry, OutcomeUnknown
+
+OVERLOADED = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="overloaded", message="Nothing happened, try again.")
+POOR = RemoteError(kind=ErrorKind.REJECTED, reason="insufficient_funds", message="Too little money.")
+
+
+class Stream:
+    """Breaks at its first command, or answers each with a failure."""
+
+    def __init__(self, answer: RemoteError | None) -> None:
+        self._answer = answer
+        self._answers: asyncio.Queue[pb.EnterOrdersResponse | None] = asyncio.Queue()
+
+    async def write(self, request: pb.EnterOrdersRequest) -> None:
+        if self._answer is None:
+            await self._answers.put(None)
+        else:
+            failure = failure_of(self._answer)
+            await self._answers.put(pb.EnterOrdersResponse(correlation_id=request.correlation_id, failure=failure))
+
+    async def read(self) -> Any:
+        return await self._answers.get()
+
+    def cancel(self) -> bool:
+        return True
+
+
+async def error_of_an_order(*streams: Stream) -> Exception:
+    left = list(streams)
+
+    async def connect() -> Stream:
+        return left.pop(0)
+
+    entry = OrderEntry(connect, SystemClock(), seed=1)
+    running = asyncio.create_task(entry.run())
+    try:
+        with pytest.raises((RemoteError, OutcomeUnknown)) as raised:
+            await entry.enter(pb.CancelOrders(), pb.Principal(user_id="ann"), key="k")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return raised.value
+
+
+async def test_a_refusal_of_the_second_sending_says_nothing_of_the_first() -> None:
+    """The first may have been carried out, its answer lost with the stream: "nothing happened" would be a lie."""
+    assert isinstance(await error_of_an_order(Stream(None), Stream(OVERLOADED)), OutcomeUnknown)
+
+
+async def test_a_refusal_of_the_first_sending_is_told_as_it_is() -> None:
+    error = await error_of_an_order(Stream(OVERLOADED))
+    assert isinstance(error, RemoteError)
+    assert error.reason == "overloaded"
+
+
+async def test_a_decision_of_the_exchange_is_told_whichever_sending_it_answers() -> None:
+    """It looks at the key first, so it would have found the first sending's effect."""
+    error = await error_of_an_order(Stream(None), Stream(POOR))
+    assert isinstance(error, RemoteError)
+    assert error.reason == "insufficient_funds"

@@ -7,6 +7,7 @@ from gateway.clients.newest_batches import NewestBatches
 from gateway.edge.facts import facts_of
 
 BEHIND_HEADER = "X-Data-Behind"
+_BEHIND = (BEHIND_HEADER.lower().encode(), b"true")
 
 
 class Freshness:
@@ -23,8 +24,12 @@ class Freshness:
             self.report(request, behind=True)
             return 0
 
+    @staticmethod
+    def may_lag(request: Request) -> bool:
+        """True where `needed` could not be told."""
+        return _BEHIND in facts_of(request).reply_headers
+
     def report(self, request: Request, *, behind: bool) -> None:
         """Say in the reply that it does not yet hold everything."""
-        header = (BEHIND_HEADER.lower().encode(), b"true")
-        if behind and header not in facts_of(request).reply_headers:
-            facts_of(request).reply_headers.append(header)
+        if behind and not self.may_lag(request):
+            facts_of(request).reply_headers.append(_BEHIND)

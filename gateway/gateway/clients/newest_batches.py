@@ -23,6 +23,10 @@ class NewestBatches:
             if len(self._batches) > _USERS_MAX:
                 self._batches.popitem(last=False)
 
+    def doubt(self, user_id: str) -> None:
+        """A command of this user may be on its way into a batch that nobody has told of: the next read asks."""
+        self._batches.pop(user_id, None)
+
     def begin(self) -> None:
         """The stream delivers: from here on nothing is missed, but what was learnt before may be old."""
         if not self._watching:

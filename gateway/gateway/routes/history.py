@@ -1,7 +1,10 @@
 """What was: orders, fills and events, from the exchange's memory on disk."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1 import trading_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +13,7 @@ from gateway.admission.policy import Access, LimitClass
 from gateway.clients.freshness import Freshness
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
+from gateway.errors import unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
 from gateway.schemas import trading as schemas
@@ -73,21 +77,31 @@ class HistoryRoutes:
 
     async def get_order(self, request: Request) -> Response:
         path = read_path(request, queries.OrderPath)
-        answer = await self._queries.GetOrder(
-            pb.GetOrderRequest(order_id=path.order_id, at_least_batch=await self._freshness.needed(request))
-        )
+        batch = await self._freshness.needed(request)
+        with self._not_found_only_if_known(request):
+            answer = await self._queries.GetOrder(pb.GetOrderRequest(order_id=path.order_id, at_least_batch=batch))
         self._freshness.report(request, behind=answer.behind)
         return json_reply(detailed_order_view(answer.order, answer.fills))
 
     async def get_by_client_id(self, request: Request) -> Response:
         path = read_path(request, queries.ClientOrderPath)
-        answer = await self._queries.GetOrderByClientId(
-            pb.GetOrderByClientIdRequest(
-                client_order_id=path.client_order_id, at_least_batch=await self._freshness.needed(request)
+        batch = await self._freshness.needed(request)
+        with self._not_found_only_if_known(request):
+            answer = await self._queries.GetOrderByClientId(
+                pb.GetOrderByClientIdRequest(client_order_id=path.client_order_id, at_least_batch=batch)
             )
-        )
         self._freshness.report(request, behind=answer.behind)
         return json_reply(detailed_order_view(answer.order, answer.fills))
+
+    @contextmanager
+    def _not_found_only_if_known(self, request: Request) -> Iterator[None]:
+        """Who asks what became of an order must not hear "nothing" from records that may end before it."""
+        try:
+            yield
+        except RemoteError as error:
+            if error.kind is ErrorKind.NOT_FOUND and self._freshness.may_lag(request):
+                raise unavailable("The newest orders cannot be looked up just now.", reason="history_behind") from None
+            raise
 
     async def list_fills(self, request: Request) -> Response:
         query = read_query(request, queries.FillsQuery)

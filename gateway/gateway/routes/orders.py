@@ -109,9 +109,11 @@ class OrderRoutes:
         except NotSent:
             raise unavailable("The exchange cannot be reached at the moment. Nothing was placed.") from None
         except OutcomeUnknown:
+            self._newest_batches.doubt(user_id)
             raise _outcome_unknown(given_key, client_order_id) from None
         except RemoteError as error:
             if error.reason == _OUTCOME_UNKNOWN:
+                self._newest_batches.doubt(user_id)
                 raise _outcome_unknown(given_key, client_order_id) from None
             raise
         outcome = answer.result if answer.WhichOneof("outcome") == "result" else answer.cancelled

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1 import trading_pb2 as pb
 
 from gateway.schemas.fields import PAGE_SIZE_MAX
@@ -62,6 +63,13 @@ class CatchUp:
             answer = await self._queries.ListOrders(
                 pb.ListOrdersRequest(status="open", limit=PAGE_SIZE_MAX, cursor=cursor, at_least_batch=batch)
             )
+            if answer.behind:
+                # Orders of before the snapshot's number would be missing from it, and no event would bring them.
+                raise RemoteError(
+                    kind=ErrorKind.UNAVAILABLE,
+                    reason="history_behind",
+                    message="The open orders cannot be listed just now; subscribe again.",
+                )
             orders += [order_view(order) for order in answer.orders]
             cursor = answer.next_cursor
             if not cursor:

@@ -34,6 +34,16 @@ class OrderNotFound(ServiceError):
         super().__init__("There is no such order.")
 
 
+class ProjectionBehind(ServiceError):
+    """An order that is not here may be in a batch that is not here yet: "not found" would invite a second one."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "history_behind"
+
+    def __init__(self) -> None:
+        super().__init__("The newest orders cannot be looked up just now; ask again.")
+
+
 class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
     def __init__(
         self, *, projector: Projector, queries: OrderQueries, event_log: EventLog, journal_reader: JournalReader
@@ -47,7 +57,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         user_id = current_caller().required_user()
         fresh = await self._is_fresh(request.at_least_batch, context)
         document = await self._queries.get(user_id, request.order_id)
-        order, fills = self._whole(document)
+        order, fills = self._whole(document, fresh=fresh)
         return trading_pb2.GetOrderResponse(order=order, fills=fills, behind=not fresh)
 
     async def GetOrderByClientId(
@@ -56,7 +66,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         user_id = current_caller().required_user()
         fresh = await self._is_fresh(request.at_least_batch, context)
         document = await self._queries.by_client_id(user_id, request.client_order_id)
-        order, fills = self._whole(document)
+        order, fills = self._whole(document, fresh=fresh)
         return trading_pb2.GetOrderByClientIdResponse(order=order, fills=fills, behind=not fresh)
 
     async def ListOrders(self, request: trading_pb2.ListOrdersRequest, context: Any) -> trading_pb2.ListOrdersResponse:
@@ -105,9 +115,11 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
     async def _is_fresh(self, batch: int, context: Any) -> bool:
         return await self._projector.reached(batch, min(FRESHNESS_SECONDS_MAX, _time_left(context)))
 
-    def _whole(self, document: OrderDocument | None) -> tuple[trading_pb2.Order, list[trading_pb2.Fill]]:
+    def _whole(
+        self, document: OrderDocument | None, *, fresh: bool
+    ) -> tuple[trading_pb2.Order, list[trading_pb2.Fill]]:
         if document is None:
-            raise OrderNotFound
+            raise OrderNotFound if fresh else ProjectionBehind
         market = self._market(document.trading_pair)
         fills = [_fill(document.id, document.side, fill, market) for fill in document.fills]
         return self._order(document), fills

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter, Gauge
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
+from chassis.cancellation import end_if_cancelled
 from chassis.crash_points import crash_point
 from chassis.errors import ErrorKind, RemoteBugError, ServiceError
 from chassis.logs import get_logger
@@ -113,6 +114,7 @@ class JournalConsumer(Generic[P]):
         STALE.labels(self._name).set(0)
         outages = 0
         while not self._stale:
+            end_if_cancelled()
             self._bell.clear()
             try:
                 if outages or not self._cursor.number:

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from pymongo.errors import PyMongoError
 
 from chassis.bus import Bus
+from chassis.cancellation import end_if_cancelled
 from chassis.clock import Clock, SystemClock
 from chassis.crash_points import crash_point
 from chassis.errors import ErrorKind, ServiceError
@@ -87,6 +88,7 @@ class OutboxRelay:
         """Runs until cancelled. An outage of the database or the bus only delays it."""
         failures = 0
         while True:
+            end_if_cancelled()
             try:
                 sent = await self.relay_batch()
                 failures = 0

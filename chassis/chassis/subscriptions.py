@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMess
 from google.protobuf.message import Message as ProtobufMessage
 from prometheus_client import Counter
 
+from chassis.cancellation import end_if_cancelled
 from chassis.errors import ErrorKind, ServiceError
 from chassis.events import Envelope, MalformedEvent, event_type, open_envelope
 from chassis.identity import Caller, use_caller
@@ -136,6 +137,7 @@ class Consumption(Generic[E]):
     async def _handle(self, message: AbstractIncomingMessage, envelope: Envelope[E]) -> None:
         failures = pauses = 0
         while True:
+            end_if_cancelled()
             try:
                 await self.subscription.handler(replace(envelope, attempt=failures + 1))
             except Exception as error:

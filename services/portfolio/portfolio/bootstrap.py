@@ -55,8 +55,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.background("journal", consumer.run)
     bus = await runtime.bus()
     await bus.subscribe(journal_advanced(consumer.ring))
-    if settings.practice_money is not None:
-        await bus.subscribe(user_verified(PayPracticeMoney(ledger=ledger, amount=settings.practice_money)))
+    amount = settings.practice_money
+    await bus.subscribe(user_verified(None if amount is None else PayPracticeMoney(ledger=ledger, amount=amount)))
 
     get_portfolio = GetPortfolio(
         ledger=ledger,

@@ -14,13 +14,18 @@ class NoUser(Exception):
     """An event that names nobody. Trying again cannot help, so it ends up parked."""
 
 
-def user_verified(pay_practice_money: PayPracticeMoney) -> Subscription[auth_events.UserVerified]:
-    """Needs no inbox: the effect is the ledger's, which remembers its key for ever."""
+def user_verified(pay_practice_money: PayPracticeMoney | None) -> Subscription[auth_events.UserVerified]:
+    """Needs no inbox: the effect is the ledger's, which remembers its key for ever.
+
+    Where nobody is paid the event is taken all the same: it is a required one, so with no queue bound it would wait in
+    its sender's outbox for ever, and every later event about the same user behind it.
+    """
 
     async def handle(envelope: Envelope[auth_events.UserVerified]) -> None:
         if not envelope.event.user_id:
             raise NoUser(envelope.id)
-        await pay_practice_money(envelope.event.user_id)
+        if pay_practice_money is not None:
+            await pay_practice_money(envelope.event.user_id)
 
     return Subscription(queue="portfolio.user-verified", event=auth_events.UserVerified, handler=handle)
 

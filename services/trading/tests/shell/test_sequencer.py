@@ -399,6 +399,23 @@ async def test_a_tick_that_crosses_a_resting_order_fills_it_as_maker() -> None:
         await eventually(lambda: shell.balance("ann", "BTC") == (UNIT // 100, 0))
 
 
+async def test_an_order_whose_price_crosses_many_others_waits_for_them_instead_of_being_refused() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal, limits=Limits(fills_per_command=1)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await shell.deposit("bob", "USD", 1_000 * UNIT)
+        for _ in range(3):
+            await shell.send(limit("bob", Side.BUY, UNIT // 1000, PRICE - 1_000 * UNIT))
+        shell.tick(PRICE - 2_000 * UNIT)
+        # As where the tick came with nobody to cross: it enters with the order.
+        shell.sequencer._crossing.clear()
+        reply = await shell.send(buy_for("ann", COST))
+        assert reply.order is not None
+        assert reply.order.filled_quantity > 0
+        assert shell.balance("bob", "BTC") == (3 * UNIT // 1000, 0)
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
 async def test_a_full_line_refuses_orders_but_still_takes_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_shell(MemoryJournal()) as shell:
         monkeypatch.setattr("trading.sequencer.waiting_line.WAITING_MAX", 2)

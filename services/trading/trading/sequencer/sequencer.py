@@ -218,6 +218,11 @@ class Sequencer:
             return
         if isinstance(command, PlaceOrder):
             self._enter_price(batch, command.market)
+            if not self._go_on(batch, command.market):
+                # The price crossed more orders than this batch has room for. It is full, so nobody overtakes.
+                work.taken.remove(ticket)
+                self._line.put_back([ticket])
+                return
         try:
             outcome = batch.run(command)
             if isinstance(outcome, Repeat):

@@ -77,3 +77,25 @@ protos: setup ## Regenerate the code of protos/ and check it with buf
 .PHONY: bench
 bench: setup ## Measure the platform against its floors; also writes .local/bench.json
 	$(PYTHON) tests/load/bench.py
+
+.PHONY: web-build
+web-build: setup ## Build the web app, if its sources have changed (set-up does it too)
+	@web/tools/build.sh
+
+.PHONY: web-types
+web-types: setup ## Generate the web app's types from gateway/openapi.json
+	@web/tools/build.sh --packages
+	@cd web/tools/api-types && PATH="$$(../node-bin.sh):$$PATH" npm run --silent generate
+
+.PHONY: web-test
+web-test: setup ## Check the web app: form, lint, types, unit tests
+	@web/tools/check.sh
+
+.PHONY: web-e2e
+web-e2e: web-build ## Use the web app in Chromium, on a platform of its own
+	@web/tools/chromium.sh
+	$(PYTHON) -m pytest tests/web
+
+.PHONY: web-budget
+web-budget: web-build ## Hold the size of the web app to its budget
+	@cd web && PATH="$$(tools/node-bin.sh):$$PATH" node tools/budget.mjs

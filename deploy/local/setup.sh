@@ -101,3 +101,5 @@ uv=$(find_uv) || {
 }
 [ -x .venv/bin/python ] || say "Installing the Python packages ..."
 "$uv" sync --frozen --quiet --python "$python"
+# Built with the Node that came with the packages. Without it everything else runs, and the gateway serves the API alone.
+web/tools/build.sh || say "The web app could not be built; everything else runs without it."

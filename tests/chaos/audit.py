@@ -37,9 +37,9 @@ class Audit:
         }
 
 
-async def audit(mongo_url: str) -> Audit:
+async def audit(journal_url: str) -> Audit:
     """Reads the whole journal. Raises `BrokenChain` where it does not follow from itself."""
-    connection = connect(mongo_url, TRADING_DATABASE)
+    connection = connect(journal_url, TRADING_DATABASE)
     try:
         journal = MongoJournal(connection.database)
         memory, history = Memory(Limits()), History()

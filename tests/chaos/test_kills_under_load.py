@@ -81,6 +81,7 @@ class Trader:
         ["trading"] * 5,
         ["trading-projector"],
         ["gateway"],
+        ["journal"],
         ["mongo"],
         ["redis"],
         ["rabbitmq"],
@@ -151,7 +152,7 @@ async def _check_people(traders: list[Trader]) -> None:
 
 async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
     """In the journal itself: the same orders once, every invariant, and balances equal to what people are told."""
-    found = await audit(platform.mongo_url)
+    found = await audit(platform.journal_url)
     assert found.violations == []
     for trader in traders:
         customer = trader.customer

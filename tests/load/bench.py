@@ -6,6 +6,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -92,7 +93,7 @@ async def _reads(platform: Platform, people: list[Person]) -> list[Row]:
     ]
 
 
-async def _orders(platform: Platform, people: list[Person], names: list[str]) -> list[Row]:
+async def _orders(platform: Platform, people: list[Person], names: Sequence[str]) -> list[Row]:
     say("orders, against appends, transactions and a bare route with one hop")
     url = platform.gateway_url
     append = await floors.journal_append_seconds(platform.mongo_url)

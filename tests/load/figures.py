@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -133,7 +134,7 @@ def _prices(message: dict[str, Any]) -> list[dict[str, Any]]:
     return list(data["items"] if isinstance(data, dict) else data)
 
 
-def cpu_seconds(platform: Platform, names: list[str]) -> dict[str, float]:
+def cpu_seconds(platform: Platform, names: Sequence[str]) -> dict[str, float]:
     """User and system time so far, by process name."""
     return {name: sum(_cpu(pid) for pid in platform.pids(name)) for name in names}
 
@@ -143,6 +144,6 @@ def _cpu(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def resident_megabytes(platform: Platform, names: list[str]) -> dict[str, float]:
+def resident_megabytes(platform: Platform, names: Sequence[str]) -> dict[str, float]:
     """Resident memory by process name; pages shared between processes count once for each."""
     return {name: sum(psutil.Process(pid).memory_info().rss for pid in platform.pids(name)) / 2**20 for name in names}

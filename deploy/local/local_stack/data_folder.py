@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 # What a platform makes, and so what `reset` may delete. The folder may hold other things: tools, results of the bench.
-OWN_FOLDERS = ("mongo", "redis", "rabbitmq", "secrets", "logs")
+OWN_FOLDERS = ("mongo", "journal", "redis", "rabbitmq", "secrets", "logs")
 OWN_FILES = ("mailbox.jsonl", "stack.json", "beat-schedule*")
 
 

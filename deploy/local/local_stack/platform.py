@@ -67,6 +67,11 @@ class Platform:
         return self._stack.plan.mongo.url
 
     @property
+    def journal_url(self) -> str:
+        """The MongoDB-wire server that holds the exchange's journal alone."""
+        return self._stack.plan.journal.url
+
+    @property
     def redis_url(self) -> str:
         return self._stack.plan.redis.url
 

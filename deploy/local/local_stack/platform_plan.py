@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chassis.embedded.mongo import MongoServer
@@ -15,12 +16,27 @@ from local_stack.process_plan import ProcessPlan
 from local_stack.readiness import Answers, GrpcHealth, HttpOk, PortOpen, Readiness, SaysLine
 
 # A service does not start without its database and Redis.
-STORES = frozenset({"mongo", "redis"})
+STORES = frozenset({"mongo", "journal", "redis"})
 # RabbitMQ takes longest to start, about as long as the services take to load: every service waits for it by itself.
 BUS = frozenset({"rabbitmq"})
 # The built web app; where it is missing the gateway serves the API alone.
 WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
+# On a machine with few cores the order path goes first; what follows an order, or reads about it, stands back a little.
+NICENESS = {
+    "mongo": 5,
+    "trading-projector": 5,
+    "mailbox": 10,
+    "notifications": 10,
+    "notifications-worker": 10,
+    "notifications-beat": 10,
+}
 PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
+
+
+class JournalServer(MongoServer):
+    """The exchange's journal has a server to itself: an append never waits behind other services' writes."""
+
+    name = "journal"
 
 
 class PlatformPlan:
@@ -33,17 +49,20 @@ class PlatformPlan:
         self._keys = keys
         self._data_dir = data_dir
         self.mongo = MongoServer(port=ports["mongo"], folder=data_dir / "mongo")
+        self.journal = JournalServer(port=ports["journal"], folder=data_dir / "journal")
         self.redis = RedisServer(port=ports["redis"], folder=data_dir / "redis", durable=True)
         self.rabbitmq = RabbitServer(port=ports["rabbitmq"], folder=data_dir / "rabbitmq")
 
     def build(self) -> list[ProcessPlan]:
         """In the order in which people like to read it; the runner finds the starting order itself."""
-        return [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]
+        plans = [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]
+        return [replace(plan, niceness=NICENESS.get(plan.name, 0)) for plan in plans]
 
     def _stores(self) -> list[ProcessPlan]:
         epmd, _broker = _children(self.rabbitmq)
         return [
             self._store(self.mongo, stop_seconds=20.0),
+            self._store(self.journal, stop_seconds=20.0),
             self._store(self.redis),
             ProcessPlan(
                 name="rabbitmq-epmd",
@@ -97,8 +116,8 @@ class PlatformPlan:
     def _services(self) -> list[ProcessPlan]:
         return [
             self._service("market-data", "market_data"),
-            self._service("trading", "trading", calls=["market-data"]),
-            self._service("trading-projector", "trading.projector"),
+            self._service("trading", "trading", calls=["market-data"], settings={"JOURNAL_URL": self.journal.url}),
+            self._service("trading-projector", "trading.projector", settings={"JOURNAL_URL": self.journal.url}),
             self._service(
                 "notifications",
                 "notifications",

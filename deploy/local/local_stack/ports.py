@@ -18,6 +18,7 @@ OFFSETS: Mapping[str, int] = MappingProxyType(
         "rabbitmq-distribution": 4,
         "rabbitmq-epmd": 5,
         "mailbox": 6,
+        "journal": 7,
         "auth": 10,
         "trading": 11,
         "trading-projector": 12,

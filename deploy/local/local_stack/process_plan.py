@@ -26,6 +26,7 @@ class ProcessPlan:
     needs: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
     ports: tuple[int, ...] = ()
+    niceness: int = 0  # above 0 it stands back for the others when the cores are busy
     prepare: Callable[[], object] = nothing
     ready_seconds: float = 120.0  # on cores that ten others fight for; alone all of ours need under 6
     stop_seconds: float = 10.0  # a graceful stop lets the requests in flight end; after that it is killed

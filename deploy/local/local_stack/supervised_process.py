@@ -210,6 +210,7 @@ class SupervisedProcess:
         self._next_life_environment = {}
         self._process = await asyncio.create_subprocess_exec(
             *die_with_parent(),
+            *_stand_back(self.plan.niceness),
             *self.plan.argv,
             env=environment,
             cwd=self._data_dir,
@@ -272,6 +273,10 @@ class SupervisedProcess:
     def _set(self, state: State) -> None:
         self.state = state
         self._changed()
+
+
+def _stand_back(niceness: int) -> tuple[str, ...]:
+    return ("nice", "-n", str(niceness)) if niceness else ()
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -16,14 +16,13 @@ from trading.sequencer.sequencer import Sequencer
 from trading.settings import TradingSettings
 from trading.storage.documents import DOCUMENTS
 from trading.storage.history import MongoHistory
-from trading.storage.journal import MongoJournal
+from trading.storage.open_journal import open_journal
 
 
 async def compose(runtime: Runtime[TradingSettings]) -> None:
     settings = runtime.settings
     mongo = await runtime.mongo()
-    journal = MongoJournal(mongo.database)
-    await journal.prepare()
+    journal = await open_journal(runtime)
     prices = ReferencePrices()
     await init_documents(mongo.database, DOCUMENTS)
     history = MongoHistory(mongo.database, state=lambda: sequencer.state, now=runtime.clock.now)

@@ -1,12 +1,20 @@
 """Settings of the trading processes."""
 
 from chassis.settings import ServiceSettings
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from trading.domain.state import Limits
 
 
-class TradingSettings(ServiceSettings):
+class JournalSettings(ServiceSettings):
+    """Of every process that reads or writes the journal."""
+
+    # A server of the journal's own: what else the database does then takes no time from an append. Not set: the
+    # service's database holds the journal too.
+    journal_url: SecretStr | None = None
+
+
+class TradingSettings(JournalSettings):
     """Of `python -m trading`, the leader."""
 
     listen: str = Field(default="127.0.0.1:18011", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
@@ -19,7 +27,7 @@ class TradingSettings(ServiceSettings):
         return Limits(remembered_batches=self.remembered_batches)
 
 
-class ProjectorSettings(ServiceSettings):
+class ProjectorSettings(JournalSettings):
     """Of `python -m trading.projector`. The same database as the leader's."""
 
     listen: str = Field(default="127.0.0.1:18012", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")

@@ -12,7 +12,7 @@ from trading.projector.projector import Projector
 from trading.projector.reconciler import Reconciler
 from trading.settings import ProjectorSettings
 from trading.storage.documents import DOCUMENTS
-from trading.storage.journal import MongoJournal
+from trading.storage.open_journal import open_journal
 from trading.storage.order_queries import OrderQueries
 from trading.storage.projection import Projection
 
@@ -20,8 +20,7 @@ from trading.storage.projection import Projection
 async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     mongo = await runtime.mongo()
     await init_documents(mongo.database, DOCUMENTS)
-    journal = MongoJournal(mongo.database)
-    await journal.prepare()
+    journal = await open_journal(runtime)
     projector = Projector(journal, Projection(mongo.database))
     queries = OrderQueries()
     servicer = TradingQueryServicer(

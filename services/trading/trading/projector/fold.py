@@ -19,9 +19,13 @@ from trading.domain.queries import order as find_order
 from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch, check_follows
 from trading.journal.codec import decode_events
+from trading.journal.history import OrderView, view_of
 from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes
 from trading.storage.rows import Row, bring_up_to_date, fill_part, order_row, time_of, transfer_row, used_key_row
+
+# Who follows the journal asks for them soon after; what is older is in the rows. About 20 MB.
+RECENTLY_CLOSED_MAX = 20_000
 
 
 class Fold:
@@ -31,6 +35,8 @@ class Fold:
         self._exchange = exchange or Exchange()
         self._open_rows: dict[str, Row] = {}
         self.cursor = cursor or Cursor()
+        # Terminal orders never change again; the oldest first.
+        self.recently_closed: dict[str, OrderView] = {}
 
     @property
     def state(self) -> ExchangeState:
@@ -90,6 +96,9 @@ class Fold:
         changes.touch(row)
         if order.status in TERMINAL:
             del self._open_rows[order_id]
+            self.recently_closed[order_id] = view_of(order, batch)
+            if len(self.recently_closed) > RECENTLY_CLOSED_MAX:
+                del self.recently_closed[next(iter(self.recently_closed))]
 
     def _market(self, symbol: str) -> Market:
         return self.state.markets[symbol].market

@@ -20,6 +20,7 @@ REPLY_BODY_BYTES_MAX = 1_000_000
 # A fold asks for the batch at its cursor once more, to see that the journal is still the one it knows. Were that one
 # alone to fill the reply, the fold would learn of nothing new, for ever.
 BATCHES_MIN = 2
+ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
 
 
 class JournalReader:
@@ -40,14 +41,16 @@ class JournalReader:
         return [batch_message(batch, events, state, orders) for batch, events in decoded]
 
     async def _closed_orders(self, decoded: Sequence[tuple[SealedBatch, list[Event]]]) -> dict[str, OrderView]:
+        recent = self._projector.fold.recently_closed
         order_ids = [order_id for _, events in decoded for order_id in closed_orders(events)]
-        if not order_ids:
-            return {}
+        orders = {order_id: recent[order_id] for order_id in order_ids if order_id in recent}
         markets = self._projector.fold.state.markets
-        return {
-            order_id: view_of_document(document, markets[document.trading_pair].market)
-            for order_id, document in (await self._queries.many(order_ids)).items()
-        }
+        older = [order_id for order_id in order_ids if order_id not in orders]
+        for first in range(0, len(older), ORDERS_PER_READ):
+            documents = await self._queries.many(older[first : first + ORDERS_PER_READ])
+            for order_id, document in documents.items():
+                orders[order_id] = view_of_document(document, markets[document.trading_pair].market)
+        return orders
 
 
 def first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:

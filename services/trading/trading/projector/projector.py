@@ -1,8 +1,9 @@
 """Follows the journal and keeps the projection: several batches at a time, rows first, the cursor last.
 
 It reads the journal, not the leader's stream: a read of the next few numbers costs the database a millisecond and
-the leader nothing, and there is no second way in that could differ. While nothing happens it looks every 50 ms; a read
-that waits for a batch rings, so nobody ever waits for the next look.
+the leader nothing, and there is no second way in that could differ. It looks every 50 ms, so that the rows of many
+batches are written at once, and goes on at once while there is a lot; a read that waits for a batch rings, so nobody
+ever waits for the next look.
 """
 
 import asyncio
@@ -21,8 +22,9 @@ from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes, Projection
 
 BATCHES_PER_DRAIN = 64  # more would make readers wait for rows they do not need
+BATCHES_PER_LOOK = 8  # near the head; each number that is not there yet costs the database a look-up
 BATCHES_PER_READ = 256  # while catching up without writing
-IDLE_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 RETRY_SECONDS = 0.2
 
 CURSOR = Gauge("cryptovault_projection_batch", "The newest batch in the projection")
@@ -98,14 +100,16 @@ class Projector:
         """Raises `BrokenChain` or `UnknownEventType` where the journal cannot be followed, `CursorMoved` where another
         projector is at work.
         """
+        limit = BATCHES_PER_DRAIN
         while True:
             end_if_cancelled()
             self._bell.clear()
-            batches = await self._read(BATCHES_PER_DRAIN)
+            batches = await self._read(limit)
             if batches:
                 await self._drain(batches)
-            else:
-                await self._idle()
+            if len(batches) < limit:
+                await self._pause()
+            limit = BATCHES_PER_DRAIN if len(batches) == limit else BATCHES_PER_LOOK
 
     async def _drain(self, batches: list[SealedBatch]) -> None:
         changes = Changes()
@@ -156,9 +160,9 @@ class Projector:
         STALE.set(1)
         log.error("Projection stopped", event="projection_stale", batch=self.fold.cursor.batch)
 
-    async def _idle(self) -> None:
+    async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(PAUSE_SECONDS):
                 await self._bell.wait()
         except TimeoutError:
             pass

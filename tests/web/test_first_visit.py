@@ -1,0 +1,98 @@
+"""What a visitor of a fresh platform does first, with the mouse."""
+
+from decimal import Decimal
+
+from chassis.testing import eventually
+from playwright.async_api import expect
+from tests.web.visitor import Visitor, figure
+
+
+async def test_a_stranger_sees_prices_move(visitor: Visitor) -> None:
+    await visitor.page.goto("/")
+    await visitor.is_live()
+    bitcoin = visitor.page.get_by_role("link", name="BTC Bitcoin")
+    seen = await bitcoin.inner_text()
+    await expect(bitcoin).not_to_have_text(seen)
+
+
+async def test_sign_up_buy_rest_cancel_and_come_back(member: Visitor) -> None:
+    page = member.page
+    # Bought at the market, for an amount of dollars.
+    await page.get_by_label("Amount to spend").fill("1000")
+    await expect(member.line("Fee (0.20 %)")).to_have_text("$2.00")
+    await member.button("Buy BTC").click()
+    await member.confirm()
+    await expect(page.get_by_text("Bought 0.0")).to_be_visible()
+
+    # A limit order far below the market rests, and is taken back.
+    await page.get_by_role("radio", name="Limit").click()
+    price = Decimal(await page.get_by_label("Limit price").get_attribute("placeholder") or "0")
+    await page.get_by_label("Limit price").fill(str((price * Decimal("0.95")).quantize(Decimal("0.01"))))
+    await page.get_by_label("Amount", exact=True).fill("0.01")
+    await member.button("Buy BTC").click()
+    await member.confirm()
+    await expect(page.get_by_role("tab", name="Open orders (1)")).to_be_visible()
+    await page.get_by_role("button", name="Cancel the order").click()
+    await expect(page.get_by_text("No open orders.")).to_be_visible()
+    await page.get_by_role("tab", name="History").click()
+    await expect(page.get_by_role("cell", name="Cancelled")).to_be_visible()
+    assert sorted(order["status"] for order in await member.orders()) == ["cancelled", "filled"]
+
+    # Still signed in after a reload.
+    await page.reload()
+    await expect(member.line("Available")).not_to_have_text("$10,000.00")
+    await member.is_live()
+
+
+async def test_the_portfolio_shows_what_the_api_answers(member: Visitor) -> None:
+    page = member.page
+    await page.get_by_label("Amount to spend").fill("2500")
+    await member.button("Buy BTC").click()
+    await member.confirm()
+    await expect(page.get_by_text("Bought 0.0")).to_be_visible()
+
+    answers: list[dict[str, object]] = []
+
+    async def keep(reply: object) -> None:
+        if getattr(reply, "url", "").endswith("/api/v1/portfolio"):
+            answers.append(await reply.json())  # type: ignore[attr-defined]
+
+    page.on("response", keep)
+    await page.get_by_role("link", name="Portfolio").first.click()
+    await expect(page.get_by_role("rowheader", name="BTC")).to_be_visible()
+
+    async def is_shown() -> bool:
+        if not answers:
+            return False
+        answer = answers[-1]
+        row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="BTC"))
+        cells = await row.get_by_role("cell").all_inner_texts()
+        holding = next(each for each in answer["holdings"] if each["symbol"] == "BTC")  # type: ignore[attr-defined]
+        return (
+            figure(await member.line("Total value").inner_text()) == _cents(answer["total_value"])
+            and figure(await member.line("Cash").inner_text()) == _cents(answer["cash"])
+            and figure(cells[0]) == Decimal(holding["amount"])
+            and figure(cells[2]) == _cents(holding["value"])
+            and figure(cells[3]) == Decimal(holding["allocation"])
+        )
+
+    await eventually(is_shown, timeout_seconds=20.0)
+
+
+async def test_whoever_signs_out_is_out_in_every_tab(member: Visitor) -> None:
+    second = await member.context.new_page()
+    member.watch(second)
+    await second.goto("/portfolio")
+    await expect(second.get_by_role("heading", name="Portfolio")).to_be_visible()
+    await member.button("Sign out").click()
+    await second.wait_for_url("**/sign-in")
+    await expect(member.page.get_by_role("link", name="Sign up")).to_be_visible()
+
+
+async def test_a_page_that_does_not_exist_says_so(visitor: Visitor) -> None:
+    await visitor.page.goto("/no/such/page")
+    await expect(visitor.page.get_by_text("There is nothing here")).to_be_visible()
+
+
+def _cents(amount: object) -> Decimal:
+    return Decimal(str(amount)).quantize(Decimal("0.01"))

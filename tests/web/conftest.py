@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from local_stack.platform import Platform
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
+
 from tests.web.visitor import Visitor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
+    expect.set_options(timeout=TIMEOUT_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser

@@ -2,6 +2,7 @@
 
 from local_stack.platform import Platform
 from playwright.async_api import Route, expect
+
 from tests.web.visitor import Visitor
 
 LIVE_AGAIN_SECONDS = 2.0

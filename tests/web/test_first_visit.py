@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from chassis.testing import eventually
 from playwright.async_api import expect
+
 from tests.web.visitor import Visitor, figure
 
 

@@ -1,6 +1,7 @@
 """The same with the keyboard alone."""
 
 from playwright.async_api import Page, expect
+
 from tests.web.visitor import Visitor
 
 # More stops than any of our pages has: past it, what we look for cannot be reached.

@@ -6,6 +6,7 @@ from typing import Any
 
 from chassis.testing import eventually
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
 from tests.customers import CODE, MAIL_SECONDS, PASSWORD, new_email
 
 MONEY = re.compile(r"[^\d.-]")

@@ -1,7 +1,10 @@
 import type { ErrorFacts } from "@/lib/api-types";
 
+/** An error whose message is written for the person in front of the screen. */
+export class SaidError extends Error {}
+
 /** What the API answered instead of success. `reason` is its stable word, `requestId` names the request in our logs. */
-export class ApiError extends Error {
+export class ApiError extends SaidError {
   override readonly name = "ApiError";
   readonly status: number;
   readonly code: string;
@@ -25,7 +28,7 @@ export class ApiError extends Error {
 }
 
 /** Nothing came back: whether the request took effect is not known. */
-export class NetworkError extends Error {
+export class NetworkError extends SaidError {
   override readonly name = "NetworkError";
 
   constructor(cause: unknown) {
@@ -34,7 +37,7 @@ export class NetworkError extends Error {
 }
 
 export function messageOf(error: unknown): string {
-  return error instanceof ApiError || error instanceof NetworkError ? error.message : "Something went wrong here.";
+  return error instanceof SaidError ? error.message : "Something went wrong here.";
 }
 
 export function requestIdOf(error: unknown): string | null {

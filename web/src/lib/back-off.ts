@@ -1,7 +1,7 @@
 const FIRST_MS = 250;
 // A gateway that restarts is back within seconds, and people are waiting: soon again, for about half a minute.
 const SOON_ATTEMPTS = 20;
-const SOON_MS_MAX = 1_500;
+const SOON_MS_MAX = 1_000;
 const LATER_MS_MAX = 15_000;
 
 /** Doubling waits with jitter, so that a thousand pages do not come back in the same instant. */

@@ -10,7 +10,7 @@ export function followPrices(stream: Stream, client: QueryClient, history: Price
   return stream.subscribe("prices", { resumes: false }, ({ type, data }) => {
     const prices = data as readonly Price[];
     history.record(prices);
-    void write<Prices>(client, keys.prices, (known) =>
+    write<Prices>(client, keys.prices, (known) =>
       type === "snapshot" ? bySymbol(prices) : { ...known, ...bySymbol(prices) },
     );
   });
@@ -36,31 +36,37 @@ export function followPrivate(stream: Stream, client: QueryClient): () => void {
 function takeBalances(client: QueryClient, { type, data }: ChannelMessage): void {
   if (data === null) return;
   const news = data as readonly Balance[];
-  if (type === "snapshot") void write<readonly Balance[]>(client, keys.balances, () => news);
-  else void write<readonly Balance[]>(client, keys.balances, (known) => known && withBalances(known, news));
+  if (type === "snapshot") write<readonly Balance[]>(client, keys.balances, () => news);
+  else write<readonly Balance[]>(client, keys.balances, (known) => known && withBalances(known, news));
   invalidate(client, keys.portfolio);
 }
 
 function takeOrder(client: QueryClient, { type, data }: ChannelMessage): void {
   if (data === null) return;
   if (type === "snapshot") {
-    void write<readonly Order[]>(client, keys.openOrders, () => data as readonly Order[]);
+    write<readonly Order[]>(client, keys.openOrders, () => data as readonly Order[]);
     return;
   }
-  void write<readonly Order[]>(client, keys.openOrders, (known) => known && withOrder(known, data as Order));
+  write<readonly Order[]>(client, keys.openOrders, (known) => known && withOrder(known, data as Order));
   invalidate(client, keys.orderHistory);
 }
 
-/** A fetch that is still under way would bring something older: it is dropped, unless there is nothing to change yet. */
-async function write<Data>(
+let lastWrite: Promise<void> = Promise.resolve();
+
+/** In the order of the messages: dropping a fetch takes a moment, and the next message must find this one's change. */
+function write<Data>(
   client: QueryClient,
   queryKey: QueryKey,
   change: (known: Data | undefined) => Data | undefined,
-): Promise<void> {
-  const changed = change(client.getQueryData<Data>(queryKey));
-  if (changed === undefined) return;
-  await client.cancelQueries({ queryKey });
-  client.setQueryData<Data>(queryKey, (known) => change(known) ?? changed);
+): void {
+  lastWrite = lastWrite.then(async () => {
+    const changed = change(client.getQueryData<Data>(queryKey));
+    // Nothing is known yet that could be changed: the snapshot or the fetch under way will hold it.
+    if (changed === undefined) return;
+    // A fetch that is still under way would bring something older.
+    await client.cancelQueries({ queryKey });
+    client.setQueryData<Data>(queryKey, changed);
+  });
 }
 
 function invalidate(client: QueryClient, ...queryKeys: QueryKey[]): void {

@@ -117,7 +117,7 @@ test("waits longer after each failure, but never long enough to miss the two sec
     }
     waits.push(waited);
   }
-  expect(waits).toEqual([250, 500, 1000, 1500, 1500, 1500]);
+  expect(waits).toEqual([250, 500, 1000, 1000, 1000, 1000]);
 });
 
 test("renews the session where the server no longer knows it, and then connects again", async () => {

@@ -3,7 +3,7 @@ import { classNames } from "@/components/ui/class-names";
 import { connectionOf, type Connection } from "@/lib/connection";
 import { stream } from "@/lib/live";
 
-const LOOK_MS = 500;
+const LOOK_MS = 250;
 
 /** How live what you see is. */
 export default function ConnectionChip() {
@@ -30,7 +30,7 @@ function useConnection(): Connection {
   const online = useSyncExternalStore(onOnline, () => navigator.onLine);
   const [connection, setConnection] = useState<Connection>(() => connectionOf(stream.status, Date.now(), online));
   useEffect(() => {
-    // Looked at twice a second, not at every message: those come in their dozens, and the chip seldom changes.
+    // Looked at four times a second, not at every message: those come in their dozens, and the chip seldom changes.
     const look = () => setConnection((last) => unlessEqual(last, connectionOf(stream.status, Date.now(), online)));
     look();
     const timer = setInterval(look, LOOK_MS);

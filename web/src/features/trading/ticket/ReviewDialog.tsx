@@ -43,9 +43,7 @@ export function ReviewDialog({ order, market, estimate, state, onConfirm, onClos
         <Button onClick={onClose} disabled={state !== "asking"}>
           Back
         </Button>
-        {/* The dialog was opened to answer this. */}
-        {/* oxlint-disable-next-line jsx-a11y/no-autofocus */}
-        <Button autoFocus tone={order.side} onClick={onConfirm} disabled={state !== "asking"}>
+        <Button data-focus-first tone={order.side} onClick={onConfirm} disabled={state !== "asking"}>
           {BUTTON_TEXT[state]}
         </Button>
       </div>

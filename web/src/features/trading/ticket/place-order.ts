@@ -1,5 +1,5 @@
 /** Sends an order once, and finds out what became of it when the answer is lost. */
-import { ApiError, NetworkError } from "@/lib/api-error";
+import { ApiError, NetworkError, SaidError } from "@/lib/api-error";
 import type { Order, PlacedOrder, PlaceOrder } from "@/lib/api-types";
 
 // An order's own deadline is 2 s: who does not know it after this long never took it.
@@ -17,7 +17,7 @@ export interface OrderDoor {
 }
 
 /** It is certain that the order was not taken: it may be placed again. */
-export class OrderNotTaken extends Error {
+export class OrderNotTaken extends SaidError {
   override readonly name = "OrderNotTaken";
 
   constructor() {
@@ -26,7 +26,7 @@ export class OrderNotTaken extends Error {
 }
 
 /** Nobody could say for a long time. */
-export class OrderUnknown extends Error {
+export class OrderUnknown extends SaidError {
   override readonly name = "OrderUnknown";
 
   constructor() {

@@ -15,13 +15,13 @@ TYPED := $(if $(SCOPE),$(or $(filter $(SCOPED)/%,$(PACKAGES)),$(PACKAGES)),$(PAC
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
 	@echo '  CRYPTOVAULT_PORT_BASE (18000), CRYPTOVAULT_DATA_DIR (.local): run a second copy beside the first'
 	@echo '  SCOPE=trading: test and lint one part only · FORCE=1: reset without asking'
 
 .PHONY: setup
-setup: ## Install what is missing (Redis, RabbitMQ, uv, Python packages)
+setup: ## Install what is missing (Redis, RabbitMQ, uv, packages), build the web app
 	@deploy/local/setup.sh
 
 .PHONY: run
@@ -45,11 +45,11 @@ reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 	@$(STACK) reset $(if $(FORCE),--force)
 
 .PHONY: test
-test: lint ## Lint, then all tests but the long ones
+test: lint $(if $(SCOPE),,web-test chromium) ## Lint, then all tests but the long ones
 	$(PYTHON) -m pytest -m "not long" $(TESTS)
 
 .PHONY: test-all
-test-all: lint ## Lint, then all tests
+test-all: lint $(if $(SCOPE),,web-test chromium) ## Lint, then all tests
 	$(PYTHON) -m pytest $(TESTS)
 
 .PHONY: lint
@@ -92,10 +92,13 @@ web-test: setup ## Check the web app: form, lint, types, unit tests
 	@web/tools/check.sh
 
 .PHONY: web-e2e
-web-e2e: web-build ## Use the web app in Chromium, on a platform of its own
-	@web/tools/chromium.sh
+web-e2e: web-build chromium ## Use the web app in Chromium, on a platform of its own
 	$(PYTHON) -m pytest tests/web
 
 .PHONY: web-budget
 web-budget: web-build ## Hold the size of the web app to its budget
 	@cd web && PATH="$$(tools/node-bin.sh):$$PATH" node tools/budget.mjs
+
+.PHONY: chromium
+chromium:
+	@web/tools/chromium.sh || echo "There is no Chromium: the browser tests are skipped, except in CI"

@@ -26,6 +26,9 @@ export default defineConfig({
   },
   test: {
     environment: "jsdom",
+    // One page for all files: making one takes longer than all tests together.
+    isolate: false,
+    fileParallelism: false,
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,

@@ -50,6 +50,7 @@ async def test_a_wrong_amount_is_said_where_it_was_typed(member: Visitor) -> Non
 
 async def test_the_first_stop_leads_past_the_navigation(visitor: Visitor) -> None:
     await visitor.page.goto("/markets")
+    await expect(visitor.page.get_by_role("heading", name="Markets")).to_be_visible()
     await visitor.page.keyboard.press("Tab")
     await expect(visitor.page.get_by_role("link", name="Skip to the page")).to_be_focused()
     await visitor.page.keyboard.press("Enter")

@@ -48,6 +48,7 @@ export class Stream {
   #socket: WebSocket | null = null;
   #attempt = 0;
   #wasOpen = false;
+  #renewing = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #lastHeardAt = 0;
@@ -157,11 +158,16 @@ export class Stream {
   }
 
   async #renew(): Promise<void> {
+    // Each private channel is refused by itself; one renewal serves them all.
+    if (this.#renewing) return;
+    this.#renewing = true;
     try {
       if (await this.#parts.renewSession()) this.reconnect();
     } catch {
       this.#drop();
       this.#retryLater();
+    } finally {
+      this.#renewing = false;
     }
   }
 

@@ -130,12 +130,14 @@ test("renews the session where the server no longer knows it, and then connects 
   expect(sockets).toHaveLength(2);
 });
 
-test("a private channel refused to nobody renews the session at once", async () => {
+test("private channels refused to nobody renew the session at once, together", async () => {
   const stream = newStream();
   follow(stream, "orders", true);
   stream.start();
   latest().accept();
-  latest().say({ op: "error", error: { code: "AUTHENTICATION_ERROR", details: { reason: "not_signed_in" } } });
+  const refusal = { op: "error", error: { code: "AUTHENTICATION_ERROR", details: { reason: "not_signed_in" } } };
+  latest().say(refusal);
+  latest().say(refusal);
   await vi.advanceTimersByTimeAsync(0);
   expect(renewals).toBe(1);
   expect(sockets).toHaveLength(2);

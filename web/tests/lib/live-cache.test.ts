@@ -66,3 +66,26 @@ test("an event that does not concern the channel keeps its number and changes no
     expect(client.getQueryData(keys.openOrders)).toHaveLength(2);
   });
 });
+
+test("an answer asked for before the news came does not undo it", async () => {
+  followPrivate(stream, client);
+  const balance = (available: string) => [{ asset: "USD", available, held: "0" }];
+  let answer: (balances: ReturnType<typeof balance>) => void = () => undefined;
+  const asked = client.fetchQuery({
+    queryKey: keys.balances,
+    queryFn: () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  });
+  asked.catch(() => undefined);
+  say("balances", 1, "snapshot", balance("900"));
+  await vi.waitFor(() => {
+    expect(client.getQueryData(keys.balances)).toEqual(balance("900"));
+  });
+  answer(balance("1000"));
+  await new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+  expect(client.getQueryData(keys.balances)).toEqual(balance("900"));
+});

@@ -23,7 +23,6 @@ BUS = frozenset({"rabbitmq"})
 WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
 # On a machine with few cores the order path goes first; what follows an order, or reads about it, stands back a little.
 NICENESS = {
-    "mongo": 5,
     "trading-projector": 5,
     "mailbox": 10,
     "notifications": 10,

@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ async def test_who_uses_another_starts_beside_it_and_stops_before_it(workshop: A
     async with workshop.running(workshop.plan("used", "slow"), user):
         assert {*workshop.journal[:2]} == {"started used", "started user"}
     assert workshop.journal[-2:] == ["stopping user", "stopping used"]
+
+
+async def test_a_process_stands_back_as_far_as_its_plan_says(workshop: Any) -> None:
+    meek = replace(workshop.plan("meek"), niceness=7)
+    async with workshop.running(meek, workshop.plan("plain")) as supervisor:
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        found = {name: os.getpriority(os.PRIO_PROCESS, process.pid) for name, process in supervisor.processes.items()}
+        assert found == {"meek": min(19, own + 7), "plain": own}
 
 
 async def test_a_process_that_never_serves_fails_the_start_and_nothing_is_left(workshop: Any) -> None:

@@ -16,6 +16,7 @@ from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.state import Limits
+from trading.projector import fold, journal_reader
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
 from trading.projector.projector import Projector
@@ -33,12 +34,13 @@ BOB = Caller("gateway", "bob", "session", "request-2", "203.0.113.8")
 class Exchange:
     """Both servicers over real gRPC, on the real journal."""
 
-    def __init__(self, address: str, shell: Shell, watchers: Watchers) -> None:
+    def __init__(self, address: str, shell: Shell, watchers: Watchers, projector: Projector) -> None:
         self.channel = open_channel(address, service="gateway")
         self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
         self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)
         self.shell = shell
         self.watchers = watchers
+        self.projector = projector
         self.correlation = 0
 
     async def pay(self, user: str, amount: str, key: str) -> trading_pb2.TransferResponse:
@@ -102,7 +104,7 @@ async def exchange(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -
             (add_queries, query_servicer, "cryptovault.trading.v1.TradingQueryService"),
         ]
     ) as address:
-        running = Exchange(address, shell, watchers)
+        running = Exchange(address, shell, watchers, projector)
         yield running
         await running.channel.close()
     for task in tasks:
@@ -247,6 +249,30 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
     assert closed.fees == answer.result.order.fees[0].amount
     request = trading_pb2.ReadJournalRequest(after_batch=after, wait_milliseconds=30)
     assert not (await exchange.queries.ReadJournal(request)).batches
+
+
+async def test_closed_orders_are_told_alike_from_memory_and_from_rows(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    for index in range(3):
+        (answer,) = await exchange.ask(exchange.request("ann", f"{index}", **buy("100")))
+    assert await exchange.projector.reached(answer.result.batch, 5.0)
+    from_memory = await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
+    assert len(exchange.projector.fold.recently_closed) == 3
+    exchange.projector.fold.recently_closed.clear()
+    monkeypatch.setattr(journal_reader, "ORDERS_PER_READ", 2)
+    from_rows = await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
+    assert from_rows == from_memory
+    assert sum(event.HasField("order_closed") for batch in from_rows.batches for event in batch.events) == 3
+
+
+async def test_memory_keeps_only_the_newest_closed_orders(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "RECENTLY_CLOSED_MAX", 2)
+    await exchange.pay("ann", "1000", "practice:ann")
+    answers = [(await exchange.ask(exchange.request("ann", f"{index}", **buy("100"))))[0] for index in range(3)]
+    assert await exchange.projector.reached(answers[-1].result.batch, 5.0)
+    assert list(exchange.projector.fold.recently_closed) == [answer.result.order.id for answer in answers[1:]]
 
 
 async def test_orders_and_fills_come_in_pages_newest_first(exchange: Exchange) -> None:

@@ -50,7 +50,7 @@ if "parent" in options:
     Path(f"{journal}.children").write_text(" ".join(str(child.pid) for child in children))
 if "mute" in options:
     time.sleep(600)
-time.sleep(0.3 if "slow" in options else 0)
+time.sleep(1.5 if "slow" in options else 0)  # longer than a starved machine takes to start a second one
 note("serving")
 with socket.create_server(("127.0.0.1", int(port))) as server:
     while True:

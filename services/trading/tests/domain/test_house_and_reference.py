@@ -139,7 +139,7 @@ def test_without_any_reference_no_order_is_taken() -> None:
 def test_a_reference_that_cannot_be_true_is_refused(bench: Bench, change: dict[str, object], rule: str) -> None:
     good = SetReferencePrice("COIN-USD", 100 * UNIT, "simulator", bench.now, bench.now)
     with pytest.raises(InvalidReferencePrice) as caught:
-        bench.do(replace(good, **change))  # type: ignore[arg-type]
+        bench.do(good._replace(**change))  # type: ignore[arg-type]
     assert caught.value.details["rule"] == rule
 
 

@@ -177,7 +177,7 @@ def test_the_newer_of_two_own_orders_is_cancelled_instead_of_trading_with_itself
 def test_a_limit_order_off_the_rules_is_refused_with_what_would_pass(
     bench: Bench, change: dict[str, object], reason: str, nearest: str | None
 ) -> None:
-    error = refused(bench, replace(bench.limit("alice", Side.BUY, "1", "99"), **change))  # type: ignore[arg-type]
+    error = refused(bench, bench.limit("alice", Side.BUY, "1", "99")._replace(**change))  # type: ignore[arg-type]
     assert error.reason == reason
     assert error.details.get("nearest") == nearest
 
@@ -193,7 +193,7 @@ def test_a_limit_order_off_the_rules_is_refused_with_what_would_pass(
     ],
 )
 def test_a_market_order_with_fields_that_do_not_fit_is_invalid(bench: Bench, change: dict[str, object]) -> None:
-    command = replace(bench.market("alice", Side.BUY, quantity=UNIT), **change)  # type: ignore[arg-type]
+    command = bench.market("alice", Side.BUY, quantity=UNIT)._replace(**change)  # type: ignore[arg-type]
     assert refused(bench, command).kind is ErrorKind.INVALID
 
 

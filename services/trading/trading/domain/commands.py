@@ -2,15 +2,14 @@
 units per whole base unit, times in milliseconds since 1970.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trading.domain.accounts import Posting
 from trading.domain.markets import Asset, Market
 from trading.domain.orders import OrderType, Side, TimeInForce
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who asks, for the audit trail (M22). `user_id` is empty where a service acts on its own."""
 
     user_id: str
@@ -19,16 +18,14 @@ class Actor:
     received_from: str = ""  # the network address the request came from
 
 
-@dataclass(frozen=True, slots=True)
-class StartBatch:
+class StartBatch(NamedTuple):
     """The first command of every batch. `number` follows the previous one; time never goes back."""
 
     number: int
     time_milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceOrder:
+class PlaceOrder(NamedTuple):
     """Exactly one of `quantity` (base) and `quote_quantity` is above zero, the latter for market orders alone.
 
     A buy's `quote_quantity` includes fees, a sell's is what is sold for before fees. `price` is 0 for a market order,
@@ -48,15 +45,13 @@ class PlaceOrder:
     idempotency_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelOrder:
+class CancelOrder(NamedTuple):
     actor: Actor
     order_id: str
     idempotency_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAll:
+class CancelAll(NamedTuple):
     """All the actor's open orders, in one market or (empty) in every market."""
 
     actor: Actor
@@ -64,8 +59,7 @@ class CancelAll:
     idempotency_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SetReferencePrice:
+class SetReferencePrice(NamedTuple):
     """A tick that matters: it enters before its first use. `received_milliseconds` is when the price stream last spoke
     of this market (also to say that nothing changed); `source_milliseconds` is the source's own time.
     """
@@ -77,8 +71,7 @@ class SetReferencePrice:
     received_milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One movement between accounts, at most once per business key, for ever."""
 
     actor: Actor
@@ -88,8 +81,7 @@ class Transfer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SetAsset:
+class SetAsset(NamedTuple):
     """The operator's: a new asset, or another name for one. A scale never changes."""
 
     actor: Actor
@@ -97,8 +89,7 @@ class SetAsset:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetMarket:
+class SetMarket(NamedTuple):
     """The operator's: a new market, or all rules of an existing one, its status included."""
 
     actor: Actor
@@ -106,8 +97,7 @@ class SetMarket:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(NamedTuple):
     """Works on what an earlier command in this market had to postpone; one step, at most 500 fills."""
 
     market: str

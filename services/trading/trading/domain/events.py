@@ -3,9 +3,12 @@
 Amounts are integers in minor units, prices quote minor units per whole base unit, times milliseconds since 1970. The
 batch's number and time come from its `BatchStarted`. `user_sequence` counts a user's events 1, 2, 3, ... without gap.
 A change of meaning is a new event type or a new field with a default; the journal's reader upcasts.
+
+Events, commands and their parts are named tuples: as immutable as frozen dataclasses, and made in a quarter of the
+time. Two of different types may be equal, so whoever compares events compares their types too.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trading.domain.accounts import Posting
 from trading.domain.commands import Actor
@@ -13,8 +16,7 @@ from trading.domain.markets import Asset, Market
 from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStarted:
+class BatchStarted(NamedTuple):
     """Opens a batch and forgets the keys that came in batches up to `keys_evicted_up_to`."""
 
     number: int
@@ -22,22 +24,19 @@ class BatchStarted:
     keys_evicted_up_to: int
 
 
-@dataclass(frozen=True, slots=True)
-class AssetSet:
+class AssetSet(NamedTuple):
     asset: Asset
     actor: Actor
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MarketSet:
+class MarketSet(NamedTuple):
     market: Market
     actor: Actor
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReferencePriceSet:
+class ReferencePriceSet(NamedTuple):
     market: str
     price: int
     source: str
@@ -45,8 +44,7 @@ class ReferencePriceSet:
     received_milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPlaced:
+class OrderPlaced(NamedTuple):
     """An order was accepted and `hold` moved from available to held. `rests`: it enters the book now, with what the
     trades after this event in the same command leave of it.
     """
@@ -75,8 +73,7 @@ class OrderPlaced:
     actor: Actor
 
 
-@dataclass(frozen=True, slots=True)
-class TradeSide:
+class TradeSide(NamedTuple):
     """One side of a trade. The house has no order: an empty `order_id`, no fee, no hold, sequence 0."""
 
     owner: str
@@ -89,8 +86,7 @@ class TradeSide:
     user_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Traded:
+class Traded(NamedTuple):
     """One trade at the resting side's price. `notional` is price x quantity, exact.
 
     `house_consumed` is how much of that side of the house's ladder is used up after the trade; None between users.
@@ -110,16 +106,14 @@ class Traded:
     house_consumed: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRested:
+class OrderRested(NamedTuple):
     """An order whose taking had been postponed is done with it and enters the book with what is left."""
 
     order_id: str
     market: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrderClosed:
+class OrderClosed(NamedTuple):
     """An order ended before it was filled; its whole hold is back in available. A filled order has no such event:
     its last trade says so in `TradeSide.status`. `actor` is None where no one asked for it.
     """
@@ -135,8 +129,7 @@ class OrderClosed:
     actor: Actor | None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUsed:
+class KeyUsed(NamedTuple):
     """A cancel's idempotency key, remembered with the orders it closed (a placed order's is in `OrderPlaced`)."""
 
     user_id: str
@@ -145,14 +138,12 @@ class KeyUsed:
     order_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UserSequence:
+class UserSequence(NamedTuple):
     user_id: str
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class TransferPosted:
+class TransferPosted(NamedTuple):
     transfer_id: str
     transfer_number: int  # 1, 2, 3, ...
     business_key: str
@@ -164,15 +155,13 @@ class TransferPosted:
     actor: Actor
 
 
-@dataclass(frozen=True, slots=True)
-class WorkPostponed:
+class WorkPostponed(NamedTuple):
     """The command met its limit of fills. `Continue` goes on; until `WorkFinished` the market takes no new orders."""
 
     market: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkFinished:
+class WorkFinished(NamedTuple):
     market: str
 
 

@@ -1,6 +1,6 @@
 """The exchange as the shell sees it: `decide` checks and computes, `evolve` alone changes state."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trading.domain.commands import Command
 from trading.domain.decide import decide
@@ -10,8 +10,7 @@ from trading.domain.outcomes import Repeat
 from trading.domain.state import ExchangeState, Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     events: list[Event]
 
 

@@ -1,12 +1,11 @@
 """What a command came to, when it was not refused."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trading.domain.events import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """An earlier command with the same key and contents had the effect, in batch `batch`. Nothing happens now.
 
     `order_ids`: the placed order, or the orders a cancel closed. `transfer_id` for a transfer.

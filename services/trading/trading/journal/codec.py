@@ -10,7 +10,7 @@ an event would make a state that never was.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -18,7 +18,7 @@ import orjson
 
 from trading.domain.commands import Command
 from trading.domain.events import Event
-from trading.journal.layouts import COMMANDS, ENUMS, EVENTS, PARTS, Layout
+from trading.journal.layouts import COMMANDS, ENUMS, EVENTS, PARTS
 
 BODY_VERSION = 1
 
@@ -36,16 +36,14 @@ class AccountAfter(NamedTuple):
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One command and what it came to."""
 
     command: Command
     events: Sequence[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchBody:
+class BatchBody(NamedTuple):
     entries: Sequence[Entry]
     accounts: Sequence[AccountAfter]
 
@@ -56,7 +54,7 @@ class BatchBody:
 
 def encode_entry(command: Command, events: Sequence[Event]) -> bytes:
     """One entry of a body; the caller joins them with `encode_body`, knowing their size."""
-    return orjson.dumps([_ENCODERS[type(command)](command), [_ENCODERS[type(event)](event) for event in events]])
+    return orjson.dumps((command, events), default=_row, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def encode_body(entries: Sequence[bytes], accounts: Sequence[AccountAfter]) -> bytes:
@@ -83,6 +81,10 @@ def decode_events(body: bytes) -> list[Event]:
     return [_decode(event) for _, events in entries for event in events]
 
 
+def _row(value: Any) -> Any:
+    return _ROWS[type(value)](value)
+
+
 def _decode(stored: list[Any]) -> Any:
     decoder = _DECODERS.get((stored[0], stored[1]))
     if decoder is None:
@@ -93,52 +95,18 @@ def _decode(stored: list[Any]) -> Any:
 _Convert = Callable[[Any], Any]
 
 
-def _part_encoder(kind: type[Any]) -> _Convert:
-    names = PARTS[kind]
-    return _tuple_encoder(kind, names, ())
-
-
-def _tuple_encoder(kind: type[Any], names: tuple[str, ...], head: tuple[int, ...]) -> _Convert:
-    hints = get_type_hints(kind)
-    nested = [
-        (len(head) + index, converter)
-        for index, name in enumerate(names)
-        if (converter := _encoder_of(hints[name])) is not None
-    ]
-    read = attrgetter(*names) if len(names) > 1 else _single(names[0])
-    if not nested:
-        return lambda value: (*head, *read(value))
-
-    def encode(value: Any) -> list[Any]:
-        row = [*head, *read(value)]
-        for index, converter in nested:
-            row[index] = converter(row[index])
-        return row
-
-    return encode
+def _row_maker(kind: type[Any], names: tuple[str, ...], head: tuple[int, ...]) -> _Convert:
+    """How orjson gets at a value of that type: as a plain tuple, head first. It asks again for the parts inside."""
+    if _initial_fields(kind) != names:
+        raise AssertionError(f"the newest layout of {kind.__name__} is not in the order of its fields")
+    if hasattr(kind, "_fields"):
+        return lambda value: (*head, *value)
+    read = attrgetter(*names)
+    return lambda value: (*head, *read(value))
 
 
 def _each(inner: _Convert) -> _Convert:
     return lambda values: tuple([inner(value) for value in values])
-
-
-def _single(name: str) -> Callable[[Any], tuple[Any]]:
-    read = attrgetter(name)
-    return lambda value: (read(value),)
-
-
-def _encoder_of(hint: Any) -> _Convert | None:
-    """None where orjson writes the value as it is."""
-    if hint in PARTS:
-        return _part_encoder(hint)
-    arguments = get_args(hint)
-    if get_origin(hint) is tuple:
-        inner = _encoder_of(arguments[0])
-        return None if inner is None else _each(inner)
-    if type(None) in arguments:
-        inner = _encoder_of(next(argument for argument in arguments if argument is not type(None)))
-        return None if inner is None else lambda value: None if value is None else inner(value)
-    return None
 
 
 def _decoder(kind: type[Any], names: tuple[str, ...], skip: int) -> _Convert:
@@ -180,12 +148,9 @@ def _decoder_of(hint: Any) -> _Convert | None:
     return None
 
 
-def _encoders(layouts: Sequence[Layout]) -> dict[type[Any], _Convert]:
-    # The last layout of a type is the one that is written.
-    return {
-        layout.kind: _tuple_encoder(layout.kind, layout.fields, (layout.code, layout.version)) for layout in layouts
-    }
-
-
-_ENCODERS = _encoders(EVENTS + COMMANDS)
+# The last layout of a type is the one that is written.
+_NEWEST = {layout.kind: layout for layout in EVENTS + COMMANDS}
+_ROWS = {kind: _row_maker(kind, names, ()) for kind, names in PARTS.items()} | {
+    kind: _row_maker(kind, layout.fields, (layout.code, layout.version)) for kind, layout in _NEWEST.items()
+}
 _DECODERS = {(layout.code, layout.version): _decoder(layout.kind, layout.fields, 2) for layout in EVENTS + COMMANDS}

@@ -1,7 +1,7 @@
 """The newest ticks, in memory. They enter the journal as commands, and only when they matter."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trading.domain.commands import SetReferencePrice
 from trading.domain.events import ReferencePriceSet
@@ -11,8 +11,7 @@ from trading.domain.events import ReferencePriceSet
 REFRESH_MILLISECONDS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """`price` is quote minor units per whole base unit. `source_milliseconds` is the source's own time."""
 
     price: int

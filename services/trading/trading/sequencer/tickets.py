@@ -1,8 +1,7 @@
 """A command on its way through the sequencer, and what it may come to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trading.domain.commands import Command
 from trading.domain.events import Event
@@ -10,8 +9,7 @@ from trading.domain.queries import Balance
 from trading.journal.history import OrderView
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A command's effect; durable by the time `Ticket.answer` is called.
 
     `order` is the order that was placed or cancelled, as the command left it, `events` hold its fills, `balances` are

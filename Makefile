@@ -45,11 +45,11 @@ reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 	@$(STACK) reset $(if $(FORCE),--force)
 
 .PHONY: test
-test: lint $(if $(SCOPE),,web-test chromium) ## Lint, then all tests but the long ones
+test: lint $(if $(SCOPE),,web-test test-tools) ## Lint, then all tests but the long ones
 	$(PYTHON) -m pytest -m "not long" $(TESTS)
 
 .PHONY: test-all
-test-all: lint $(if $(SCOPE),,web-test chromium) ## Lint, then all tests
+test-all: lint $(if $(SCOPE),,web-test test-tools) ## Lint, then all tests
 	$(PYTHON) -m pytest $(TESTS)
 
 .PHONY: lint
@@ -61,7 +61,7 @@ lint: setup ## Check style, types, walls between the parts, contracts, container
 	cd protos && ../.venv/bin/buf lint
 	.ci/protos-drift
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
-	.venv/bin/hadolint deploy/docker/Dockerfile
+	.venv/bin/hadolint deploy/docker/Dockerfile deploy/docker/web.Dockerfile
 	git ls-files -z '*.sh' .ci deploy/docker/new-env | xargs -0 -n 1 bash -n
 
 .PHONY: format
@@ -92,13 +92,13 @@ web-test: setup ## Check the web app: form, lint, types, unit tests
 	@web/tools/check.sh
 
 .PHONY: web-e2e
-web-e2e: web-build chromium ## Use the web app in Chromium, on a platform of its own
+web-e2e: web-build test-tools ## Use the web app in Chromium, on a platform of its own
 	$(PYTHON) -m pytest tests/web
 
 .PHONY: web-budget
 web-budget: web-build ## Hold the size of the web app to its budget
 	@cd web && PATH="$$(tools/node-bin.sh):$$PATH" node tools/budget.mjs
 
-.PHONY: chromium
-chromium:
-	@web/tools/chromium.sh || echo "There is no Chromium: the browser tests are skipped, except in CI"
+.PHONY: test-tools
+test-tools:
+	@tests/tools.sh || echo "Chromium or nginx is missing: their tests are skipped, except in CI"

@@ -53,12 +53,14 @@ async def new_visitor(browser: Browser, platform: Platform) -> AsyncIterator[New
     """Somebody with a browser of their own. What its console complained of fails the test that caused it."""
     visitors: list[Visitor] = []
 
-    async def make(*, width: int = 1440, height: int = 900, dark: bool = False) -> Visitor:
+    async def make(
+        *, width: int = 1440, height: int = 900, dark: bool = False, url: str | None = None, locale: str = "en-US"
+    ) -> Visitor:
         context = await browser.new_context(
-            base_url=platform.gateway_url,
+            base_url=url or platform.gateway_url,
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
-            locale="en-US",
+            locale=locale,
         )
         context.set_default_timeout(TIMEOUT_MS)
         visitor = Visitor(context, await context.new_page())

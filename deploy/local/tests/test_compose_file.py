@@ -1,5 +1,6 @@
 import re
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_every_process_of_make_run_is_there_and_is_told_the_same_things(
         told = {name for name in plan.environment if name.startswith("CRYPTOVAULT_")} - {
             "CRYPTOVAULT_PROFILE",
             "CRYPTOVAULT_LOG_LEVEL",
-            "CRYPTOVAULT_WEB_ROOT",  # the image holds no built web app: its gateway serves the API alone
+            "CRYPTOVAULT_WEB_ROOT",  # nginx serves the web app: the gateway behind it serves the API alone
         }
         assert told - set(service.get("environment", {})) == set(), plan.name
 
@@ -58,5 +59,24 @@ def test_a_new_env_has_every_secret_in_the_form_that_services_take(tmp_path: Pat
     )
 
 
-def test_only_the_gateway_has_a_port_outside(services: dict[str, Any]) -> None:
-    assert [name for name, service in services.items() if "ports" in service] == ["gateway"]
+def test_only_nginx_has_a_port_outside(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if "ports" in service] == ["web"]
+
+
+def test_the_gateway_believes_nginx_and_nobody_else_within(services: dict[str, Any]) -> None:
+    networks = yaml.safe_load(COMPOSE_FILE.read_text())["networks"]
+    (door,) = [network for network in services["web"]["networks"] if network in services["gateway"]["networks"]]
+    assert [name for name, service in services.items() if door in service.get("networks", ())] == ["gateway", "web"]
+    subnet = ip_network(networks[door]["ipam"]["config"][0]["subnet"])
+    nginx, gateway = (services[name]["networks"][door]["ipv4_address"] for name in ("web", "gateway"))
+    assert {ip_address(nginx), ip_address(gateway)} <= set(subnet.hosts())
+    trusted = services["gateway"]["environment"]["CRYPTOVAULT_TRUSTED_PROXIES"]
+    assert trusted.split(",") == [nginx, "${CRYPTOVAULT_TRUSTED_PROXIES:-}"]
+
+
+def test_nginx_asks_the_gateway_where_it_listens_and_is_asked_where_it_does(services: dict[str, Any]) -> None:
+    configuration = (REPOSITORY / "deploy/nginx/nginx.conf").read_text(encoding="utf-8")
+    port = services["gateway"]["environment"]["CRYPTOVAULT_LISTEN"].rpartition(":")[2]
+    assert f"server gateway:{port};" in configuration
+    assert services["web"]["ports"] == ["${CRYPTOVAULT_HTTP_ADDRESS:-127.0.0.1:18000}:8080"]
+    assert "listen 8080 default_server;" in configuration

@@ -81,14 +81,15 @@ def quotes(
         capacity = house.inventory_limit - state.house_position
         opposite = state.asks.best_price if clipped else None
     reference_price, offset = quotation
+    level_quantity, lot = house.level_quantity, market.lot
     for level in range(house.levels):
-        quantity = house.level_quantity
+        quantity = level_quantity
         if skipped >= quantity:
             skipped -= quantity
             continue
         quantity = min(quantity - skipped, capacity)
         skipped = 0
-        quantity -= quantity % market.lot
+        quantity -= quantity % lot
         if quantity <= 0:
             continue
         capacity -= quantity

@@ -2,11 +2,15 @@
 the journal makes the same ones again.
 """
 
+from functools import lru_cache
+
 _VERSION = 0x7 << 12
 _VARIANT = 0b10 << 14
 _KIND_SHIFT = 72  # the two highest of the 74 free bits name the kind, so that ids of different kinds never meet
 _ORDER, _TRADE, _TRANSFER = 0, 1, 2
 _NUMBER_MAX = 1 << _KIND_SHIFT
+_TAIL_BITS = 48  # what stands after the last hyphen
+_TAIL_MASK = (1 << _TAIL_BITS) - 1
 
 
 def order_id(time_milliseconds: int, order_number: int) -> str:
@@ -23,9 +27,14 @@ def transfer_id(time_milliseconds: int, transfer_number: int) -> str:
 
 
 def _identifier(time_milliseconds: int, kind: int, number: int) -> str:
-    free = (kind << _KIND_SHIFT) | (number % _NUMBER_MAX)
-    low = free & 0x3FFF_FFFF_FFFF_FFFF
+    number %= _NUMBER_MAX
+    return f"{_head(time_milliseconds, kind, number >> _TAIL_BITS)}{number & _TAIL_MASK:012x}"
+
+
+@lru_cache(maxsize=64)  # the ids of a batch differ in their tails alone
+def _head(time_milliseconds: int, kind: int, number_head: int) -> str:
+    free = kind << _KIND_SHIFT - _TAIL_BITS | number_head
     return (
-        f"{time_milliseconds >> 16 & 0xFFFF_FFFF:08x}-{time_milliseconds & 0xFFFF:04x}-{_VERSION | free >> 62:04x}"
-        f"-{_VARIANT | low >> 48:04x}-{low & 0xFFFF_FFFF_FFFF:012x}"
+        f"{time_milliseconds >> 16 & 0xFFFF_FFFF:08x}-{time_milliseconds & 0xFFFF:04x}-{_VERSION | free >> 14:04x}"
+        f"-{_VARIANT | free & 0x3FFF:04x}-"
     )

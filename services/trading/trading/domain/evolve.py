@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from trading.domain.accounts import HOUSE, Account, owner_of_user, user_of_owner
+from trading.domain.accounts import FEES, HOUSE, Account, owner_of_user, user_of_owner
 from trading.domain.book import BookSide
 from trading.domain.events import (
     AssetSet,
@@ -21,9 +21,11 @@ from trading.domain.events import (
     WorkFinished,
     WorkPostponed,
 )
-from trading.domain.ledger import holds_of, postings_of
 from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.state import ExchangeState, MarketState, Owner, RememberedKey
+
+# Read off its enum a member costs 60 ns in Python 3.11; a global costs 2.
+_BUY, _OPEN, _FILLED = Side.BUY, OrderStatus.OPEN, OrderStatus.FILLED
 
 
 def evolve(state: ExchangeState, event: Event) -> None:
@@ -63,34 +65,36 @@ def _set_reference_price(state: ExchangeState, event: ReferencePriceSet) -> None
 
 def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     name = owner_of_user(event.user_id)
-    owner = _owner(state, name)
-    _apply_holds(state, event)
+    owner = state.owners.get(name) or _owner(state, name)
+    order_id = event.order_id
+    # By position: by name it takes twice as long.
     order = Order(
-        order_id=event.order_id,
-        order_number=event.order_number,
-        user_id=event.user_id,
-        owner=name,
-        client_order_id=event.client_order_id,
-        market=event.market,
-        side=event.side,
-        order_type=event.order_type,
-        time_in_force=event.time_in_force,
-        post_only=event.post_only,
-        quantity=event.quantity,
-        quote_quantity=event.quote_quantity,
-        price=event.price,
-        protection_price=event.protection_price,
-        maker_fee_basis_points=event.maker_fee_basis_points,
-        taker_fee_basis_points=event.taker_fee_basis_points,
-        hold=event.hold,
-        status=OrderStatus.OPEN,
-        resting=event.rests,
-        created_milliseconds=state.batch_milliseconds,
-        updated_milliseconds=state.batch_milliseconds,
+        order_id,
+        event.order_number,
+        event.user_id,
+        name,
+        event.client_order_id,
+        event.market,
+        event.side,
+        event.order_type,
+        event.time_in_force,
+        event.post_only,
+        event.quantity,
+        event.quote_quantity,
+        event.price,
+        event.protection_price,
+        event.maker_fee_basis_points,
+        event.taker_fee_basis_points,
+        event.hold,
+        _OPEN,
+        event.rests,
+        state.batch_milliseconds,
+        state.batch_milliseconds,
     )
+    _move(owner, event.hold_asset, -event.hold, event.hold)
     state.order_number = event.order_number
-    state.orders[event.order_id] = order
-    owner.orders[event.order_id] = order
+    state.orders[order_id] = order
+    owner.orders[order_id] = order
     owner.sequence = event.user_sequence
     owner.last_batch = state.batch_number
     market = state.markets[event.market]
@@ -107,40 +111,59 @@ def _remember_order(state: ExchangeState, event: OrderPlaced, owner: str) -> Non
     batch = state.batch_number
     remembered = RememberedKey(event.fingerprint, batch, (event.order_id,), "", event.idempotency_key)
     if event.idempotency_key:
-        keys.idempotency[owner, event.idempotency_key] = remembered
-        keys.by_age.append((batch, "idempotency", (owner, event.idempotency_key)))
+        name = (owner, event.idempotency_key)
+        keys.idempotency[name] = remembered
+        keys.by_age.append((batch, "idempotency", name))
     if event.client_order_id:
-        keys.client_order[owner, event.client_order_id] = remembered
-        keys.by_age.append((batch, "client_order", (owner, event.client_order_id)))
+        name = (owner, event.client_order_id)
+        keys.client_order[name] = remembered
+        keys.by_age.append((batch, "client_order", name))
 
 
 def _trade(state: ExchangeState, event: Traded) -> None:
     market = state.markets[event.market]
-    owners = state.owners
-    for owner, asset, amount in postings_of(event):
-        account = owners[owner].accounts.get(asset) if owner in owners else None
-        if account is None:
-            account = _account(state, owner, asset)
-        account.available += amount
-    _apply_holds(state, event)
+    buyer, seller = event.buyer, event.seller
+    _settle(state, event, buyer, seller)
     state.trade_number = event.trade_number
     market.tape_sequence = event.tape_sequence
-    for side in (event.buyer, event.seller):
-        if side.order_id:
-            _fill(state, market, event, side)
+    if buyer.order_id:
+        _fill(state, market, event, buyer)
+    if seller.order_id:
+        _fill(state, market, event, seller)
     if event.house_consumed is not None:
-        house_buys = event.buyer.owner == HOUSE
+        house_buys = buyer.owner == HOUSE
         depth = market.house_bid if house_buys else market.house_ask
         depth.consumed = event.house_consumed
         depth.as_of_milliseconds = state.batch_milliseconds
         market.house_position += event.quantity if house_buys else -event.quantity
 
 
+def _settle(state: ExchangeState, event: Traded, buyer: TradeSide, seller: TradeSide) -> None:
+    """The trade's postings and holds, as `ledger` lists them, in one pass: most of the ledger's work is here. `History`
+    holds the two together.
+    """
+    base, quote = event.base_asset, event.quote_asset
+    quantity, notional = event.quantity, event.notional
+    owners = state.owners
+    owner = owners.get(buyer.owner) or _owner(state, buyer.owner)
+    released = buyer.hold_reduction
+    _move(owner, base, quantity, 0)
+    _move(owner, quote, released - notional - buyer.fee, -released)
+    owner = owners.get(seller.owner) or _owner(state, seller.owner)
+    released = seller.hold_reduction
+    _move(owner, base, released - quantity, -released)
+    if proceeds := notional - seller.fee:
+        _move(owner, quote, proceeds, 0)
+    if fees := buyer.fee + seller.fee:
+        _move(owners.get(FEES) or _owner(state, FEES), quote, fees, 0)
+
+
 def _fill(state: ExchangeState, market: MarketState, event: Traded, side: TradeSide) -> None:
     order = state.orders[side.order_id]
+    notional = event.notional
     order.filled_quantity += event.quantity
-    order.filled_notional += event.notional
-    order.fee_numerator += side.fee_basis_points * event.notional
+    order.filled_notional += notional
+    order.fee_numerator += side.fee_basis_points * notional
     order.fees += side.fee
     order.hold -= side.hold_reduction
     order.status = side.status
@@ -148,7 +171,7 @@ def _fill(state: ExchangeState, market: MarketState, event: Traded, side: TradeS
     owner = state.owners[side.owner]
     owner.sequence = side.user_sequence
     owner.last_batch = state.batch_number
-    if side.status is OrderStatus.FILLED:
+    if side.status is _FILLED:
         _end(state, market, order)
 
 
@@ -162,12 +185,12 @@ def _rest(state: ExchangeState, event: OrderRested) -> None:
 
 def _close(state: ExchangeState, event: OrderClosed) -> None:
     order = state.orders[event.order_id]
-    _apply_holds(state, event)
+    owner = state.owners[order.owner]
+    _move(owner, event.hold_asset, event.hold_reduction, -event.hold_reduction)
     order.hold -= event.hold_reduction
     order.status = event.status
     order.close_reason = event.reason
     order.updated_milliseconds = state.batch_milliseconds
-    owner = state.owners[order.owner]
     owner.sequence = event.user_sequence
     owner.last_batch = state.batch_number
     _end(state, state.markets[event.market], order)
@@ -213,11 +236,12 @@ def _finish_work(state: ExchangeState, event: WorkFinished) -> None:
     state.markets[event.market].postponed = False
 
 
-def _apply_holds(state: ExchangeState, event: Event) -> None:
-    for owner, asset, amount in holds_of(event):
-        account = _account(state, owner, asset)
-        account.available -= amount
-        account.held += amount
+def _move(owner: Owner, asset: str, available: int, held: int) -> None:
+    account = owner.accounts.get(asset)
+    if account is None:
+        account = owner.accounts[asset] = Account()
+    account.available += available
+    account.held += held
 
 
 def _account(state: ExchangeState, owner_name: str, asset: str) -> Account:
@@ -236,7 +260,7 @@ def _owner(state: ExchangeState, name: str) -> Owner:
 
 
 def _side(market: MarketState, side: Side) -> BookSide:
-    return market.bids if side is Side.BUY else market.asks
+    return market.bids if side is _BUY else market.asks
 
 
 _APPLY: dict[type, Callable[[ExchangeState, Any], None]] = {

@@ -1,5 +1,6 @@
 """Finding and ending everything that a process of ours has started, also what its parent forgot."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -8,6 +9,26 @@ import psutil
 
 MARK = "CRYPTOVAULT_STACK_FOLDER"  # every process of a platform inherits it; its value is the data folder
 ROUNDS_MAX = 20  # a process may fork while its session is being ended; each round finds what is new
+AUTOGROUP_TRIES = 50  # fifteen processes that start together, each waiting for its turn
+AUTOGROUP_RETRY_SECONDS = 0.1
+
+
+async def stand_back(session: int, niceness: int) -> None:
+    """Lets the session as a whole stand back for others.
+
+    Where Linux groups processes by session (autogroup, see sched(7)), a process's own niceness counts only within its
+    session: a service at 10 would get as much of a busy core as one at 0. Elsewhere this does nothing.
+    """
+    for _ in range(AUTOGROUP_TRIES):
+        try:
+            _write_group_niceness(session, niceness)
+        except BlockingIOError:
+            # Who is not root may change one group each 100 ms, and several processes start at once.
+            await asyncio.sleep(AUTOGROUP_RETRY_SECONDS)
+        except OSError:
+            return  # no such grouping here, or the session has ended
+        else:
+            return
 
 
 def members(session: int) -> tuple[int, ...]:
@@ -47,6 +68,10 @@ def end_marked(folder: Path) -> list[str]:
         except psutil.Error:
             continue  # it ended by itself, or belongs to another user and so is not ours
     return ended
+
+
+def _write_group_niceness(session: int, niceness: int) -> None:
+    Path(f"/proc/{session}/autogroup").write_text(str(niceness))
 
 
 def _session_of(pid: int) -> int | None:

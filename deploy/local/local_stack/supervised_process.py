@@ -227,6 +227,8 @@ class SupervisedProcess:
         born = time.monotonic()
         try:
             async with asyncio.timeout(self.plan.ready_seconds):
+                if self.plan.niceness and self.pid is not None:
+                    await sessions.stand_back(self.pid, self.plan.niceness)
                 while not await self.plan.readiness(self._tail):  # noqa: ASYNC110  # another process sets no event
                     await asyncio.sleep(PROBE_INTERVAL_SECONDS)
         except TimeoutError:

@@ -3,6 +3,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,19 @@ async def test_a_process_stands_back_as_far_as_its_plan_says(workshop: Any) -> N
         own = os.getpriority(os.PRIO_PROCESS, 0)
         found = {name: os.getpriority(os.PRIO_PROCESS, process.pid) for name, process in supervisor.processes.items()}
         assert found == {"meek": min(19, own + 7), "plain": own}
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are no scheduling groups here")
+async def test_a_process_stands_back_for_other_sessions_too(workshop: Any) -> None:
+    meek = replace(workshop.plan("meek"), niceness=7)
+    async with workshop.running(meek, workshop.plan("plain")) as supervisor:
+        groups = {name: _autogroup(process.pid) for name, process in supervisor.processes.items()}
+        assert groups["meek"].endswith("nice 7")
+        assert groups["plain"].endswith("nice 0")
+
+
+def _autogroup(pid: int | None) -> str:
+    return Path(f"/proc/{pid}/autogroup").read_text().strip()
 
 
 async def test_a_process_that_never_serves_fails_the_start_and_nothing_is_left(workshop: Any) -> None:

@@ -1,7 +1,7 @@
 """Double entry. Postings change what an account has, holds move it between available and held.
 
 Both are listed by the two functions here: the projector, the journal's readers and the invariants use them. `evolve`
-makes the same moves without listing them; the invariants that compare every balance with the lists (M6) hold them together.
+makes the same moves without a list; the invariant that compares every balance with the lists (M6) holds them together.
 """
 
 from trading.domain.accounts import FEES, HoldChange, Posting, owner_of_user

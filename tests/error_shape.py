@@ -25,3 +25,12 @@ def assert_error(reply: httpx.Response, status: int, code: str, reason: str | No
     if reason is not None:
         assert details["reason"] == reason
     return details
+
+
+def assert_status(reply: httpx.Response, expected: int) -> None:
+    """Where it is another, the failure shows what the reply says."""
+    assert reply.status_code == expected, reply.text
+
+
+def assert_success(reply: httpx.Response) -> None:
+    assert reply.is_success, reply.text

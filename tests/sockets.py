@@ -10,6 +10,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 Json = dict[str, Any]
 
+READ_SECONDS_MAX = 30.0  # milliseconds in peace; on a busy machine a process may not run for seconds
+
 
 class Socket:
     def __init__(self, connection: ClientConnection) -> None:
@@ -25,7 +27,7 @@ class Socket:
             self._check_sequence(message)
         return message
 
-    async def read_until(self, wanted: Callable[[Json], bool], *, timeout_seconds: float = 10.0) -> Json:
+    async def read_until(self, wanted: Callable[[Json], bool], *, timeout_seconds: float = READ_SECONDS_MAX) -> Json:
         """The first message that is wanted; those before it are read over."""
         seen: list[Json] = []
         try:

@@ -18,7 +18,9 @@ from chassis.metrics import RPC_IN_FLIGHT, RPC_SECONDS
 from chassis.tracing import TRACEPARENT_KEY, set_traceparent, span
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-GRACE_SECONDS = 5.0  # the longest deadline of any RPC is 2 s
+GRACE_SECONDS = (
+    5.0  # orders have 2 s; only a sign-in that waits for its turn may have more, and is then told to come again
+)
 _DRAIN_POLL_SECONDS = 0.02
 
 SERVER_OPTIONS: list[tuple[str, Any]] = [

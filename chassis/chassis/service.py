@@ -32,7 +32,6 @@ _READINESS_SECONDS_MAX = 2.0
 _READINESS_FIRST_INTERVAL_SECONDS = 0.1  # until ready once: a start waits for nothing longer than it must
 _READINESS_INTERVAL_SECONDS = 1.0
 _REDIS_CONNECTIONS_MAX = 64
-_REDIS_TIMEOUT_SECONDS = 1.0
 EXIT_CRASHED = 1
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -73,14 +72,15 @@ class Runtime(Generic[S]):
     async def redis(self) -> redis.asyncio.Redis:
         """Bytes in, bytes out. Waits for a free connection instead of failing above the pool's size."""
         if self._redis is None:
+            seconds = self.settings.redis_timeout_seconds
             pool = redis.asyncio.BlockingConnectionPool.from_url(
                 self.settings.required("redis_url"),
                 max_connections=_REDIS_CONNECTIONS_MAX,
-                timeout=_REDIS_TIMEOUT_SECONDS,
-                socket_timeout=_REDIS_TIMEOUT_SECONDS,
-                socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+                timeout=seconds,
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
                 # After a restart of Redis every pooled connection is dead; without this each costs somebody an error.
-                # Not for timeouts: they have had their second.
+                # Not for timeouts: they have had their time.
                 retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
             )
             self._redis = redis.asyncio.Redis.from_pool(pool)

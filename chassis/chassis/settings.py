@@ -44,6 +44,8 @@ class ServiceSettings(BaseSettings):
     mongo_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     amqp_url: SecretStr | None = None
+    # How long one command may take. For a cache, longer than this is no gain; a service that needs Redis waits longer.
+    redis_timeout_seconds: float = Field(default=1.0, gt=0, le=30)
     listen: str = Field(pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
     metrics_port: int = Field(default=0, ge=0, le=65535)
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")

@@ -138,7 +138,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     )
     admission = Admission(
         tokens=tokens, gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
-        allowances=allowances, clock=clock,
+        allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
     newest_batches = NewestBatches(stubs.ask_newest_batch)
     freshness = Freshness(newest_batches)

@@ -69,6 +69,8 @@ class GatewaySettings(ServiceSettings):
     # Instead of the profile's factor.
     limit_factor: int | None = Field(default=None, ge=1)
 
+    # A full disk queue or a busy machine holds Redis up for seconds: who signs in waits so long before being refused.
+    sign_in_patience_seconds: float = Field(default=4.0, ge=0)
     # Above this many requests at work the next is told to come again: a queue would only make all of them late.
     requests_in_flight_max: int = Field(default=1_024, ge=1)
     connections_max: int = Field(default=20_000, ge=1)

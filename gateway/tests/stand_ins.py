@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from chassis.deadlines import bounded
 from chassis.errors import ErrorKind, RemoteError
 from chassis.failures import failure_of
 from chassis.identity import Caller, current_caller
@@ -67,12 +68,15 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     def reset(self) -> None:
         self.callers: list[Caller] = []
         self.requests: list[Any] = []
+        # Seconds that the gateway gave for each.
+        self.deadlines: list[float] = []
         self.error: Exception | None = None
         self.key_requests = 0
 
     def _note(self, request: Any) -> None:
         self.callers.append(current_caller())
         self.requests.append(request)
+        self.deadlines.append(bounded(3600))
         if self.error is not None:
             raise self.error
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import FixedClock, eventually
+from gateway.admission import admission
 from gateway.admission.gate import GateClosed, LimitKey, RedisGate
 from gateway.admission.limits import LocalLimits
 from joserfc import jwt
@@ -294,7 +295,10 @@ async def test_guessing_tokens_is_counted_against_the_address(start: "Start") ->
 
 
 async def test_without_redis_reads_and_orders_go_on_and_sign_in_does_not(start: "Start") -> None:
-    async with start(redis_url="redis://127.0.0.1:1/0", ready=False, limit_account_per_user=2, limit_factor=1) as up:
+    async with start(
+        redis_url="redis://127.0.0.1:1/0", ready=False, sign_in_patience_seconds=0.2, limit_account_per_user=2,
+        limit_factor=1,
+    ) as up:  # fmt: skip
         await up.prices_known()
         checked(
             await up.client.post("/api/v1/auth/login", json={"email": "a@b.c", "password": "x"}), 503,
@@ -309,6 +313,35 @@ async def test_without_redis_reads_and_orders_go_on_and_sign_in_does_not(start: 
         health = await up.client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "down")
         assert health.json()["checks"]["redis"]["status"] == "down"
+
+
+async def test_a_redis_that_stalls_for_a_moment_delays_a_sign_in_and_nothing_else(start: "Start", redis: Any) -> None:
+    async with start(sign_in_patience_seconds=30) as up:
+        # For the gate, which waits half a second, it is gone; then it is back.
+        await redis.client_pause(1_500)
+        signing_in = asyncio.create_task(
+            up.client.post("/api/v1/auth/login", json={"email": "a@b.c", "password": "x", "delivery": "body"})
+        )
+        order = await up.client.post("/api/v1/orders", json=ORDER, headers=up.bearer())
+        assert (order.status_code, signing_in.done()) == (201, False), order.text
+        signed_in = await signing_in
+        assert signed_in.status_code == 200, signed_in.text
+
+
+async def test_only_so_many_sign_ins_wait_for_redis(start: "Start", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_PATIENT_MAX", 2)
+    async with start(redis_url="redis://127.0.0.1:1/0", ready=False, sign_in_patience_seconds=30) as up:
+        body = {"email": "a@b.c", "password": "x"}
+        waiting = {asyncio.create_task(up.client.post("/api/v1/auth/login", json=body)) for _ in range(5)}
+        refused: set[asyncio.Task[httpx.Response]] = set()
+        while len(refused) < 3:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            refused |= done
+        assert len(waiting) == 2
+        for task in waiting:
+            task.cancel()
+        for reply in refused:
+            checked(reply.result(), 503, "SERVICE_UNAVAILABLE")
 
 
 async def test_the_gate_answers_many_at_once_as_if_one_by_one(redis: Any) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from chassis.grpc_client import READ_DEADLINE_SECONDS
 from gateway.schemas import identity as schemas
 from replies import checked
 from stand_ins import SESSION
@@ -34,6 +35,22 @@ async def test_signing_up_and_asking_for_a_code_answer_202_and_nothing_more(up: 
     reply = await up.client.post(f"{AUTH}/resend-code", json={"email": "ada@example.com"})
     assert (reply.status_code, reply.json()) == (202, {"status": "accepted"})
     assert [type(request).__name__ for request in up.platform.auth.requests] == ["SignUpRequest", "ResendCodeRequest"]
+
+
+async def test_what_spends_a_code_or_a_token_has_more_time_than_a_read(fresh: "Running") -> None:
+    bodies = {
+        "resend-code": {"email": "ada@example.com"},
+        "verify-email": {"email": "ada@example.com", "code": "123456", "delivery": "body"},
+        "refresh": {"refresh_token": "r", "delivery": "body"},
+        "logout": {"refresh_token": "r"},
+    }
+    for path, body in bodies.items():
+        reply = await fresh.client.post(f"{AUTH}/{path}", json=body)
+        assert reply.is_success, reply.text
+    reply = await fresh.client.post(f"{AUTH}/logout-all", headers=fresh.bearer())
+    assert reply.is_success, reply.text
+    assert len(fresh.platform.auth.deadlines) == 5
+    assert min(fresh.platform.auth.deadlines) > 2 * READ_DEADLINE_SECONDS
 
 
 @pytest.mark.parametrize(

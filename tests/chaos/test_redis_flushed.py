@@ -5,7 +5,7 @@ from local_stack.platform import Platform
 from redis.asyncio import Redis
 
 from tests.customers import PASSWORD, mailed_code, new_email, sign_up
-from tests.error_shape import assert_error
+from tests.error_shape import assert_error, assert_status, assert_success
 
 
 async def flush(platform: Platform) -> None:
@@ -27,7 +27,7 @@ async def test_money_and_orders_do_not_notice(platform: Platform, http: httpx.As
 
 async def test_an_ended_session_stays_ended(platform: Platform, http: httpx.AsyncClient) -> None:
     customer = await sign_up(http, funded=False)
-    assert (await customer.send("POST", "/auth/logout", {})).is_success
+    assert_success(await customer.send("POST", "/auth/logout", {}))
     await flush(platform)
     assert_error(await customer.send("GET", "/auth/me"), 401, "AUTHENTICATION_ERROR")
     refreshed = await http.post("/api/v1/auth/refresh", json={"refresh_token": customer.refresh_token})
@@ -38,7 +38,7 @@ async def test_an_ended_session_stays_ended_when_the_gateway_forgets_too(
     platform: Platform, http: httpx.AsyncClient
 ) -> None:
     customer = await sign_up(http, funded=False)
-    assert (await customer.send("POST", "/auth/logout", {})).is_success
+    assert_success(await customer.send("POST", "/auth/logout", {}))
     await flush(platform)
     await platform.restart("gateway")
     await flush(platform)
@@ -48,7 +48,7 @@ async def test_an_ended_session_stays_ended_when_the_gateway_forgets_too(
 async def test_the_tries_of_a_code_are_not_given_back(platform: Platform, http: httpx.AsyncClient) -> None:
     email = new_email()
     body = {"email": email, "password": PASSWORD, "name": "Ada"}
-    assert (await http.post("/api/v1/auth/signup", json=body)).status_code == 202
+    assert_status(await http.post("/api/v1/auth/signup", json=body), 202)
     code = await mailed_code(http, email)
     wrong = f"{(int(code) + 1) % 1_000_000:06}"
     for _ in range(5):

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 import httpx
 from chassis.testing import eventually
 from local_stack.platform import Platform
+from redis.asyncio import Redis
 
-from tests.customers import PASSWORD, Customer
-from tests.error_shape import assert_error
+from tests.customers import PASSWORD, Customer, mailed_code, new_email
+from tests.error_shape import assert_error, assert_status
 
-RECOVERY_SECONDS = 10.0
+# Ten in peace; the rest is for a machine on which others want the processor too.
+RECOVERY_SECONDS = 40.0
 
 
 @asynccontextmanager
@@ -33,8 +35,8 @@ async def test_without_trading_orders_are_unavailable_and_prices_go_on(
     async with without(platform, "trading"):
         assert_unavailable(await customer.try_to_place(key="k", type="market", quote_quantity="20"))
         assert_unavailable(await customer.send("GET", "/wallet/balances"))
-        assert (await http.get("/api/v1/prices")).status_code == 200
-        assert (await customer.send("GET", "/auth/me")).status_code == 200
+        assert_status(await http.get("/api/v1/prices"), 200)
+        assert_status(await customer.send("GET", "/auth/me"), 200)
 
     async def placed() -> bool:
         return (await customer.try_to_place(key="k", type="market", quote_quantity="20")).status_code == 201
@@ -95,7 +97,7 @@ async def test_without_live_prices_nothing_is_filled_at_a_stale_one(platform: Pl
             return True
 
         # Trading takes a price that is up to 3 s old.
-        await eventually(refused, timeout_seconds=8)
+        await eventually(refused, timeout_seconds=RECOVERY_SECONDS)
         before = await customer.balances()
         assert_unavailable(await customer.try_to_place(type="market", quote_quantity="20"))
         assert await customer.balances() == before
@@ -106,10 +108,21 @@ async def test_without_live_prices_nothing_is_filled_at_a_stale_one(platform: Pl
     await eventually(filled, timeout_seconds=RECOVERY_SECONDS)
 
 
+async def test_a_redis_that_stalls_delays_a_sign_up_and_refuses_none(
+    platform: Platform, http: httpx.AsyncClient
+) -> None:
+    email = new_email()
+    body = {"email": email, "password": PASSWORD, "name": "Ada"}
+    async with Redis.from_url(platform.redis_url) as redis:
+        await redis.client_pause(1_500)
+    assert_status(await http.post("/api/v1/auth/signup", json=body), 202)
+    assert await mailed_code(http, email)
+
+
 async def test_health_names_the_five_checks(http: httpx.AsyncClient) -> None:
     health = await http.get("/health")
     assert health.status_code == 200, health.text
     checks = health.json()["checks"]
     assert len(checks) == 5
-    assert (await http.get("/health/live")).status_code == 200
-    assert (await http.get("/health/ready")).status_code == 200
+    assert_status(await http.get("/health/live"), 200)
+    assert_status(await http.get("/health/ready"), 200)

@@ -12,7 +12,11 @@ from chassis.errors import RemoteError
 from chassis.grpc_server import AddServicer, GrpcServer
 from chassis.ids import uuid7
 
-_POLL_SECONDS = 0.01
+_POLL_FIRST_SECONDS = 0.01
+_POLL_MAX_SECONDS = 0.1  # a long wait asks less often: asking takes the processor from what is waited for
+
+# For a machine on which others want the processor too. A test that passes never waits so long.
+EVENTUALLY_SECONDS = 20.0
 
 T = TypeVar("T")
 
@@ -47,15 +51,16 @@ class SequentialIds:
 
 
 @overload
-async def eventually(check: Callable[[], Awaitable[T]], timeout_seconds: float = 5.0) -> T: ...
+async def eventually(check: Callable[[], Awaitable[T]], timeout_seconds: float = EVENTUALLY_SECONDS) -> T: ...
 @overload
-async def eventually(check: Callable[[], T], timeout_seconds: float = 5.0) -> T: ...
-async def eventually(check: Callable[[], Any], timeout_seconds: float = 5.0) -> Any:
+async def eventually(check: Callable[[], T], timeout_seconds: float = EVENTUALLY_SECONDS) -> T: ...
+async def eventually(check: Callable[[], Any], timeout_seconds: float = EVENTUALLY_SECONDS) -> Any:
     """Call `check` (plain or async) until it returns something true, and return that.
 
     While it raises AssertionError or RemoteError it is tried again. At the end the last of these is raised.
     """
     deadline = asyncio.get_running_loop().time() + timeout_seconds
+    pause = _POLL_FIRST_SECONDS
     while True:
         problem: Exception
         try:
@@ -68,7 +73,8 @@ async def eventually(check: Callable[[], Any], timeout_seconds: float = 5.0) -> 
             problem = error
         if asyncio.get_running_loop().time() >= deadline:
             raise problem
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _POLL_MAX_SECONDS)
 
 
 @asynccontextmanager

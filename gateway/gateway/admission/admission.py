@@ -1,6 +1,7 @@
 """Lets a request in, or says why not: who is it, may cookies speak for it, does the session live, is allowance left."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from chassis.clock import Clock
 
 from gateway.admission.access_tokens import AccessToken, AccessTokens
 from gateway.admission.cookies import ACCESS_COOKIE, csrf_is_right, read_cookies
-from gateway.admission.gate import GateClosed, LimitKey, RedisGate
+from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, RedisGate
 from gateway.admission.limits import LocalLimits, Verdict
 from gateway.admission.policy import Access, LimitClass, Policy
 from gateway.admission.revocations import SeenRevocations, revocation_keys
@@ -24,6 +25,8 @@ _BEARER = "bearer "
 _LIMIT_KEY_PREFIX = "cryptovault:limit:"
 _UNAUTHENTICATED = 401
 _SESSIONS_PER_QUESTION = 256  # nearly always the answer is that none of them is over
+_ASK_AGAIN_SECONDS = 0.1
+_PATIENT_MAX = 128  # who waits takes a place among the requests in flight, which others need
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Admission:
         origins: Origins,
         allowances: Mapping[str, Allowance],
         clock: Clock,
+        patience_seconds: float,
     ) -> None:
         self._tokens = tokens
         self._gate = gate
@@ -51,6 +55,8 @@ class Admission:
         self._origins = origins
         self._allowances = allowances
         self._clock = clock
+        self._patience_seconds = patience_seconds
+        self._patient = 0
 
     async def let_in(
         self, facts: RequestFacts, headers: Mapping[bytes, bytes], *, method: str, policy: Policy
@@ -159,8 +165,9 @@ class Admission:
         if token is not None:
             alive = token.session_id not in self._revocations
             revocations = revocation_keys(token.session_id)
+        ask = self._ask_patiently if limit_class.fails_closed else self._gate.ask
         try:
-            answer = await self._gate.ask(revocations, keys)
+            answer = await ask(revocations, keys)
         except GateClosed:
             if limit_class.fails_closed:
                 raise unavailable("Sign-in is not available at the moment. Please try again.") from None
@@ -172,6 +179,22 @@ class Admission:
             return False
         self._apply(facts, list(answer.verdicts), limit_class)
         return alive
+
+    async def _ask_patiently(self, revocations: Sequence[str], keys: Sequence[LimitKey]) -> GateAnswer:
+        """For what cannot go on without Redis. Raises GateClosed where it stays away, or where too many wait for it."""
+        if self._patient >= _PATIENT_MAX:
+            return await self._gate.ask(revocations, keys)
+        self._patient += 1
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                while True:
+                    with contextlib.suppress(GateClosed):
+                        return await self._gate.ask(revocations, keys)
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        except TimeoutError:
+            raise GateClosed from None
+        finally:
+            self._patient -= 1
 
     def _limit_keys(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> list[LimitKey]:
         allowance = self._allowances[limit_class]

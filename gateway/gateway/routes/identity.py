@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A password hash takes 0.2 s, and a crowd at the door waits for its turn; longer than that nobody does.
 HASHING_DEADLINE_SECONDS = 10.0
+# What spends a code or a token: a reply lost to impatience costs a person another mail, or their session.
+SPENDING_DEADLINE_SECONDS = 5.0
 _TAG = "identity"
 _EXAMPLE_EMAIL = "ada@example.com"
 _EXAMPLE_PASSWORD = "correct horse battery"  # noqa: S105 - documentation
@@ -103,13 +105,15 @@ class IdentityRoutes:
 
     async def resend_code(self, request: Request) -> Response:
         body = await read_body(request, schemas.ResendCode)
-        await self._auth.ResendCode(pb.ResendCodeRequest(email=body.email))
+        await self._auth.ResendCode(pb.ResendCodeRequest(email=body.email), timeout=SPENDING_DEADLINE_SECONDS)
         return json_reply({"status": "accepted"}, status=202)
 
     async def verify_email(self, request: Request) -> Response:
         body = await read_body(request, schemas.VerifyEmail)
         self._check_delivery(request, body.delivery)
-        answer = await self._auth.VerifyEmail(pb.VerifyEmailRequest(email=body.email, code=body.code))
+        answer = await self._auth.VerifyEmail(
+            pb.VerifyEmailRequest(email=body.email, code=body.code), timeout=SPENDING_DEADLINE_SECONDS
+        )
         return _signed_in(request, answer.session, body.delivery)
 
     async def log_in(self, request: Request) -> Response:
@@ -128,7 +132,9 @@ class IdentityRoutes:
         delivery = body.delivery or ("cookie" if by_cookie else "body")
         self._check_delivery(request, delivery)
         try:
-            answer = await self._auth.RefreshSession(pb.RefreshSessionRequest(refresh_token=token))
+            answer = await self._auth.RefreshSession(
+                pb.RefreshSessionRequest(refresh_token=token), timeout=SPENDING_DEADLINE_SECONDS
+            )
         except RemoteError as error:
             public = public_error_of(error)
             if by_cookie and public is not None and public.status == _UNAUTHENTICATED:
@@ -142,14 +148,14 @@ class IdentityRoutes:
         facts = facts_of(request)
         if not token and facts.session_id is None:
             raise unauthenticated("There is no session to end.", reason="not_signed_in")
-        await self._auth.LogOut(pb.LogOutRequest(refresh_token=token))
+        await self._auth.LogOut(pb.LogOutRequest(refresh_token=token), timeout=SPENDING_DEADLINE_SECONDS)
         if facts.session_id is not None:
             self._revocations.add(facts.session_id)
         _clear_cookies(request)
         return empty_reply()
 
     async def log_out_all(self, request: Request) -> Response:
-        await self._auth.LogOutAll(pb.LogOutAllRequest())
+        await self._auth.LogOutAll(pb.LogOutAllRequest(), timeout=SPENDING_DEADLINE_SECONDS)
         session_id = facts_of(request).session_id
         if session_id is not None:
             self._revocations.add(session_id)

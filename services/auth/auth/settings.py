@@ -12,6 +12,9 @@ class AuthSettings(ServiceSettings):
     listen: str = "127.0.0.1:18010"
     notifications_address: str = "127.0.0.1:18015"
 
+    # Codes cannot be counted without Redis, and a code lost to one second's delay costs a person another mail.
+    redis_timeout_seconds: float = Field(default=4.0, gt=0, le=30)
+
     issuer: str = Field(default="http://127.0.0.1:18000", min_length=1)
     audience: str = Field(default="cryptovault", min_length=1)
     jwt_algorithm: Literal["Ed25519", "HS256"] = ED25519

@@ -12,7 +12,7 @@ from trading.domain.state import RememberedKeys
 def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
-        # Joined, not formatted: formatting enum members costs more than all the rest of the text.
+        # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
         return "|".join(
             (
                 "place",
@@ -20,9 +20,7 @@ def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> 
                 command.side,
                 command.order_type,
                 command.time_in_force,
-                str(command.quantity),
-                str(command.quote_quantity),
-                str(command.price),
+                f"{command.quantity}|{command.quote_quantity}|{command.price}",
                 "1" if command.post_only else "0",
                 command.client_order_id,
             )

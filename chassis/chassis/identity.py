@@ -11,12 +11,14 @@ from chassis.errors import ErrorKind, ServiceError
 SERVICE_KEY = "x-cv-service"
 USER_KEY = "x-cv-user-id"
 SESSION_KEY = "x-cv-session-id"
+PERMISSIONS_KEY = "x-cv-permissions"
 REQUEST_KEY = "x-request-id"
 ADDRESS_KEY = "x-cv-address"
 
 # gRPC refuses metadata values that are not printable ASCII, and one bad header must not fail a call.
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 _VALUE_LENGTH_MAX = 255  # the longest a request id or an address may be; the rest is cut
+_PERMISSIONS_LENGTH_MAX = 4_096  # an administrator has some 30; gRPC takes 8 KiB of metadata in all
 
 
 class NotSignedIn(ServiceError):
@@ -27,21 +29,41 @@ class NotSignedIn(ServiceError):
         super().__init__("This call needs a signed-in user.")
 
 
+class PermissionMissing(ServiceError):
+    """Known, but not allowed."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "permission_required"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__("You are not allowed to do this.", permission=permission)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`service` is the name of the calling service; empty where work began by itself and nobody called."""
+    """`service` is the name of the calling service; empty where work began by itself and nobody called.
+
+    `permissions` are the user's by role, narrowed to what the credentials that they came with may do.
+    """
 
     service: str
     user_id: str | None
     session_id: str | None
     request_id: str
     address: str | None
+    permissions: frozenset[str] = frozenset()
 
     def required_user(self) -> str:
         """The user's id, or NotSignedIn."""
         if self.user_id is None:
             raise NotSignedIn
         return self.user_id
+
+    def require(self, permission: str) -> None:
+        """Returns where the caller is signed in and has that permission; else NotSignedIn or PermissionMissing."""
+        self.required_user()
+        if permission not in self.permissions:
+            raise PermissionMissing(permission)
 
 
 NOBODY = Caller(service="", user_id=None, session_id=None, request_id="", address=None)
@@ -79,6 +101,9 @@ def caller_metadata(caller: Caller, *, service: str) -> list[tuple[str, str]]:
     ):
         if value:
             metadata.append((key, _NOT_PRINTABLE_ASCII.sub("", value)[:_VALUE_LENGTH_MAX]))
+    if caller.permissions:
+        # Sorted, so that the calls of one user carry the same bytes and HTTP/2 sends them once.
+        metadata.append((PERMISSIONS_KEY, " ".join(sorted(caller.permissions))[:_PERMISSIONS_LENGTH_MAX]))
     return metadata
 
 
@@ -91,4 +116,5 @@ def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
         session_id=values.get(SESSION_KEY) or None,
         request_id=values.get(REQUEST_KEY, ""),
         address=values.get(ADDRESS_KEY) or None,
+        permissions=frozenset(values.get(PERMISSIONS_KEY, "").split()),
     )

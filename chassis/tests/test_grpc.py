@@ -11,7 +11,7 @@ import pytest
 from chassis.errors import ErrorKind, InvalidArgument, RemoteBugError, RemoteError, ServiceError, Unavailable
 from chassis.grpc_client import follow, open_channel
 from chassis.grpc_server import GrpcServer, _CallInterceptor
-from chassis.identity import Caller, current_caller, use_caller
+from chassis.identity import Caller, NotSignedIn, PermissionMissing, current_caller, use_caller
 from chassis.testing import eventually, serve
 from chassis.tracing import current_traceparent
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
@@ -21,7 +21,10 @@ from prometheus_client import REGISTRY
 
 PORTFOLIO = "cryptovault.portfolio.v1.PortfolioService"
 STREAMS = "test.v1.Streams"
-CALLER = Caller(service="web", user_id="user-1", session_id="session-1", request_id="request-1", address="10.0.0.1")
+CALLER = Caller(
+    service="web", user_id="user-1", session_id="session-1", request_id="request-1", address="10.0.0.1",
+    permissions=frozenset({"orders:read", "markets:write"}),
+)  # fmt: skip
 
 
 class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):
@@ -99,6 +102,22 @@ async def test_the_caller_the_trace_and_the_deadline_arrive() -> None:
     assert "service='gateway', user_id='user-1', session_id='session-1'" in seen
     assert "request_id='request-1', address='10.0.0.1'" in seen
     assert " 00-" in seen
+
+
+async def test_permissions_arrive_and_what_is_missing_is_named() -> None:
+    async def behaviour(_context: Any) -> str:
+        current_caller().require("markets:write")
+        current_caller().require("orders:write")
+        return "never"
+
+    async with serve([portfolio(behaviour)]) as address:
+        with use_caller(CALLER), pytest.raises(RemoteError) as refusal:
+            await ask(address)
+        assert (refusal.value.kind, refusal.value.reason) == (ErrorKind.FORBIDDEN, PermissionMissing.reason)
+        assert refusal.value.details == {"permission": "orders:write"}
+        with pytest.raises(RemoteError) as nobody:
+            await ask(address)
+        assert nobody.value.reason == NotSignedIn.reason
 
 
 async def test_a_trace_goes_on_through_a_chain_of_services() -> None:

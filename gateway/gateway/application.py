@@ -40,7 +40,7 @@ class Application(FastAPI):
         )
         self._admission = admission
         self._fixed: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
-        self._endpoints = tuple(endpoints)
+        self.endpoints = tuple(endpoints)
         for endpoint in endpoints:
             self._add(endpoint)
 
@@ -57,7 +57,7 @@ class Application(FastAPI):
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document of exactly these routes."""
-        return write_document(self.routes, self._endpoints)
+        return write_document(self.routes, self.endpoints)
 
     def _match(self, scope: Scope) -> APIRoute:
         allowed: set[str] = set()
@@ -98,6 +98,7 @@ class Application(FastAPI):
                 session_id=facts.session_id,
                 request_id=facts.request_id,
                 address=facts.address,
+                permissions=facts.permissions,
             )
             with use_caller(caller):
                 response: Response = await endpoint.handler(request)

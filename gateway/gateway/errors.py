@@ -130,8 +130,12 @@ def unauthenticated(message: str, *, reason: str) -> PublicError:
     return PublicError(AUTHENTICATION_ERROR, message, {"reason": reason})
 
 
-def forbidden(message: str, *, reason: str) -> PublicError:
-    return PublicError(AUTHORIZATION_ERROR, message, {"reason": reason})
+def forbidden(message: str, *, reason: str, **facts: str) -> PublicError:
+    return PublicError(AUTHORIZATION_ERROR, message, {"reason": reason, **facts})
+
+
+def permission_missing(permission: str) -> PublicError:
+    return forbidden("You are not allowed to do this.", reason="permission_required", permission=permission)
 
 
 def unavailable(message: str, *, reason: str = "unavailable", **facts: str) -> PublicError:

@@ -25,6 +25,7 @@ AUDIENCE = "cryptovault"
 USER = "01890000-0000-7000-8000-000000000001"
 OTHER_USER = "01890000-0000-7000-8000-000000000002"
 SESSION = "01890000-0000-7000-8000-00000000000a"
+PERMISSIONS = ("orders:cancel", "orders:read", "orders:write", "portfolio:read", "wallet:read")  # of a user
 ORDER = "01890000-0000-7000-8000-0000000000ff"
 NOW = Timestamp(seconds=1_767_225_600, nanos=123_456_789)
 
@@ -46,7 +47,7 @@ class Minter:
     def claims(self, now: int, **changes: Any) -> dict[str, Any]:
         claims: dict[str, Any] = {
             "iss": ISSUER, "aud": AUDIENCE, "sub": USER, "type": "access", "iat": now, "exp": now + 1800,
-            "jti": "token-1", "sid": SESSION, "scope": "trade read", **changes,
+            "jti": "token-1", "sid": SESSION, "scope": " ".join(PERMISSIONS), **changes,
         }  # fmt: skip
         return {name: value for name, value in claims.items() if value is not None}
 
@@ -83,7 +84,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     def user(self) -> auth_pb2.User:
         return auth_pb2.User(
             id=USER, email="ada@example.com", name="Ada", email_verified=True, created_at=NOW, roles=["user"],
-            permissions=["trade", "read"],
+            permissions=PERMISSIONS,
         )  # fmt: skip
 
     def session(self) -> auth_pb2.Session:

@@ -207,6 +207,16 @@ async def test_events_of_a_time_without_a_stream_arrive_when_it_is_back(fresh: "
         assert (await socket.read())["seq"] == 4
 
 
+async def test_a_private_channel_needs_its_permission(up: "Running") -> None:
+    async with signed_in(up, scope="wallet:read") as socket:
+        await socket.send(op="subscribe", channel="orders")
+        refusal = (await socket.read())["error"]
+        assert refusal["code"] == "AUTHORIZATION_ERROR"
+        assert refusal["details"] == {"reason": "permission_required", "permission": "orders:read"}
+        await socket.send(op="subscribe", channel="balances")
+        assert (await socket.read())["channel"] == "balances"
+
+
 async def test_nobody_hears_of_another_users_events(up: "Running") -> None:
     await watched(up)
     async with signed_in(up) as socket:

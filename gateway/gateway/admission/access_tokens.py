@@ -25,7 +25,7 @@ class AccessToken:
     user_id: str
     session_id: str
     token_id: str
-    scopes: frozenset[str]
+    permissions: frozenset[str]
     # Unix seconds.
     expires_at: int
 
@@ -84,7 +84,7 @@ class AccessTokens:
             user_id=claims["sub"],
             session_id=claims["sid"],
             token_id=claims["jti"],
-            scopes=frozenset(claims["scope"].split()),
+            permissions=frozenset(claims["scope"].split()),
             expires_at=int(claims["exp"]),
         )
 

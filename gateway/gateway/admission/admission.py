@@ -17,7 +17,7 @@ from gateway.edge.addresses import limited_address
 from gateway.edge.facts import RequestFacts
 from gateway.edge.metrics import GATE_FALLBACKS, RATE_LIMITED
 from gateway.edge.origins import Origins
-from gateway.errors import RATE_LIMIT_EXCEEDED, PublicError, forbidden, unauthenticated, unavailable
+from gateway.errors import RATE_LIMIT_EXCEEDED, PublicError, forbidden, permission_missing, unauthenticated, unavailable
 from gateway.settings import Allowance
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -85,6 +85,9 @@ class Admission:
             raise refusal
         if token is not None:
             facts.user_id, facts.session_id = token.user_id, token.session_id
+            facts.permissions = token.permissions
+            if policy.permission is not None and policy.permission not in token.permissions:
+                raise permission_missing(policy.permission)
         return token
 
     async def authenticate_socket(self, headers: Mapping[bytes, bytes]) -> AccessToken | None:

@@ -29,3 +29,9 @@ class Policy:
     access: Access
     # None: not limited, for what supervisors ask.
     limit: LimitClass | None
+    # By name, as auth's roles grant it; None: being signed in is enough, for what people do about their own account.
+    permission: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.permission is not None and self.access is not Access.USER:
+            raise ValueError("only the signed-in have permissions")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from chassis.identity import ADDRESS_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY, Caller, use_caller
+from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY, Caller, use_caller
 from chassis.logs import get_logger
 from chassis.tracing import set_traceparent
 from prometheus_client import Counter, Histogram
@@ -26,7 +26,9 @@ _SERVER_ERROR = 500
 _HEALTH_PREFIX = "/health"
 _WEBSOCKET_PATH = "/ws"
 # Our own metadata between services; from outside it is a lie.
-_IDENTITY_HEADERS = frozenset(key.encode() for key in (SERVICE_KEY, USER_KEY, SESSION_KEY, ADDRESS_KEY))
+_IDENTITY_HEADERS = frozenset(
+    key.encode() for key in (SERVICE_KEY, USER_KEY, SESSION_KEY, PERMISSIONS_KEY, ADDRESS_KEY)
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -18,6 +18,7 @@ class RequestFacts:
     route: str = UNMATCHED_ROUTE
     user_id: str | None = None
     session_id: str | None = None
+    permissions: frozenset[str] = frozenset()
     # Go with every reply to this request, errors included.
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 

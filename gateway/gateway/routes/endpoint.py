@@ -25,6 +25,9 @@ class Endpoint:
     handler: Handler
     access: Access
     limit: LimitClass | None
+    # What the caller's roles must allow. Left out only below /auth, where people act on their own account: a test walks
+    # the routes.
+    permission: str | None = None
     operation_id: str
     summary: str
     tag: str
@@ -48,4 +51,4 @@ class Endpoint:
 
     @property
     def policy(self) -> Policy:
-        return Policy(access=self.access, limit=self.limit)
+        return Policy(access=self.access, limit=self.limit, permission=self.permission)

@@ -34,28 +34,32 @@ class HistoryRoutes:
         return [
             Endpoint(
                 method="GET", path=f"{API}/orders", handler=self.list_orders, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="listOrders", summary="Your orders, newest first", tag=_TAG,
+                limit=LimitClass.ACCOUNT, permission="orders:read",
+                operation_id="listOrders", summary="Your orders, newest first", tag=_TAG,
                 query=queries.OrdersQuery, reply=schemas.OrderPage, may_lag=True,
             ),
             Endpoint(
                 method="GET", path=f"{API}/orders/by-client-id/{{client_order_id}}", handler=self.get_by_client_id,
-                access=Access.USER, limit=LimitClass.ACCOUNT, operation_id="getOrderByClientId",
+                access=Access.USER, limit=LimitClass.ACCOUNT, permission="orders:read",
+                operation_id="getOrderByClientId",
                 summary="The order with your own id", tag=_TAG,
                 path_fields=queries.ClientOrderPath, reply=schemas.OrderWithFills, errors=(404,), may_lag=True,
             ),
             Endpoint(
                 method="GET", path=f"{API}/orders/{{order_id}}", handler=self.get_order, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="getOrder", summary="One order with its fills", tag=_TAG,
+                limit=LimitClass.ACCOUNT, permission="orders:read",
+                operation_id="getOrder", summary="One order with its fills", tag=_TAG,
                 path_fields=queries.OrderPath, reply=schemas.OrderWithFills, errors=(404,), may_lag=True,
             ),
             Endpoint(
                 method="GET", path=f"{API}/fills", handler=self.list_fills, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="listFills", summary="Your fills, newest first", tag=_TAG,
+                limit=LimitClass.ACCOUNT, permission="orders:read",
+                operation_id="listFills", summary="Your fills, newest first", tag=_TAG,
                 query=queries.FillsQuery, reply=schemas.FillPage, may_lag=True,
             ),
             Endpoint(
                 method="GET", path=f"{API}/events", handler=self.list_events, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="listEvents", tag=_TAG,
+                limit=LimitClass.ACCOUNT, permission="orders:read", operation_id="listEvents", tag=_TAG,
                 summary="Your private event log after a sequence number, without gaps",
                 query=queries.EventsQuery, reply=schemas.EventPage, may_lag=True,
             ),

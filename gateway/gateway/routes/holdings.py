@@ -43,12 +43,12 @@ class HoldingRoutes:
         return [
             Endpoint(
                 method="GET", path=f"{API}/portfolio", handler=self.get_portfolio, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="getPortfolio", tag="portfolio",
+                limit=LimitClass.ACCOUNT, permission="portfolio:read", operation_id="getPortfolio", tag="portfolio",
                 summary="What you hold, what it is worth and what it cost", reply=schemas.Portfolio, may_lag=True,
             ),
             Endpoint(
                 method="GET", path=f"{API}/wallet/balances", handler=self.list_balances, access=Access.USER,
-                limit=LimitClass.ACCOUNT, operation_id="listBalances", tag="wallet",
+                limit=LimitClass.ACCOUNT, permission="wallet:read", operation_id="listBalances", tag="wallet",
                 summary="Your balances in the ledger", reply=schemas.BalancePage,
             ),
         ]  # fmt: skip

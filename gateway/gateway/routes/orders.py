@@ -39,7 +39,7 @@ class OrderRoutes:
         return [
             Endpoint(
                 method="POST", path=f"{API}/orders", handler=self.place, access=Access.USER, limit=LimitClass.TRADING,
-                operation_id="placeOrder", summary="Place an order", tag=_TAG,
+                permission="orders:write", operation_id="placeOrder", summary="Place an order", tag=_TAG,
                 description="The reply holds the fills, the fees and the balances after them. Repeat a request whose "
                 "reply was lost with the same Idempotency-Key: it takes effect once.",
                 body=schemas.PlaceOrder, status=201, reply=schemas.PlacedOrder, errors=(404, 409, 422),
@@ -48,12 +48,13 @@ class OrderRoutes:
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/orders/{{order_id}}", handler=self.cancel, access=Access.USER,
-                limit=LimitClass.TRADING, operation_id="cancelOrder", summary="Cancel an order", tag=_TAG,
+                limit=LimitClass.TRADING, permission="orders:cancel", operation_id="cancelOrder",
+                summary="Cancel an order", tag=_TAG,
                 path_fields=queries.OrderPath, reply=schemas.PlacedOrder, errors=(404, 409, 422), idempotent=True,
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/orders", handler=self.cancel_all, access=Access.USER,
-                limit=LimitClass.TRADING, operation_id="cancelOrders", tag=_TAG,
+                limit=LimitClass.TRADING, permission="orders:cancel", operation_id="cancelOrders", tag=_TAG,
                 summary="Cancel all open orders, of one market or of all",
                 query=queries.CancelQuery, reply=schemas.CancelledOrders, errors=(404, 409, 422), idempotent=True,
             ),

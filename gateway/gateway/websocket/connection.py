@@ -10,11 +10,12 @@ from gateway.admission.access_tokens import AccessToken
 from gateway.admission.admission import Admission
 from gateway.admission.limits import LocalLimits
 from gateway.edge.facts import RequestFacts
-from gateway.errors import PublicError, invalid, unauthenticated
+from gateway.errors import PublicError, invalid, permission_missing, unauthenticated
 from gateway.views.times import datetime_text
 from gateway.websocket.messages import (
     PONG,
     PRICES,
+    PRIVATE_CHANNELS,
     Authenticate,
     ClientMessage,
     Subscribe,
@@ -147,6 +148,9 @@ class SocketConnection:
             return
         if self.token is None:
             raise unauthenticated("Sign in first: this channel is private.", reason="not_signed_in")
+        permission = PRIVATE_CHANNELS[message.channel]
+        if permission not in self.token.permissions:
+            raise permission_missing(permission)
         if len(self._open_feeds) >= SUBSCRIPTIONS_MAX:
             raise invalid("Too many subscriptions.", field="channel", rule="maximum", maximum=str(SUBSCRIPTIONS_MAX))
         self._unsubscribe(message.channel)
@@ -158,6 +162,7 @@ class SocketConnection:
                 session_id=self.token.session_id,
                 request_id=self._facts.request_id,
                 address=self._facts.address,
+                permissions=self.token.permissions,
             ),
             outbox=self.outbox,
             after=message.after,

@@ -12,7 +12,8 @@ from gateway.views.times import time_text
 from gateway.views.trading import balance_view, fill_view, order_view
 
 PRICES = "prices"
-PRIVATE_CHANNELS = ("orders", "fills", "balances")
+# And the permission that each needs.
+PRIVATE_CHANNELS = {"orders": "orders:read", "fills": "orders:read", "balances": "wallet:read"}
 CHANNELS = (PRICES, *PRIVATE_CHANNELS)
 _SEQUENCE_MAX = 2**53  # what every client's numbers hold exactly
 

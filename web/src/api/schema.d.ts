@@ -4460,6 +4460,36 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -5310,6 +5340,36 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
             /** @description There is no such thing, or it is somebody else's. */
             404: {
                 headers: {
@@ -5836,6 +5896,36 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
             /** @description There is no such thing, or it is somebody else's. */
             404: {
                 headers: {
@@ -6054,6 +6144,36 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -6234,6 +6354,36 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
                      *         }
                      *       }
                      *     }
@@ -6423,6 +6573,36 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -6596,6 +6776,36 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
                      *         }
                      *       }
                      *     }

@@ -139,6 +139,13 @@ class UserNotFound(ServiceError):
         super().__init__("There is no such user.")
 
 
+class UnknownRole(InvalidArgument):
+    reason = "unknown_role"
+
+    def __init__(self, *, known: str) -> None:
+        super().__init__(f"There is no such role. There are: {known}.", field="role", rule="known_role")
+
+
 class ServicesOnly(ServiceError):
     """The call is for other services, never for people."""
 

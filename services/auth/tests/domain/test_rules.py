@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 from auth.domain.email_address import EmailAddress
-from auth.domain.errors import InvalidName
+from auth.domain.errors import InvalidName, UnknownRole
 from auth.domain.login_throttle import FAILURES_MAX, OPEN, LoginThrottle
 from auth.domain.one_time_codes import code_digits, parse_code
-from auth.domain.roles import permissions_of
+from auth.domain.roles import ADMIN_ROLE, PERMISSIONS_BY_ROLE, SUPPORT_ROLE, USER_ROLE, known_role, permissions_of
 from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, opened_session
 from auth.domain.users import NO_PASSWORD, claimed_again, claimed_user, display_name, with_code_sent
 
@@ -143,3 +143,21 @@ def test_codes_have_six_digits(number: int, digits: str) -> None:
 def test_a_role_that_is_not_known_permits_nothing() -> None:
     assert permissions_of(["wizard"]) == ()
     assert "orders:write" in permissions_of(["user", "wizard", "user"])
+
+
+def test_only_an_administrator_changes_what_is_not_their_own() -> None:
+    own = set(permissions_of([USER_ROLE]))
+    assert "markets:write" not in own
+    support = set(permissions_of([SUPPORT_ROLE]))
+    assert support.isdisjoint(own)
+    assert all(permission.endswith(":read") for permission in support)
+    assert support < set(permissions_of([ADMIN_ROLE]))
+    assert {"markets:write", "withdrawals:approve"} <= set(permissions_of([ADMIN_ROLE]))
+
+
+def test_a_role_is_named_exactly() -> None:
+    assert [known_role(name) for name in PERMISSIONS_BY_ROLE] == list(PERMISSIONS_BY_ROLE)
+    for name in ("root", "Admin", "admin ", ""):
+        with pytest.raises(UnknownRole) as refusal:
+            known_role(name)
+        assert refusal.value.details == {"field": "role", "rule": "known_role"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -83,6 +83,7 @@ class MongoConnection:
 
     client: AsyncMongoClient[dict[str, Any]]
     database: MongoDatabase
+    url: str = field(repr=False)  # for whoever needs another kind of client; may hold a password
 
     @property
     def transactions(self) -> "Transactions":
@@ -125,6 +126,7 @@ def connect(url: str, database: str) -> MongoConnection:
             write_concern=DURABLE,
             read_concern=COMMITTED,
         ),
+        url,
     )
 
 

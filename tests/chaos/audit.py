@@ -41,7 +41,7 @@ async def audit(journal_url: str) -> Audit:
     """Reads the whole journal. Raises `BrokenChain` where it does not follow from itself."""
     connection = connect(journal_url, TRADING_DATABASE)
     try:
-        journal = MongoJournal(connection.database)
+        journal = MongoJournal(connection)
         memory, history = Memory(Limits()), History()
         placed: list[tuple[str, str]] = []
         while batches := await journal.read_after(memory.number, BATCHES_PER_READ):

@@ -15,7 +15,7 @@ import pytest
 from chassis.embedded.ports import free_port_block
 from chassis.errors import RemoteBugError, RemoteError
 from chassis.grpc_client import open_channel
-from chassis.mongo import MongoDatabase
+from chassis.mongo import MongoConnection, MongoDatabase
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 from trading.domain.events import Event, OrderPlaced, TransferPosted
@@ -159,11 +159,11 @@ class Load:
             self.contradictions.append(key)
 
 
-async def read_whole_journal(database: MongoDatabase) -> tuple[Exchange, History, list[Event]]:
+async def read_whole_journal(mongo: MongoConnection) -> tuple[Exchange, History, list[Event]]:
     """Folds and checks every batch: chain, invariants, history."""
     exchange, history, events = Exchange(), History(), []
     number, digest = 0, GENESIS_DIGEST
-    journal = MongoJournal(database)
+    journal = MongoJournal(mongo)
     while batches := await journal.read_after(number, 64):
         for batch in batches:
             check_follows(batch, number=number, digest=digest)
@@ -198,7 +198,7 @@ async def advances(count: Callable[[], int], by: int) -> None:
 
 
 async def test_five_kills_under_load_lose_and_double_nothing(
-    processes: Processes, mongo_database: MongoDatabase
+    processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase
 ) -> None:
     processes.start_trading()
     processes.start_projector()
@@ -221,7 +221,7 @@ async def test_five_kills_under_load_lose_and_double_nothing(
     for client in clients:
         with suppress(asyncio.CancelledError):
             await client
-    exchange, _, events = await read_whole_journal(mongo_database)
+    exchange, _, events = await read_whole_journal(mongo)
     check_outcomes(load, events)
     assert len(load.acknowledged) >= (KILLS + 1) * 60
     head = exchange.state.batch_number
@@ -240,7 +240,7 @@ async def test_five_kills_under_load_lose_and_double_nothing(
     [("before_apply:4", False), ("after_apply_before_append:4", False), ("after_append_before_reply:4", True)],
 )
 async def test_a_retry_after_each_crash_point_has_one_effect(
-    processes: Processes, mongo_database: MongoDatabase, crash_point: str, *, durable: bool
+    processes: Processes, mongo: MongoConnection, crash_point: str, *, durable: bool
 ) -> None:
     processes.start_trading()
     await pay_everybody(processes.trading_address)
@@ -249,14 +249,14 @@ async def test_a_retry_after_each_crash_point_has_one_effect(
     load = Load(processes.trading_address)
     client = asyncio.create_task(load.client(0))
     await eventually(lambda: processes.running["trading"].poll() is not None, START_SECONDS_MAX)
-    _, _, events = await read_whole_journal(mongo_database)
+    _, _, events = await read_whole_journal(mongo)
     unanswered = {event.idempotency_key for event in events if isinstance(event, OrderPlaced)} - set(load.acknowledged)
     assert bool(unanswered) is durable
     processes.start_trading()
     await advances(lambda: len(load.acknowledged), by=5)
     load.stopping = True
     await client
-    _, _, events = await read_whole_journal(mongo_database)
+    _, _, events = await read_whole_journal(mongo)
     check_outcomes(load, events)
     assert unanswered <= set(load.acknowledged)
     assert (load.repeats >= 1) is durable

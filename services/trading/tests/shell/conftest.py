@@ -1,10 +1,11 @@
 """Lets the tests here import their helpers beside them: with pytest's importlib mode a test folder is on no path."""
 
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from chassis.mongo import MongoDatabase, init_documents
+from chassis.mongo import MongoConnection, init_documents
 from trading.storage.documents import DOCUMENTS
 from trading.storage.journal import MongoJournal
 
@@ -12,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
-async def mongo_journal(mongo_database: MongoDatabase) -> MongoJournal:
+async def mongo_journal(mongo: MongoConnection) -> AsyncIterator[MongoJournal]:
     """The real journal, empty, with the projection's documents beside it."""
-    await init_documents(mongo_database, DOCUMENTS)
-    journal = MongoJournal(mongo_database)
+    await init_documents(mongo.database, DOCUMENTS)
+    journal = MongoJournal(mongo)
     await journal.prepare()
-    return journal
+    yield journal
+    await journal.close()

@@ -10,14 +10,14 @@ from typing import Any
 
 import pymongo
 from bson.errors import BSONError, InvalidDocument
-from chassis.mongo import MongoDatabase
+from chassis.mongo import MongoConnection
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
-from pymongo.write_concern import WriteConcern
 
 from trading.journal.batch import SealedBatch, user_key
 from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken, JournalUnreachable
+from trading.storage.append_thread import AppendThread
 
 COLLECTION = "journal"
 APPEND_TIMEOUT_SECONDS = (
@@ -29,9 +29,15 @@ READ_TIMEOUT_SECONDS = 5.0
 class MongoJournal:
     """`Journal` over one collection."""
 
-    def __init__(self, database: MongoDatabase) -> None:
-        plain = database.get_collection(COLLECTION)
-        self._appends = plain.with_options(write_concern=WriteConcern(w="majority", j=True))
+    def __init__(self, connection: MongoConnection) -> None:
+        plain = connection.database.get_collection(COLLECTION)
+        self._collection = plain
+        self._append_thread = AppendThread(
+            connection.url,
+            database=connection.database.name,
+            collection=COLLECTION,
+            timeout_seconds=APPEND_TIMEOUT_SECONDS,
+        )
         self._reads = plain.with_options(read_concern=ReadConcern("majority"), read_preference=ReadPreference.PRIMARY)
         self._linearizable = plain.with_options(
             read_concern=ReadConcern("linearizable"), read_preference=ReadPreference.PRIMARY
@@ -39,12 +45,14 @@ class MongoJournal:
 
     async def prepare(self) -> None:
         """Creates the index by which one user's events are found."""
-        await self._appends.create_index("users")
+        await self._collection.create_index("users")
+
+    async def close(self) -> None:
+        await self._append_thread.close()
 
     async def append(self, batch: SealedBatch) -> None:
         try:
-            with pymongo.timeout(APPEND_TIMEOUT_SECONDS):
-                await self._appends.insert_one(_document(batch))
+            await self._append_thread.insert(_document(batch))
         except DuplicateKeyError as error:
             raise BatchNumberTaken from error
         except (InvalidDocument, DocumentTooLarge, BSONError):

@@ -20,6 +20,7 @@ async def open_journal(runtime: Runtime[S]) -> MongoJournal:
         mongo = connect(settings.required("journal_url"), settings.database_name)
         runtime.on_stop(mongo.close)
         runtime.readiness("journal", mongo.ping)
-    journal = MongoJournal(mongo.database)
+    journal = MongoJournal(mongo)
+    runtime.on_stop(journal.close)
     await journal.prepare()
     return journal

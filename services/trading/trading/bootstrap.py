@@ -10,6 +10,7 @@ from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
 from trading.clients.price_stream import PriceStream
 from trading.domain.default_markets import default_assets, default_markets
+from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
@@ -36,6 +37,8 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     )
     watchers = Watchers(lambda: sequencer.state)
     sequencer.on_batch(watchers.publish)
+    metrics = MarketMetrics()
+    sequencer.on_batch(lambda batch: metrics(batch, sequencer.state))
     channel = open_channel(settings.market_data_address, service="trading")
     runtime.on_stop(channel.close)
     stream = PriceStream(
@@ -52,6 +55,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         await stream.run()
 
     await sequencer.lead()
+    metrics.begin(sequencer.state)
     runtime.background("sequencer", sequencer.run)
     runtime.background("reference-prices", follow_prices)
     runtime.add_servicer(

@@ -32,6 +32,11 @@ class Rules:
     refill_per_second: Decimal
     source_age: int
     silence: int
+    open_orders: int
+    tiers: list[tuple[Decimal, Decimal, Decimal]]  # volume from, maker's and taker's share
+    jump: Decimal  # a share; the circuit breaker's
+    jump_window: int
+    pause: int
 
 
 @dataclass
@@ -42,6 +47,8 @@ class Resting:
     side: str
     price: Decimal
     quantity: Decimal
+    maker_fee: Decimal  # the shares of the moment when it was placed
+    taker_fee: Decimal
     filled: Decimal = ZERO
     exact_fee: Decimal = ZERO
     paid_fee: Decimal = ZERO
@@ -56,6 +63,8 @@ class Book:
     used: dict[str, Decimal] = field(default_factory=lambda: {"buy": ZERO, "sell": ZERO})
     used_at: dict[str, int] = field(default_factory=lambda: {"buy": 0, "sell": 0})
     position: Decimal = ZERO
+    status: str = "trading"
+    paused_until: int = 0
 
 
 @dataclass
@@ -88,6 +97,8 @@ class ReferenceEngine:
         self.trades: list[Trade] = []
         self.now = 0
         self.orders_placed = 0
+        self.own_fees: dict[str, tuple[Decimal, Decimal]] = {}
+        self.volumes: list[tuple[str, str, int, Decimal]] = []  # user, quote, day, notional
 
     def deposit(self, user: str, asset: str, amount: Decimal) -> None:
         self._move(user, asset, amount)
@@ -107,15 +118,48 @@ class ReferenceEngine:
         mine = [order for order in self.resting if order.number == number and order.user == user]
         if not mine:
             raise RefusedError("order_not_open")
+        if self.books[mine[0].market].status == "halted":
+            raise RefusedError("market_halted")
         self.resting.remove(mine[0])
 
     def cancel_all(self, user: str, market: str) -> None:
-        self.resting = [order for order in self.resting if order.user != user or market not in {"", order.market}]
+        if market and self.books[market].status == "halted":
+            raise RefusedError("market_halted")
+        self.resting = [
+            order
+            for order in self.resting
+            if order.user != user or market not in {"", order.market} or self.books[order.market].status == "halted"
+        ]
 
-    def set_reference(self, market: str, price: Decimal, source_time: int, received_time: int) -> None:
+    def set_status(self, market: str, status: str) -> None:
+        self.books[market].status = status
+
+    def resume(self, market: str) -> None:
         book = self.books[market]
+        book.paused_until = min(book.paused_until, self.now)
+
+    def set_own_fees(self, user: str, fees: tuple[Decimal, Decimal] | None) -> None:
+        if fees is None:
+            self.own_fees.pop(user, None)
+        else:
+            self.own_fees[user] = fees
+
+    def set_reference(
+        self, market: str, price: Decimal, *, source_time: int, received_time: int, seen: list[Decimal]
+    ) -> None:
+        """`seen` are further prices within the circuit breaker's window."""
+        book = self.books[market]
+        others = [*seen]
+        if book.reference is not None and book.received_time >= max(
+            self.now - book.rules.jump_window, book.paused_until
+        ):
+            others.append(book.reference)
+        jumped = any(abs(price - other) > other * book.rules.jump for other in others)
+        was_trading = self._trading(book)
+        if jumped and was_trading:
+            book.paused_until = self.now + book.rules.pause
         book.reference, book.source_time, book.received_time = price, source_time, received_time
-        if not self._fresh(book):
+        if not self._fresh(book) or not self._trading(book):
             return
         for side, house_side in (("buy", "sell"), ("sell", "buy")):
             for order in self._queue(market, side):
@@ -133,6 +177,10 @@ class ReferenceEngine:
 
     def place(self, request: Request) -> None:
         book = self.books[request.market]
+        if book.status != "trading":
+            raise RefusedError(f"market_{book.status}")
+        if not self._trading(book):
+            raise RefusedError("market_paused")
         worst = self._check(book, request)
         plan, complete, own = self._plan(book, request, worst)
         bought = sum((quantity for _, quantity, _ in plan), ZERO)
@@ -142,10 +190,20 @@ class ReferenceEngine:
         if request.kind == "market" and not plan and not own:
             raise RefusedError("below_min_notional" if complete else "no_liquidity")
         rests = request.time_in_force == "gtc" and not complete and not own
-        if rests and len([order for order in self.resting if order.user == request.user]) >= self.open_orders_per_user:
+        mine = [order for order in self.resting if order.user == request.user]
+        here = [order for order in mine if order.market == request.market]
+        if rests and (len(mine) >= self.open_orders_per_user or len(here) >= book.rules.open_orders):
             raise RefusedError("too_many_open_orders")
+        maker_fee, taker_fee = self.fees_of(request.user, book.rules)
         order = Resting(
-            self.orders_placed + 1, request.user, request.market, request.side, request.price, request.quantity
+            self.orders_placed + 1,
+            request.user,
+            request.market,
+            request.side,
+            request.price,
+            request.quantity,
+            maker_fee,
+            taker_fee,
         )
         self._check_funds(book.rules, request, order, bought, spent)
         self.orders_placed += 1
@@ -165,9 +223,30 @@ class ReferenceEngine:
         elif request.kind == "limit":
             required, asset = self._hold(order), rules.quote
         else:
-            required, asset = spent + round_up(spent * rules.taker_fee, MINOR), rules.quote
+            required, asset = spent + round_up(spent * order.taker_fee, MINOR), rules.quote
         if required > self.available(request.user, asset):
             raise RefusedError("insufficient_funds")
+
+    def fees_of(self, user: str, rules: Rules) -> tuple[Decimal, Decimal]:
+        if user in self.own_fees:
+            return self.own_fees[user]
+        today = self.now // 86_400_000
+        volume = sum(
+            (
+                notional
+                for trader, quote, day, notional in self.volumes
+                if trader == user and quote == rules.quote and today - 29 <= day <= today
+            ),
+            ZERO,
+        )
+        fees = (rules.maker_fee, rules.taker_fee)
+        for least, maker, taker in rules.tiers:
+            if volume >= least:
+                fees = (maker, taker)
+        return fees
+
+    def _trading(self, book: Book) -> bool:
+        return book.status == "trading" and self.now >= book.paused_until
 
     def _check(self, book: Book, request: Request) -> Decimal:
         rules, reference = book.rules, book.reference
@@ -230,9 +309,11 @@ class ReferenceEngine:
     def _lots_for(self, rules: Rules, request: Request, spent: Decimal, price: Decimal) -> Decimal:
         """The most that the rest of the quote amount moves at this price, fee of the whole included for a buy."""
 
+        _, taker_fee = self.fees_of(request.user, rules)
+
         def cost(quantity: Decimal) -> Decimal:
             notional = spent + quantity * price
-            return notional + (round_up(notional * rules.taker_fee, MINOR) if request.side == "buy" else ZERO)
+            return notional + (round_up(notional * taker_fee, MINOR) if request.side == "buy" else ZERO)
 
         quantity = round_down_ratio(request.quote_quantity - spent, price, rules.lot)
         while quantity > 0 and cost(quantity) > request.quote_quantity:
@@ -251,7 +332,7 @@ class ReferenceEngine:
             for order in self.resting
             if order.market == book.rules.symbol and order.side == maker_side
         ]
-        if self._fresh(book):
+        if self._fresh(book) and self._trading(book):
             for level, (price, quantity) in enumerate(self._ladder(book, maker_side, clipped=True)):
                 offers.append((sign * price, 10**9 + level, quantity, None))
         return [
@@ -322,12 +403,11 @@ class ReferenceEngine:
         rules = book.rules
         notional = price * quantity
         sides: dict[str, tuple[str, Decimal]] = {}
-        for order, side, rate in (
-            (maker, maker_side, rules.maker_fee),
-            (taker, "sell" if maker_side == "buy" else "buy", rules.taker_fee),
-        ):
+        for order, side, makes in ((maker, maker_side, True), (taker, "sell" if maker_side == "buy" else "buy", False)):
             fee = ZERO
             if order is not None:
+                rate = order.maker_fee if makes else order.taker_fee
+                self.volumes.append((order.user, rules.quote, self.now // 86_400_000, notional))
                 order.filled += quantity
                 order.exact_fee += rate * notional
                 fee = round_up(order.exact_fee, MINOR) - order.paid_fee
@@ -345,9 +425,8 @@ class ReferenceEngine:
         left = order.quantity - order.filled
         if order.side == "sell":
             return left
-        rules = self.books[order.market].rules
         cost = order.price * left
-        fee = round_up(order.exact_fee + cost * max(rules.maker_fee, rules.taker_fee), MINOR) - order.paid_fee
+        fee = round_up(order.exact_fee + cost * max(order.maker_fee, order.taker_fee), MINOR) - order.paid_fee
         return cost + fee
 
     def _held_asset(self, order: Resting) -> str:

@@ -1,19 +1,39 @@
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
 from chassis.errors import ServiceError
 from command_generator import USERS, CommandGenerator, Step
-from exchange_factory import COIN_USD, DUST_USD, UNIT, Bench, actor
+from exchange_factory import COIN_USD, DUST_USD, OPERATOR, UNIT, Bench, actor
 from reference_engine import EXACT, ReferenceEngine, RefusedError, Request, Rules, Trade
-from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder, SetReferencePrice
+from trading.domain.commands import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    PlaceOrder,
+    ResumeMarket,
+    SetMarket,
+    SetReferencePrice,
+    SetUserFees,
+)
 from trading.domain.events import OrderPlaced, Traded
-from trading.domain.markets import Market
+from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, Market, MarketStatus
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.queries import depth
 from trading.domain.state import Limits
 
 COMMANDS = 100_000
 OPEN_ORDERS = 12
+BREAKER = CircuitBreaker(move_basis_points=500, window_milliseconds=2_000, pause_milliseconds=4_000)
+MARKETS = (
+    replace(
+        COIN_USD,
+        maximum_open_orders=9,
+        breaker=BREAKER,
+        fee_tiers=(FeeTier(20_000 * UNIT, 6, 15), FeeTier(90_000 * UNIT, 0, 9)),
+    ),
+    replace(DUST_USD, maximum_open_orders=7, breaker=BREAKER, fee_tiers=(FeeTier(40_000 * UNIT, 3, 11),)),
+)
 
 
 def decimal(amount: int) -> Decimal:
@@ -36,6 +56,13 @@ def rules_of(market: Market) -> Rules:
         market.price_band_basis_points / points, market.slippage_cap_basis_points / points,
         house.levels, house.half_spread_basis_points / points, house.step_basis_points / points,
         decimal(house.level_quantity), decimal(house.inventory_limit), decimal(house.refill_per_second), 3_000, 3_000,
+        market.maximum_open_orders,
+        [
+            (decimal(tier.volume), tier.maker_fee_basis_points / points, tier.taker_fee_basis_points / points)
+            for tier in market.fee_tiers
+        ],
+        market.breaker.move_basis_points / points, market.breaker.window_milliseconds,
+        market.breaker.pause_milliseconds,
     )  # fmt: skip
 
 
@@ -45,13 +72,16 @@ class Pair:
     def __init__(self) -> None:
         limits = Limits(open_orders_per_user=OPEN_ORDERS, remembered_batches=50)
         self.bench = Bench(limits=limits, users=USERS, check=False)
-        self.naive = ReferenceEngine([rules_of(COIN_USD), rules_of(DUST_USD)], OPEN_ORDERS)
+        for market in MARKETS:
+            self.bench.do(SetMarket(OPERATOR, market, "rules"))
+        self.naive = ReferenceEngine([rules_of(market) for market in MARKETS], OPEN_ORDERS)
         self.order_ids: list[str] = []
         for user in USERS:
             for asset, amount in (("USD", 10_000), ("COIN", 100), ("DUST", 10_000)):
                 self.naive.deposit(user, asset, Decimal(amount))
         self.naive.now = self.bench.now
         self.trades = 0
+        self.maker_rates: set[int] = set()
         self.refusals: dict[str, int] = {}
 
     def run(self, step: Step) -> None:
@@ -103,7 +133,9 @@ class Pair:
             events = self.bench.done(self._command(step))
         except ServiceError as error:
             return error.reason, []
-        self.order_ids += [event.order_id for event in events if isinstance(event, OrderPlaced)]
+        placed = [event for event in events if isinstance(event, OrderPlaced)]
+        self.order_ids += [event.order_id for event in placed]
+        self.maker_rates |= {event.maker_fee_basis_points for event in placed}
         return "", [
             (
                 event.market, decimal(event.price), decimal(event.quantity),
@@ -117,7 +149,12 @@ class Pair:
     def _command(self, step: Step) -> Command:
         if step.kind == "reference":
             source_time = self.bench.now - step.milliseconds
-            return SetReferencePrice(step.market, minor(step.price), "simulator", source_time, self.bench.now)
+            lowest, highest = sorted((minor(step.seen or step.price), minor(step.price)))
+            return SetReferencePrice(
+                step.market, minor(step.price), "simulator", source_time, self.bench.now, lowest, highest
+            )
+        if step.kind in {"status", "resume", "fees"}:
+            return self._operators_command(step)
         if step.kind == "cancel":
             return CancelOrder(actor(step.user), self.order_ids[step.order_number - 1])
         if step.kind == "cancel_all":
@@ -128,11 +165,33 @@ class Pair:
             step.post_only,
         )  # fmt: skip
 
+    def _operators_command(self, step: Step) -> Command:
+        if step.kind == "status":
+            market = self.bench.exchange.state.markets[step.market].market
+            return SetMarket(OPERATOR, replace(market, status=MarketStatus(step.status)), "operator's change")
+        if step.kind == "resume":
+            return ResumeMarket(OPERATOR, step.market, "operator's change")
+        rates = FeeRates(*step.fees) if step.fees is not None else None
+        return SetUserFees(OPERATOR, step.user, rates, "operator's change")
+
     def _naive(self, step: Step) -> str:
         naive = self.naive
         try:
             if step.kind == "reference":
-                naive.set_reference(step.market, step.price, naive.now - step.milliseconds, naive.now)
+                naive.set_reference(
+                    step.market,
+                    step.price,
+                    source_time=naive.now - step.milliseconds,
+                    received_time=naive.now,
+                    seen=[step.seen] if step.seen else [],
+                )
+            elif step.kind == "status":
+                naive.set_status(step.market, step.status)
+            elif step.kind == "resume":
+                naive.resume(step.market)
+            elif step.kind == "fees":
+                shares = tuple(Decimal(rate) / 10_000 for rate in step.fees) if step.fees is not None else None
+                naive.set_own_fees(step.user, shares)  # type: ignore[arg-type]  # two of them
             elif step.kind == "cancel":
                 naive.cancel(step.user, step.order_number)
             elif step.kind == "cancel_all":
@@ -168,5 +227,9 @@ def test_the_core_agrees_with_a_naive_engine_on_trades_books_and_balances(seed: 
         pair.compare_all()
     # The agreement means something only if much happened.
     assert pair.trades > COMMANDS // 40
-    expected = {"insufficient_funds", "no_liquidity", "post_only_would_take", "fill_or_kill_unfilled", "price_band"}
+    expected = {
+        "insufficient_funds", "no_liquidity", "post_only_would_take", "fill_or_kill_unfilled", "price_band",
+        "market_paused", "market_halted", "market_cancel_only", "too_many_open_orders",
+    }  # fmt: skip
+    assert {0, 10, 6, 30} <= pair.maker_rates
     assert expected <= set(pair.refusals)

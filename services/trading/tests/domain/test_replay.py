@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from command_generator import USERS, CommandGenerator
-from exchange_factory import UNIT, Bench, actor
-from test_reference_agreement import OPEN_ORDERS, Pair
-from trading.domain.commands import CancelAll, Command, SetReferencePrice, StartBatch
+from exchange_factory import OPERATOR, UNIT, Bench, actor
+from test_reference_agreement import MARKETS, OPEN_ORDERS, Pair
+from trading.domain.commands import CancelAll, Command, SetMarket, SetReferencePrice, StartBatch
 from trading.domain.events import BatchStarted
 from trading.domain.exchange import Exchange
 from trading.domain.orders import Side
@@ -47,9 +47,11 @@ def test_folding_from_any_snapshot_gives_the_same_state_and_the_same_decisions()
             exchange.apply(event)
     assert len(restored) >= 5
     assert {state_hash(exchange.state) for exchange in restored} == {state_hash(bench.exchange.state)}
+    later = bench.now + 60_000  # whatever paused the market is over
     commands: list[Command] = [
-        StartBatch(bench.exchange.state.batch_number + 1, bench.now + 10),
-        SetReferencePrice("COIN-USD", 100 * UNIT, "simulator", bench.now, bench.now),
+        StartBatch(bench.exchange.state.batch_number + 1, later),
+        SetMarket(OPERATOR, MARKETS[0], "open"),
+        SetReferencePrice("COIN-USD", 100 * UNIT, "simulator", later, later),
         *(CancelAll(actor(user), "COIN-USD") for user in USERS[1:]),
         bench.limit(USERS[0], Side.BUY, "3", "101"),
         bench.market(USERS[1], Side.SELL, quantity=2 * UNIT),

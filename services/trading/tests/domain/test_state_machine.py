@@ -14,20 +14,28 @@ from trading.domain.commands import (
     Command,
     Continue,
     PlaceOrder,
+    ResumeMarket,
     SetMarket,
     SetReferencePrice,
+    SetUserFees,
     Transfer,
 )
 from trading.domain.events import OrderPlaced
 from trading.domain.exchange import Applied, Exchange
 from trading.domain.invariants import check_all
-from trading.domain.markets import MarketStatus
+from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, MarketStatus
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
 from trading.domain.state import Limits
 
 LIMITS = Limits(remembered_batches=3, open_orders_per_user=4, fills_per_command=2)
+RULES = replace(
+    COIN_USD,
+    maximum_open_orders=3,
+    fee_tiers=(FeeTier(300 * UNIT, 5, 7), FeeTier(900 * UNIT, 0, 1)),
+    breaker=CircuitBreaker(200, 1_000, 2_000),
+)
 users = st.sampled_from(("alice", "bob", "carol"))
 sides = st.sampled_from(Side)
 keys = st.sampled_from(("", "", "", "k1", "k2"))
@@ -40,6 +48,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench(limits=LIMITS, users=("alice", "bob", "carol"), check=False)
         self.order_ids: list[str] = ["nothing"]
+        self.bench.do(SetMarket(OPERATOR, RULES, "start"))
         self.bench.reference("100")
 
     def attempt(self, command: Command) -> None:
@@ -55,7 +64,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         else:
             assert state_hash(self.bench.exchange.state) == before
 
-    @rule(milliseconds=st.sampled_from((0, 1, 700, 3_001)))
+    @rule(milliseconds=st.sampled_from((0, 1, 700, 3_001, 15 * 86_400_000)))
     def open_batch(self, milliseconds: int) -> None:
         self.bench.batch(milliseconds)
 
@@ -103,20 +112,34 @@ class ExchangeMachine(RuleBasedStateMachine):
     def cancel_all(self, user: str, key: str) -> None:
         self.attempt(CancelAll(actor(user), "COIN-USD", key))
 
-    @rule(ticks=st.integers(970, 1_030), age=st.sampled_from((0, 0, 3_001)), source=st.sampled_from(("simulator", "x")))
-    def set_reference(self, ticks: int, age: int, source: str) -> None:
+    @rule(
+        ticks=st.integers(970, 1_030),
+        seen=st.sampled_from((0, 990, 1_010)),
+        age=st.sampled_from((0, 0, 3_001)),
+        source=st.sampled_from(("simulator", "x")),
+    )
+    def set_reference(self, ticks: int, seen: int, age: int, source: str) -> None:
         now = self.bench.now
-        self.attempt(SetReferencePrice("COIN-USD", ticks * COIN_USD.tick, source, now - age, now))
+        price, other = ticks * COIN_USD.tick, (seen or ticks) * COIN_USD.tick
+        lowest, highest = min(price, other), max(price, other)
+        self.attempt(SetReferencePrice("COIN-USD", price, source, now - age, now, lowest, highest))
 
-    @rule(status=st.sampled_from(MarketStatus), fee=st.integers(0, 60))
-    def set_market(self, status: MarketStatus, fee: int) -> None:
-        self.attempt(
-            SetMarket(OPERATOR, replace(COIN_USD, status=status, maker_fee_basis_points=fee), "operator's change")
-        )
+    @rule(status=st.sampled_from(MarketStatus), fee=st.integers(0, 60), seen_version=st.integers(0, 4), key=keys)
+    def set_market(self, status: MarketStatus, fee: int, seen_version: int, key: str) -> None:
+        market = replace(RULES, status=status, maker_fee_basis_points=fee)
+        self.attempt(SetMarket(OPERATOR, market, "operator's change", seen_version, key))
 
     @rule(status=st.just(MarketStatus.TRADING))
     def reopen(self, status: MarketStatus) -> None:
-        self.attempt(SetMarket(OPERATOR, replace(COIN_USD, status=status), "reopen"))
+        self.attempt(SetMarket(OPERATOR, replace(RULES, status=status), "reopen"))
+
+    @rule()
+    def resume(self) -> None:
+        self.attempt(ResumeMarket(OPERATOR, "COIN-USD", "operator's change"))
+
+    @rule(user=users, rates=st.none() | st.builds(FeeRates, st.integers(-1, 1_001), st.integers(0, 50)))
+    def set_user_fees(self, user: str, rates: FeeRates | None) -> None:
+        self.attempt(SetUserFees(OPERATOR, user, rates, "operator's change"))
 
     @rule(user=users, asset=st.sampled_from(("USD", "COIN", "NONE")), amount=st.integers(-(2**64), 2**64), key=keys)
     def transfer(self, user: str, asset: str, amount: int, key: str) -> None:

@@ -43,6 +43,7 @@ class PriceStream:
     def take(self, message: market_data_pb2.StreamPricesResponse) -> None:
         """One message of the stream."""
         markets = self._state().markets
+        received = int(self._clock.now().timestamp() * 1000)
         ticks = {}
         for price in message.prices:
             symbol = f"{price.symbol}-{PRICES_ARE_IN}"
@@ -53,9 +54,10 @@ class PriceStream:
             if units is None:
                 log.warning("Price cannot be read", event="price_unreadable", market=symbol)
                 continue
-            source_time = price.source_time
-            ticks[symbol] = Tick(units, price.source, source_time.seconds * 1000 + source_time.nanos // 1_000_000)
-        self._prices.update(ticks, received_milliseconds=int(self._clock.now().timestamp() * 1000))
+            stated = price.source_time.seconds * 1000 + price.source_time.nanos // 1_000_000
+            # No price is younger than its arrival: a source whose clock is ahead would otherwise stay fresh for longer.
+            ticks[symbol] = Tick(units, price.source, min(stated, received))
+        self._prices.update(ticks, received_milliseconds=received, whole=message.snapshot)
 
 
 def price_units(text: str, scale: int) -> int | None:

@@ -5,7 +5,7 @@ units per whole base unit, times in milliseconds since 1970.
 from typing import NamedTuple
 
 from trading.domain.accounts import Posting
-from trading.domain.markets import Asset, Market
+from trading.domain.markets import Asset, FeeRates, Market
 from trading.domain.orders import OrderType, Side, TimeInForce
 
 
@@ -61,7 +61,9 @@ class CancelAll(NamedTuple):
 
 class SetReferencePrice(NamedTuple):
     """A tick that matters: it enters before its first use. `received_milliseconds` is when the price stream last spoke
-    of this market (also to say that nothing changed); `source_milliseconds` is the source's own time.
+    of this market (also to say that nothing changed); `source_milliseconds` is the source's own time. `lowest` and
+    `highest` are of the ticks that stood within the circuit breaker's window, which the journal does not hold; 0 where
+    nothing is known.
     """
 
     market: str
@@ -69,6 +71,8 @@ class SetReferencePrice(NamedTuple):
     source: str
     source_milliseconds: int
     received_milliseconds: int
+    lowest: int = 0
+    highest: int = 0
 
 
 class Transfer(NamedTuple):
@@ -90,10 +94,33 @@ class SetAsset(NamedTuple):
 
 
 class SetMarket(NamedTuple):
-    """The operator's: a new market, or all rules of an existing one, its status included."""
+    """The operator's: a new market, or all rules of an existing one, its status included.
+
+    `expected_version`, where it is above 0, is the version that the operator saw: another one refuses the change. So a
+    key needs no longer memory than the exchange's: a repeat that comes later finds another version.
+    """
 
     actor: Actor
     market: Market
+    reason: str
+    expected_version: int = 0
+    idempotency_key: str = ""
+
+
+class ResumeMarket(NamedTuple):
+    """The operator's: ends a circuit breaker's pause before its time."""
+
+    actor: Actor
+    market: str
+    reason: str
+
+
+class SetUserFees(NamedTuple):
+    """The operator's: a user's own rates in every market, or (None) the tiers again."""
+
+    actor: Actor
+    user_id: str
+    rates: FeeRates | None
     reason: str
 
 
@@ -104,5 +131,15 @@ class Continue(NamedTuple):
 
 
 Command = (
-    StartBatch | PlaceOrder | CancelOrder | CancelAll | SetReferencePrice | Transfer | SetAsset | SetMarket | Continue
+    StartBatch
+    | PlaceOrder
+    | CancelOrder
+    | CancelAll
+    | SetReferencePrice
+    | Transfer
+    | SetAsset
+    | SetMarket
+    | ResumeMarket
+    | SetUserFees
+    | Continue
 )

@@ -6,7 +6,6 @@ from trading.domain.commands import Continue
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import OrderRested, WorkFinished
 from trading.domain.house import fresh_quotation
-from trading.domain.markets import MarketStatus
 from trading.domain.matching import Stop, Taker, walk
 from trading.domain.orders import CloseReason, Order, Side, TimeInForce
 from trading.domain.outcomes import Decision
@@ -38,7 +37,7 @@ def _go_on_taking(draft: TradingDraft, order: Order) -> bool:
     market_state = draft.market
     market = market_state.market
     now = draft.state.batch_milliseconds
-    if market.status is not MarketStatus.TRADING:
+    if not market_state.trades_at(now):
         draft.close(order, CloseReason.MARKET_CLOSED, None)
         return False
     budget = order.quote_quantity

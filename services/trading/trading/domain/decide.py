@@ -10,16 +10,18 @@ from trading.domain.commands import (
     Command,
     Continue,
     PlaceOrder,
+    ResumeMarket,
     SetAsset,
     SetMarket,
     SetReferencePrice,
+    SetUserFees,
     StartBatch,
     Transfer,
 )
 from trading.domain.continue_work import continue_work
 from trading.domain.outcomes import Decision
 from trading.domain.place_order import place_order
-from trading.domain.set_market import set_asset, set_market
+from trading.domain.set_market import resume_market, set_asset, set_market, set_user_fees
 from trading.domain.set_reference_price import set_reference_price
 from trading.domain.start_batch import start_batch
 from trading.domain.state import ExchangeState
@@ -40,5 +42,7 @@ _DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     Transfer: transfer,
     SetAsset: set_asset,
     SetMarket: set_market,
+    ResumeMarket: resume_market,
+    SetUserFees: set_user_fees,
     Continue: continue_work,
 }

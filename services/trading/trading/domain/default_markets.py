@@ -6,7 +6,7 @@ Each row has a price around which the rules make sense; it sizes the house's lad
 from typing import NamedTuple
 
 from trading.domain.amounts import nearest_multiple, parse_amount
-from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
+from trading.domain.markets import Asset, CircuitBreaker, FeeTier, HouseQuoting, Market, MarketStatus, PriceSource
 
 DOLLAR = Asset("USD", "US Dollar", 8)
 COIN_SCALE = 8
@@ -17,8 +17,21 @@ SOURCES = (
     PriceSource("coingecko", 120_000, extra_half_spread_basis_points=20),
 )
 
+# What a large trader saves is a tenth to a half of what the house earns by its spread: no volume trades at a loss.
+FEE_TIERS = tuple(
+    FeeTier(dollars * 10**DOLLAR.scale, maker_fee_basis_points, taker_fee_basis_points)
+    for dollars, maker_fee_basis_points, taker_fee_basis_points in (
+        (100_000, 8, 18),
+        (1_000_000, 6, 15),
+        (10_000_000, 3, 12),
+        (100_000_000, 0, 8),
+    )
+)
+# A large coin moves a tenth within a minute in a crash or by a wrong price; both deserve a look before anybody trades.
+BREAKER = CircuitBreaker(move_basis_points=1_000, window_milliseconds=60_000, pause_milliseconds=60_000)
+
 _LEVEL_WORTH = 50_000  # USD per level of the ladder: far above a retail order
-_ORDER_WORTH_MAX = 500_000  # USD: ten levels, the whole ladder
+_LEVELS = 10  # the largest order is the whole ladder
 _INVENTORY_WORTH = 20_000_000  # USD: the house's risk in one market
 _REFILL_SECONDS = 10  # a used-up level is back after this long
 
@@ -28,30 +41,30 @@ class _Row(NamedTuple):
     name: str
     tick: str
     lot: str
-    typical_price: int
+    typical_price: str
 
 
 _ROWS = (
-    _Row("BTC", "Bitcoin", "0.01", "0.000001", 60_000),
-    _Row("ETH", "Ethereum", "0.01", "0.00001", 3_000),
-    _Row("SOL", "Solana", "0.001", "0.0001", 150),
-    _Row("XRP", "XRP", "0.0001", "0.01", 1),
-    _Row("ADA", "Cardano", "0.0001", "0.01", 1),
-    _Row("DOGE", "Dogecoin", "0.00001", "0.1", 1),
-    _Row("DOT", "Polkadot", "0.001", "0.001", 7),
-    _Row("AVAX", "Avalanche", "0.001", "0.001", 35),
-    _Row("LINK", "Chainlink", "0.001", "0.001", 15),
-    _Row("LTC", "Litecoin", "0.01", "0.0001", 80),
-    _Row("BCH", "Bitcoin Cash", "0.01", "0.0001", 300),
-    _Row("XLM", "Stellar", "0.00001", "0.1", 1),
-    _Row("UNI", "Uniswap", "0.001", "0.001", 8),
-    _Row("ATOM", "Cosmos", "0.001", "0.001", 9),
-    _Row("ETC", "Ethereum Classic", "0.001", "0.001", 25),
-    _Row("FIL", "Filecoin", "0.001", "0.001", 6),
-    _Row("NEAR", "NEAR Protocol", "0.001", "0.001", 5),
-    _Row("APT", "Aptos", "0.001", "0.001", 9),
-    _Row("ARB", "Arbitrum", "0.0001", "0.01", 1),
-    _Row("OP", "Optimism", "0.0001", "0.01", 2),
+    _Row("BTC", "Bitcoin", "0.01", "0.000001", "60000"),
+    _Row("ETH", "Ethereum", "0.01", "0.00001", "3000"),
+    _Row("SOL", "Solana", "0.001", "0.0001", "150"),
+    _Row("XRP", "XRP", "0.0001", "0.01", "1.5"),
+    _Row("ADA", "Cardano", "0.0001", "0.01", "0.7"),
+    _Row("DOGE", "Dogecoin", "0.00001", "0.1", "0.2"),
+    _Row("DOT", "Polkadot", "0.001", "0.001", "6.5"),
+    _Row("AVAX", "Avalanche", "0.001", "0.001", "33"),
+    _Row("LINK", "Chainlink", "0.001", "0.001", "17"),
+    _Row("LTC", "Litecoin", "0.01", "0.0001", "90"),
+    _Row("BCH", "Bitcoin Cash", "0.01", "0.0001", "350"),
+    _Row("XLM", "Stellar", "0.00001", "0.1", "0.25"),
+    _Row("UNI", "Uniswap", "0.001", "0.001", "9.5"),
+    _Row("ATOM", "Cosmos", "0.001", "0.001", "8"),
+    _Row("ETC", "Ethereum Classic", "0.001", "0.001", "25"),
+    _Row("FIL", "Filecoin", "0.001", "0.001", "5.5"),
+    _Row("NEAR", "NEAR Protocol", "0.001", "0.001", "5"),
+    _Row("APT", "Aptos", "0.001", "0.001", "9"),
+    _Row("ARB", "Arbitrum", "0.0001", "0.01", "0.9"),
+    _Row("OP", "Optimism", "0.0001", "0.01", "2"),
 )
 
 
@@ -65,9 +78,10 @@ def default_markets() -> tuple[Market, ...]:
 
 def _market(row: _Row) -> Market:
     lot = parse_amount(row.lot, COIN_SCALE, field="lot")
+    typical_price = parse_amount(row.typical_price, DOLLAR.scale, field="typical_price")
 
     def worth(dollars: int) -> int:
-        return nearest_multiple(dollars * 10**COIN_SCALE // row.typical_price, lot)
+        return nearest_multiple(dollars * 10 ** (COIN_SCALE + DOLLAR.scale) // typical_price, lot)
 
     return Market(
         base=row.code,
@@ -78,14 +92,16 @@ def _market(row: _Row) -> Market:
         tick=parse_amount(row.tick, DOLLAR.scale, field="tick"),
         lot=lot,
         minimum_notional=parse_amount("1", DOLLAR.scale, field="minimum_notional"),
-        maximum_quantity=worth(_ORDER_WORTH_MAX),
+        maximum_quantity=_LEVELS * worth(_LEVEL_WORTH),
         maker_fee_basis_points=10,
         taker_fee_basis_points=20,
         price_band_basis_points=1_000,
         slippage_cap_basis_points=200,
         sources=SOURCES,
+        fee_tiers=FEE_TIERS,
+        breaker=BREAKER,
         house=HouseQuoting(
-            levels=10,
+            levels=_LEVELS,
             half_spread_basis_points=5,
             step_basis_points=5,
             level_quantity=worth(_LEVEL_WORTH),

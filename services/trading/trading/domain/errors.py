@@ -138,10 +138,11 @@ class FillOrKillUnfilled(Rejection):
 class TooManyOpenOrders(Rejection):
     reason = "too_many_open_orders"
 
-    def __init__(self, *, limit: int, given: int) -> None:
+    def __init__(self, *, limit: int, given: int, market: str = "") -> None:
         super().__init__(
-            f"At most {limit} orders may be open at once.", rule="max_open_orders", limit=str(limit), given=str(given)
-        )
+            f"At most {limit} orders may be open at once{' in ' + market if market else ''}.",
+            rule="max_open_orders", limit=str(limit), given=str(given), market=market or "all",
+        )  # fmt: skip
 
 
 class MarketCancelOnly(Rejection):
@@ -156,6 +157,20 @@ class MarketHalted(Rejection):
 
     def __init__(self, *, market: str) -> None:
         super().__init__(f"{market} is halted.", market=market)
+
+
+class MarketPaused(Rejection):
+    """The circuit breaker tripped. The pause ends by itself, so the client may try again."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "market_paused"
+
+    def __init__(self, *, market: str, remaining_milliseconds: int) -> None:
+        seconds = -(-remaining_milliseconds // 1_000)
+        super().__init__(
+            f"The price of {market} jumped; trading goes on in {seconds} seconds. Cancels are possible.",
+            market=market, rule="circuit_breaker", retry_after_seconds=str(seconds),
+        )  # fmt: skip
 
 
 class MarketDraining(Rejection):
@@ -259,6 +274,18 @@ class InvalidMarket(Rejection):
 
     def __init__(self, message: str, *, field: str, rule: str) -> None:
         super().__init__(message, field=field, rule=rule)
+
+
+class MarketChanged(Rejection):
+    """Somebody else changed the market since the caller looked: look again."""
+
+    kind = ErrorKind.CONFLICT
+    reason = "market_changed"
+
+    def __init__(self, *, market: str, expected: int, version: int) -> None:
+        super().__init__(
+            f"{market} was changed meanwhile.", market=market, rule="version", given=str(expected), limit=str(version)
+        )
 
 
 class MarketChangeRefused(Rejection):

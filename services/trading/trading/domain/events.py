@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trading.domain.accounts import Posting
 from trading.domain.commands import Actor
-from trading.domain.markets import Asset, Market
+from trading.domain.markets import Asset, FeeRates, Market
 from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
 
 
@@ -31,9 +31,12 @@ class AssetSet(NamedTuple):
 
 
 class MarketSet(NamedTuple):
+    """`version` counts the changes of this market; 0 in journals of before it was counted."""
+
     market: Market
     actor: Actor
     reason: str
+    version: int = 0
 
 
 class ReferencePriceSet(NamedTuple):
@@ -42,6 +45,33 @@ class ReferencePriceSet(NamedTuple):
     source: str
     source_milliseconds: int
     received_milliseconds: int
+
+
+class TradingPaused(NamedTuple):
+    """The reference jumped: until that time nothing trades here but cancels are possible. Nothing marks the end."""
+
+    market: str
+    until_milliseconds: int
+    price_before: int  # of the window's prices, the one that the new price is too far from
+    price: int
+
+
+class TradingResumed(NamedTuple):
+    """An operator ended the pause; prices of before count for the circuit breaker no more."""
+
+    market: str
+    time_milliseconds: int
+    actor: Actor
+    reason: str
+
+
+class UserFeesSet(NamedTuple):
+    """From the next order on. `rates` None: the tiers apply again."""
+
+    user_id: str
+    rates: FeeRates | None
+    actor: Actor
+    reason: str
 
 
 class OrderPlaced(NamedTuple):
@@ -170,6 +200,9 @@ Event = (
     | AssetSet
     | MarketSet
     | ReferencePriceSet
+    | TradingPaused
+    | TradingResumed
+    | UserFeesSet
     | OrderPlaced
     | Traded
     | OrderRested

@@ -23,6 +23,7 @@ from trading.domain.ledger import holds_of, postings_of
 from trading.domain.markets import BASIS_POINTS, Market
 from trading.domain.orders import LIFE, TERMINAL, Liquidity, OrderStatus, OrderStep, OrderType, Side, TimeInForce
 from trading.domain.state import ExchangeState
+from trading.domain.traded_volume import DAY_MILLISECONDS, VOLUME_DAYS
 
 
 @dataclass(slots=True)
@@ -51,7 +52,9 @@ class History:
     _tapes: dict[str, int] = field(default_factory=dict)
     _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)  # the batch of each key's effect
     _batch: int = 0
+    _time: int = 0
     _immediate: list[str] = field(default_factory=list)
+    _traded: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)  # (user, asset): by day
 
     def feed(self, event: Event) -> None:
         self._feed_ledger(event)
@@ -94,6 +97,11 @@ class History:
                 if account.available + account.held != posted or account.held != held:
                     message = f"has {account.available} and {account.held} held, postings say {posted} and {held}"
                     found.append(Violation("M6", f"{owner.name}/{asset}", message))
+            found.extend(
+                Violation("M6", f"{owner.name}/{asset}", f"traded {volume.at(self._time)} in 30 days")
+                for asset, volume in owner.volumes.items()
+                if volume.at(self._time) != self._volume(owner.user_id, asset)
+            )
             if owner.name not in SYSTEM_OWNERS and owner.sequence != self._sequences.get(owner.user_id, 0):
                 found.append(Violation("M13", owner.name, f"is at {owner.sequence}"))
         for order in state.orders.values():
@@ -121,6 +129,7 @@ class History:
         if event.number != self._batch + 1:
             self._violated("M13", "batch", f"{event.number} after {self._batch}")
         self._batch = event.number
+        self._time = event.time_milliseconds
         # An order's key may come again once it is forgotten; a business key never.
         self._effects = {
             key: batch
@@ -188,6 +197,8 @@ class History:
             self._violated("M7", side.order_id, "filled on the wrong side")
         step = OrderStep.FILL_REST if side.status is OrderStatus.FILLED else OrderStep.FILL_PART
         self._step(side.order_id, order, step, side.status)
+        days = self._traded.setdefault((placed.user_id, event.quote_asset), {})
+        days[self._time // DAY_MILLISECONDS] = days.get(self._time // DAY_MILLISECONDS, 0) + event.notional
         order.filled += event.quantity
         order.notional += event.notional
         order.fee_numerator += side.fee_basis_points * event.notional
@@ -219,6 +230,14 @@ class History:
         order.status = status
         if status in TERMINAL:
             self._resting.get((order.placed.market, order.placed.side), {}).pop(order_id, None)
+
+    def _volume(self, user_id: str, asset: str) -> int:
+        today = self._time // DAY_MILLISECONDS
+        return sum(
+            amount
+            for day, amount in self._traded.get((user_id, asset), {}).items()
+            if today - VOLUME_DAYS < day <= today
+        )
 
     def _rest(self, placed: OrderPlaced) -> None:
         self._resting.setdefault((placed.market, placed.side), {})[placed.order_id] = placed

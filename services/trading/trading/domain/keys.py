@@ -3,13 +3,13 @@
 A fingerprint is what makes two commands the same: plain text rather than a digest, so that no two ever collide.
 """
 
-from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder, Transfer
+from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder, SetMarket, Transfer
 from trading.domain.errors import BusinessKeyReused, ClientOrderIdReused, IdempotencyKeyReused
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
 
 
-def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> str:
+def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | Transfer) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
         # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
@@ -29,6 +29,8 @@ def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | Transfer) -> 
         return f"cancel|{command.order_id}"
     if isinstance(command, CancelAll):
         return f"cancel_all|{command.market}"
+    if isinstance(command, SetMarket):
+        return f"set_market|{command.expected_version}|{command.market}"
     postings = ";".join(f"{posting.owner},{posting.asset},{posting.amount}" for posting in command.postings)
     return f"transfer|{command.kind}|{postings}"
 

@@ -3,17 +3,24 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from trading.domain.amounts import AMOUNT_MAX, SCALE_MAX, format_amount, nearest_multiple, parse_amount
 from trading.domain.errors import InvalidLot, InvalidMarket, InvalidTick, TooManyDecimals
 
 BASIS_POINTS = 10_000
 FEE_BASIS_POINTS_MAX = 1_000  # a typing error, not a tariff, would be above 10 %
+FEE_TIERS_MAX = 10  # one look-up per order walks them
 HOUSE_LEVELS_MAX = 100  # a ladder deeper than any book view
+OPEN_ORDERS_MAX = 1_000  # what one cancel of all may have to close in a batch
+BREAKER_WINDOW_MILLISECONDS_MAX = 300_000  # the shell remembers ticks for so long
+BREAKER_PAUSE_MILLISECONDS_MAX = 3_600_000  # longer is an operator's decision, not a machine's
 _CODE = re.compile(r"[A-Z0-9]{2,12}", re.ASCII)
 
 
 class MarketStatus(StrEnum):
+    """The operator's word. A circuit breaker's pause is none of these: it ends by itself (`MarketState`)."""
+
     TRADING = "trading"
     CANCEL_ONLY = "cancel_only"  # no new orders and no fills; cancels are possible
     HALTED = "halted"  # nothing moves, not even by a cancel
@@ -59,6 +66,35 @@ class HouseQuoting:
     refill_per_second: int
 
 
+class FeeRates(NamedTuple):
+    """What an order pays for what it makes and for what it takes, in basis points of the notional."""
+
+    maker: int
+    taker: int
+
+
+class FeeTier(NamedTuple):
+    """The rates of whoever traded at least `volume` (quote minor units) in the last 30 days."""
+
+    volume: int
+    maker_fee_basis_points: int
+    taker_fee_basis_points: int
+
+
+class CircuitBreaker(NamedTuple):
+    """The market pauses for `pause` when the reference is more than `move` away from any price of the last `window`.
+
+    A `move` of 0 means that there is no breaker.
+    """
+
+    move_basis_points: int
+    window_milliseconds: int
+    pause_milliseconds: int
+
+
+NO_BREAKER = CircuitBreaker(0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Market:
     """Amounts in minor units: `tick` and prices are quote minor units per whole base unit, `lot` and quantities base
@@ -82,14 +118,25 @@ class Market:
     sources: tuple[PriceSource, ...]
     house: HouseQuoting
     silence_limit_milliseconds: int = 3_000  # a price stream that says nothing for longer is taken for dead
+    maximum_open_orders: int = 200  # of one user in this market
+    fee_tiers: tuple[FeeTier, ...] = ()  # above the two rates, which hold from volume 0; by growing volume
+    breaker: CircuitBreaker = NO_BREAKER
     symbol: str = field(init=False)
     base_unit: int = field(init=False)  # minor units in one whole base unit
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbol", f"{self.base}-{self.quote}")
         object.__setattr__(self, "base_unit", 10**self.base_scale)
-        for check in (self._check_units, self._check_rules, self._check_house, self._check_sources):
+        for check in (
+            self._check_units, self._check_rules, self._check_tiers, self._check_breaker, self._check_house,
+            self._check_sources,
+        ):  # fmt: skip
             check()
+
+    @property
+    def base_rates(self) -> FeeRates:
+        """Of whoever has traded nothing yet."""
+        return FeeRates(self.maker_fee_basis_points, self.taker_fee_basis_points)
 
     def notional(self, price: int, quantity: int) -> int:
         """Quote minor units; exact for a price on the tick and a quantity on the lot."""
@@ -160,13 +207,35 @@ class Market:
             ("maker_fee_basis_points", self.maker_fee_basis_points),
             ("taker_fee_basis_points", self.taker_fee_basis_points),
         ):
-            _require(0 <= fee <= FEE_BASIS_POINTS_MAX, "A fee lies between 0 and 10 %.", name, "range")
+            check_fee(fee, name)
         for name, share in (
             ("price_band_basis_points", self.price_band_basis_points),
             ("slippage_cap_basis_points", self.slippage_cap_basis_points),
         ):
             _require(0 < share < BASIS_POINTS, "A share lies between 0 and 100 %.", name, "range")
         _require(self.silence_limit_milliseconds > 0, "Must be above zero.", "silence_limit_milliseconds", "positive")
+        allowed = 1 <= self.maximum_open_orders <= OPEN_ORDERS_MAX
+        _require(allowed, f"Between 1 and {OPEN_ORDERS_MAX}.", "maximum_open_orders", "range")
+
+    def _check_tiers(self) -> None:
+        _require(len(self.fee_tiers) <= FEE_TIERS_MAX, f"At most {FEE_TIERS_MAX} tiers.", "fee_tiers", "length")
+        volume = 0
+        for tier in self.fee_tiers:
+            growing = volume < tier.volume <= AMOUNT_MAX
+            _require(growing, "Each tier begins above the one before it.", "fee_tiers.volume", "growing")
+            check_fee(tier.maker_fee_basis_points, "fee_tiers.maker_fee_basis_points")
+            check_fee(tier.taker_fee_basis_points, "fee_tiers.taker_fee_basis_points")
+            volume = tier.volume
+
+    def _check_breaker(self) -> None:
+        move, window, pause = self.breaker
+        _require(0 <= move < BASIS_POINTS, "A share lies between 0 and 100 %.", "breaker.move_basis_points", "range")
+        if move == 0:
+            return
+        within = 0 < window <= BREAKER_WINDOW_MILLISECONDS_MAX
+        _require(within, "Above zero, at most 5 minutes.", "breaker.window_milliseconds", "range")
+        within = 0 < pause <= BREAKER_PAUSE_MILLISECONDS_MAX
+        _require(within, "Above zero, at most an hour.", "breaker.pause_milliseconds", "range")
 
     def _check_house(self) -> None:
         house = self.house
@@ -187,6 +256,11 @@ class Market:
         for source in self.sources:
             _require(source.maximum_age_milliseconds > 0, "Must be above zero.", "sources", "positive")
             _require(source.extra_half_spread_basis_points >= 0, "Not below zero.", "sources", "range")
+
+
+def check_fee(basis_points: int, name: str) -> None:
+    """Raises `InvalidMarket`."""
+    _require(0 <= basis_points <= FEE_BASIS_POINTS_MAX, "A fee lies between 0 and 10 %.", name, "range")
 
 
 def _require(holds: bool, message: str, name: str, rule: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -10,6 +10,7 @@ from trading.domain.errors import (
     MarketCancelOnly,
     MarketDraining,
     MarketHalted,
+    MarketPaused,
     OutsidePriceBand,
     UnknownMarket,
 )
@@ -30,6 +31,9 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
     if status is not MarketStatus.TRADING:
         refusal = MarketHalted if status is MarketStatus.HALTED else MarketCancelOnly
         raise refusal(market=symbol)
+    pause = market_state.paused_until_milliseconds - state.batch_milliseconds
+    if pause > 0:
+        raise MarketPaused(market=symbol, remaining_milliseconds=pause)
     if market_state.postponed:
         raise MarketDraining(market=symbol)
     return market_state

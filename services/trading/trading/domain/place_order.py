@@ -16,10 +16,11 @@ from trading.domain.errors import (
     TooManyOpenOrders,
 )
 from trading.domain.events import OrderPlaced, WorkPostponed
+from trading.domain.fees import fee_rates
 from trading.domain.house import fresh_quotation, reference_age
 from trading.domain.identifiers import order_id
 from trading.domain.keys import fingerprint_of, repeat_of_order
-from trading.domain.markets import Market
+from trading.domain.markets import FeeRates, Market
 from trading.domain.matching import Stop, Taker, Walk, best_offer, walk
 from trading.domain.order_rules import check_price_band, check_shape, check_size, market_for_orders, protection_price
 from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
@@ -33,6 +34,7 @@ class _Plan(NamedTuple):
     worst_price: int
     rests: bool
     hold: int
+    rates: FeeRates
 
 
 def place_order(state: ExchangeState, command: PlaceOrder) -> Decision:
@@ -79,19 +81,20 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
                 given=market.price_text(command.price),
                 nearest=market.price_text(nearest),
             )
+    rates = fee_rates(state.owners.get(owner), market, now)
     budget = command.quote_quantity
     if budget and command.side is Side.BUY:
-        budget = notional_within(budget, market.taker_fee_basis_points)
+        budget = notional_within(budget, rates.taker)
     taker = Taker(owner, command.side, worst_price, command.quantity, budget)
     result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
-    _check_fills(command, market, worst_price, result)
+    _check_fills(command, market, worst_price, rates, result)
     rests = command.time_in_force is TimeInForce.GTC and result.stop is Stop.EXHAUSTED
     if rests or result.stop is Stop.FILL_LIMIT:
-        _check_open_orders(state, owner)
-    return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, result))
+        _check_open_orders(state, market, owner)
+    return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, rates, result), rates)
 
 
-def _check_fills(command: PlaceOrder, market: Market, worst_price: int, result: Walk) -> None:
+def _check_fills(command: PlaceOrder, market: Market, worst_price: int, rates: FeeRates, result: Walk) -> None:
     if command.time_in_force is TimeInForce.FOK and result.stop is not Stop.COMPLETE:
         by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
@@ -103,7 +106,7 @@ def _check_fills(command: PlaceOrder, market: Market, worst_price: int, result: 
     if result.stop is Stop.COMPLETE:
         lot = market.notional(worst_price, market.lot)
         if command.side is Side.BUY:
-            lot = with_fee(lot, market.taker_fee_basis_points)
+            lot = with_fee(lot, rates.taker)
         raise BelowMinNotional(
             field="quote_quantity",
             limit=market.quote_text(lot),
@@ -113,24 +116,33 @@ def _check_fills(command: PlaceOrder, market: Market, worst_price: int, result: 
     raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price))
 
 
-def _check_open_orders(state: ExchangeState, owner: str) -> None:
+def _check_open_orders(state: ExchangeState, market: Market, owner: str) -> None:
     known = state.owners.get(owner)
+    if known is None:
+        return
     limit = state.limits.open_orders_per_user
-    if known is not None and len(known.orders) >= limit:
+    if len(known.orders) >= limit:
         raise TooManyOpenOrders(limit=limit, given=len(known.orders) + 1)
+    if len(known.orders) < market.maximum_open_orders:
+        return
+    # Counted only for the few who have that many over all markets.
+    here = sum(1 for order in known.orders.values() if order.market == market.symbol)
+    if here >= market.maximum_open_orders:
+        raise TooManyOpenOrders(limit=market.maximum_open_orders, given=here + 1, market=market.symbol)
 
 
-def _hold(command: PlaceOrder, market: Market, worst_price: int, budget: int, result: Walk) -> int:
+def _hold(  # noqa: PLR0917 - what an order and its walk are made of
+    command: PlaceOrder, market: Market, worst_price: int, budget: int, rates: FeeRates, result: Walk
+) -> int:
     """A limit order holds for its limit. A market order holds for its fills and the worst of a postponed rest."""
     postponed = result.stop is Stop.FILL_LIMIT
     if command.side is Side.BUY:
         if command.quote_quantity:
             return command.quote_quantity
         if command.price:
-            rate = max(market.maker_fee_basis_points, market.taker_fee_basis_points)
-            return with_fee(market.notional(command.price, command.quantity), rate)
+            return with_fee(market.notional(command.price, command.quantity), max(rates))
         rest = market.notional(worst_price, command.quantity - result.quantity) if postponed else 0
-        return with_fee(result.notional + rest, market.taker_fee_basis_points)
+        return with_fee(result.notional + rest, rates.taker)
     if command.quantity:
         return command.quantity
     if not postponed:
@@ -170,8 +182,8 @@ def _placed(draft: TradingDraft, command: PlaceOrder, owner: str, fingerprint: s
         command.quote_quantity,
         command.price,
         plan.worst_price,
-        market.maker_fee_basis_points,
-        market.taker_fee_basis_points,
+        plan.rates.maker,
+        plan.rates.taker,
         market.quote if command.side is Side.BUY else market.base,
         plan.hold,
         plan.rests,

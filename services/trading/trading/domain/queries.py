@@ -4,9 +4,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from trading.domain.accounts import owner_of_user
+from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import UnknownMarket
 from trading.domain.house import Quotation, crossed_orders, fresh_quotation, price_source, quotes
 from trading.domain.orders import Order, Side
+from trading.domain.set_reference_price import jump
 from trading.domain.state import ExchangeState, MarketState
 
 
@@ -46,11 +48,16 @@ def balance(state: ExchangeState, user_id: str, asset: str) -> Balance:
 
 
 def depth(state: ExchangeState, market: str, levels: int, *, time_milliseconds: int) -> Depth:
-    """Users' orders and (while the reference is fresh at that time) the house's ladder. Raises `UnknownMarket`."""
+    """Users' orders and the house's ladder, while the market trades and the reference is fresh at that time.
+
+    Raises `UnknownMarket`.
+    """
     market_state = state.markets.get(market)
     if market_state is None:
         raise UnknownMarket(market=market)
-    quotation = fresh_quotation(market_state.market, market_state.reference, time_milliseconds)
+    quotation = None
+    if market_state.trades_at(time_milliseconds):
+        quotation = fresh_quotation(market_state.market, market_state.reference, time_milliseconds)
     return Depth(
         _merged(market_state, quotation, Side.BUY, levels, time_milliseconds),
         _merged(market_state, quotation, Side.SELL, levels, time_milliseconds),
@@ -72,8 +79,18 @@ def markets_to_continue(state: ExchangeState) -> list[str]:
     return [symbol for symbol, market in state.markets.items() if market.postponed]
 
 
+def reference_matters(state: ExchangeState, tick: SetReferencePrice, *, time_milliseconds: int) -> bool:
+    """Would this tick make a resting order trade, or the market pause? Then it must enter the journal now."""
+    market_state = state.markets.get(tick.market)
+    if market_state is None or not market_state.trades_at(time_milliseconds):
+        return False
+    return jump(market_state, tick, time_milliseconds) is not None or reference_crosses(
+        state, tick.market, price=tick.price, source=tick.source, time_milliseconds=time_milliseconds
+    )
+
+
 def reference_crosses(state: ExchangeState, market: str, *, price: int, source: str, time_milliseconds: int) -> bool:
-    """Would a reference at this price make a resting order trade? Then the tick must enter the journal now."""
+    """Would a reference at this price make a resting order trade?"""
     market_state = state.markets.get(market)
     if market_state is None or not (market_state.bids.keys or market_state.asks.keys):
         return False

@@ -1,9 +1,11 @@
 """The operator's changes: assets and the rules of markets. What open orders or past events rely on stays."""
 
-from trading.domain.commands import SetAsset, SetMarket
-from trading.domain.errors import MarketChangeRefused, UnknownAsset
-from trading.domain.events import AssetSet, MarketSet
-from trading.domain.markets import Market
+from trading.domain.accounts import owner_of_user
+from trading.domain.commands import ResumeMarket, SetAsset, SetMarket, SetUserFees
+from trading.domain.errors import MarketChanged, MarketChangeRefused, UnknownAsset, UnknownMarket
+from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet, TradingResumed, UserFeesSet
+from trading.domain.keys import fingerprint_of, repeat_of_key
+from trading.domain.markets import Market, check_fee
 from trading.domain.outcomes import Decision
 from trading.domain.state import ExchangeState
 
@@ -21,6 +23,10 @@ def set_asset(state: ExchangeState, command: SetAsset) -> Decision:
 def set_market(state: ExchangeState, command: SetMarket) -> Decision:
     """No event where nothing would change, so that a start can set the default markets each time."""
     market = command.market
+    fingerprint = fingerprint_of(command)
+    repeat = repeat_of_key(state.keys, owner_of_user(command.actor.user_id), command.idempotency_key, fingerprint)
+    if repeat is not None:
+        return repeat
     for code, scale in ((market.base, market.base_scale), (market.quote, market.quote_scale)):
         asset = state.assets.get(code)
         if asset is None:
@@ -28,12 +34,39 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
         if asset.scale != scale:
             raise MarketChangeRefused("The scale is not the asset's.", market=market.symbol, field="scale")
     known = state.markets.get(market.symbol)
+    version = known.version if known is not None else 0
+    if command.expected_version and command.expected_version != version:
+        raise MarketChanged(market=market.symbol, expected=command.expected_version, version=version)
     if known is not None:
         if known.market == market:
             return []
         has_orders = bool(known.bids.keys or known.asks.keys or known.taking)
         _check_units(known.market, market, has_orders=has_orders)
-    return [MarketSet(market, command.actor, command.reason)]
+    events: list[Event] = [MarketSet(market, command.actor, command.reason, version + 1)]
+    if command.idempotency_key:
+        events.append(KeyUsed(command.actor.user_id, command.idempotency_key, fingerprint, ()))
+    return events
+
+
+def resume_market(state: ExchangeState, command: ResumeMarket) -> Decision:
+    """No event where nothing is paused: a repeat changes nothing."""
+    market_state = state.markets.get(command.market)
+    if market_state is None:
+        raise UnknownMarket(market=command.market)
+    if market_state.paused_until_milliseconds <= state.batch_milliseconds:
+        return []
+    return [TradingResumed(command.market, state.batch_milliseconds, command.actor, command.reason)]
+
+
+def set_user_fees(state: ExchangeState, command: SetUserFees) -> Decision:
+    """No event where nothing would change."""
+    if command.rates is not None:
+        check_fee(command.rates.maker, "maker_fee_basis_points")
+        check_fee(command.rates.taker, "taker_fee_basis_points")
+    known = state.owners.get(owner_of_user(command.user_id))
+    if (known.fee_rates if known is not None else None) == command.rates:
+        return []
+    return [UserFeesSet(command.user_id, command.rates, command.actor, command.reason)]
 
 
 def _check_units(before: Market, after: Market, *, has_orders: bool) -> None:

@@ -3,12 +3,15 @@
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import InvalidReferencePrice, MarketDraining, UnknownMarket
-from trading.domain.events import ReferencePriceSet, WorkPostponed
+from trading.domain.events import ReferencePriceSet, TradingPaused, WorkPostponed
 from trading.domain.house import crossed_orders, fresh_quotation, price_source
-from trading.domain.markets import Market, MarketStatus
+from trading.domain.markets import BASIS_POINTS, Market
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft
-from trading.domain.state import ExchangeState
+from trading.domain.state import ExchangeState, MarketState
+
+# How far a source's clock may be ahead of ours: more would keep an old price fresh for longer than its source deserves.
+SOURCE_CLOCK_AHEAD_MILLISECONDS_MAX = 5_000
 
 
 def set_reference_price(state: ExchangeState, command: SetReferencePrice) -> Decision:
@@ -21,11 +24,36 @@ def set_reference_price(state: ExchangeState, command: SetReferencePrice) -> Dec
         command.market, command.price, command.source, command.source_milliseconds, command.received_milliseconds
     )
     _check(reference, market_state.market, market_state.reference, state.batch_milliseconds)
+    jumped_from = jump(market_state, command, state.batch_milliseconds)
+    if jumped_from is not None:
+        # The new price is what the source says, so it is kept; but nobody trades on it before the pause is over.
+        until = state.batch_milliseconds + market_state.market.breaker.pause_milliseconds
+        return [TradingPaused(command.market, until, jumped_from, command.price), reference]
     draft = TradingDraft(state, market_state)
     draft.events.append(reference)
     if fill_crossed(draft, reference):
         draft.events.append(WorkPostponed(command.market))
     return draft.events
+
+
+def jump(market_state: MarketState, command: SetReferencePrice, time_milliseconds: int) -> int | None:
+    """The price of the circuit breaker's window that the new price is too far from; None where all is calm, or where
+    nothing trades anyway.
+    """
+    breaker = market_state.market.breaker
+    if not breaker.move_basis_points or not market_state.trades_at(time_milliseconds):
+        return None
+    lowest, highest = command.lowest or command.price, command.highest or command.price
+    known = market_state.reference
+    since = max(time_milliseconds - breaker.window_milliseconds, market_state.paused_until_milliseconds)
+    if known is not None and known.received_milliseconds >= since:
+        # A new leader has no ticks of its own yet.
+        lowest, highest = min(lowest, known.price), max(highest, known.price)
+    if command.price * BASIS_POINTS > lowest * (BASIS_POINTS + breaker.move_basis_points):
+        return lowest
+    if command.price * BASIS_POINTS < highest * (BASIS_POINTS - breaker.move_basis_points):
+        return highest
+    return None
 
 
 def fill_crossed(draft: TradingDraft, reference: ReferencePriceSet | None) -> bool:
@@ -34,7 +62,7 @@ def fill_crossed(draft: TradingDraft, reference: ReferencePriceSet | None) -> bo
     market = market_state.market
     now = draft.state.batch_milliseconds
     quotation = fresh_quotation(market, reference, now)
-    if quotation is None or market.status is not MarketStatus.TRADING:
+    if quotation is None or not market_state.trades_at(now):
         return False
     left = draft.state.limits.fills_per_command
     for order, quantity in crossed_orders(market_state, quotation, now):
@@ -57,8 +85,8 @@ def _check(reference: ReferencePriceSet, market: Market, known: ReferencePriceSe
             "A price must be above zero and fit 63 bits.",
             market=market.symbol, rule="range", given=market.price_text(reference.price),
         )  # fmt: skip
-    # A tick from the future would stay fresh for longer than its source deserves.
-    if reference.received_milliseconds > now or reference.source_milliseconds > now + source.maximum_age_milliseconds:
+    ahead = reference.source_milliseconds - now
+    if reference.received_milliseconds > now or ahead > SOURCE_CLOCK_AHEAD_MILLISECONDS_MAX:
         raise InvalidReferencePrice(
             "The price is from the future.",
             market=market.symbol, rule="time", given=str(reference.source_milliseconds),

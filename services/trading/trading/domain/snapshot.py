@@ -1,16 +1,27 @@
 """The whole state as plain lists, strings and integers, always in the same order, and its hash (M20)."""
 
 import json
+from collections import deque
 from hashlib import sha256
 from typing import Any
 
 from trading.domain.accounts import Account, owner_of_user
 from trading.domain.events import ReferencePriceSet
-from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
+from trading.domain.markets import (
+    Asset,
+    CircuitBreaker,
+    FeeRates,
+    FeeTier,
+    HouseQuoting,
+    Market,
+    MarketStatus,
+    PriceSource,
+)
 from trading.domain.orders import Order, OrderStatus, OrderType, Side, TimeInForce
 from trading.domain.state import ExchangeState, HouseDepth, Limits, MarketState, Owner, RememberedKey
+from trading.domain.traded_volume import TradedVolume
 
-FORMAT = 1  # raised with any change of the lists' meaning
+FORMAT = 2  # raised with any change of the lists' meaning
 
 # What a snapshot is made of; `None` nowhere, so that any serialiser can carry it.
 Plain = list[Any]
@@ -23,16 +34,7 @@ def take_snapshot(state: ExchangeState) -> Plain:
         [state.batch_number, state.batch_milliseconds, state.order_number, state.trade_number, state.transfer_number],
         [[asset.code, asset.name, asset.scale] for _, asset in sorted(state.assets.items())],
         [_market_state(market_state) for _, market_state in sorted(state.markets.items())],
-        [
-            [
-                owner.name,
-                owner.user_id,
-                owner.sequence,
-                owner.last_batch,
-                [[code, account.available, account.held] for code, account in sorted(owner.accounts.items())],
-            ]
-            for _, owner in sorted(state.owners.items())
-        ],
+        [_owner(owner) for _, owner in sorted(state.owners.items())],
         [_order(order) for order in sorted(state.orders.values(), key=lambda order: order.order_number)],
         [
             [batch, kind, owner, key, *_remembered(state, batch, kind, (owner, key))]
@@ -54,9 +56,9 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
         market_state, taking_id = _restore_market(fields)
         state.markets[market_state.market.symbol] = market_state
         taking[market_state.market.symbol] = taking_id
-    for name, user_id, sequence, last_batch, accounts in owners:
-        held = {code: Account(available, held) for code, available, held in accounts}
-        state.owners[name] = Owner(name, user_id, held, {}, sequence, last_batch)
+    for fields in owners:
+        owner = _restore_owner(fields)
+        state.owners[owner.name] = owner
     for fields in orders:
         _restore_order(state, fields, taking)
     by_kind = {
@@ -92,17 +94,19 @@ def market_to_plain(market: Market) -> Plain:
             house.levels, house.half_spread_basis_points, house.step_basis_points, house.level_quantity,
             house.inventory_limit, house.refill_per_second,
         ],
-        market.silence_limit_milliseconds,
+        market.silence_limit_milliseconds, market.maximum_open_orders, [list(tier) for tier in market.fee_tiers],
+        list(market.breaker),
     ]  # fmt: skip
 
 
 def market_from_plain(fields: Plain) -> Market:
     base, quote, base_scale, quote_scale, status, *rules = fields
-    tick, lot, minimum_notional, maximum_quantity, maker_fee, taker_fee, band, cap, sources, house, silence = rules
+    tick, lot, minimum_notional, maximum_quantity, maker_fee, taker_fee, band, cap, sources, house, *newer = rules
+    silence, maximum_open_orders, tiers, breaker = newer
     return Market(
         base, quote, base_scale, quote_scale, MarketStatus(status), tick, lot, minimum_notional, maximum_quantity,
         maker_fee, taker_fee, band, cap, tuple(PriceSource(*source) for source in sources), HouseQuoting(*house),
-        silence,
+        silence, maximum_open_orders, tuple(FeeTier(*tier) for tier in tiers), CircuitBreaker(*breaker),
     )  # fmt: skip
 
 
@@ -119,11 +123,13 @@ def _market_state(state: MarketState) -> Plain:
         state.tape_sequence,
         state.taking.order_id if state.taking is not None else "",
         int(state.postponed),
+        state.version,
+        state.paused_until_milliseconds,
     ]
 
 
 def _restore_market(fields: Plain) -> tuple[MarketState, str]:
-    market, reference, house_bid, house_ask, position, tape_sequence, taking, postponed = fields
+    market, reference, house_bid, house_ask, position, tape_sequence, taking, postponed, version, paused = fields
     state = MarketState(market_from_plain(market))
     if reference:
         state.reference = ReferencePriceSet(state.market.symbol, *reference)
@@ -132,7 +138,32 @@ def _restore_market(fields: Plain) -> tuple[MarketState, str]:
     state.house_position = position
     state.tape_sequence = tape_sequence
     state.postponed = bool(postponed)
+    state.version = version
+    state.paused_until_milliseconds = paused
     return state, taking
+
+
+def _owner(owner: Owner) -> Plain:
+    return [
+        owner.name,
+        owner.user_id,
+        owner.sequence,
+        owner.last_batch,
+        [[code, account.available, account.held] for code, account in sorted(owner.accounts.items())],
+        [[asset, [list(day) for day in volume.days]] for asset, volume in sorted(owner.volumes.items())],
+        [] if owner.fee_rates is None else list(owner.fee_rates),
+    ]
+
+
+def _restore_owner(fields: Plain) -> Owner:
+    name, user_id, sequence, last_batch, accounts, volumes, rates = fields
+    owner = Owner(name, user_id, {}, {}, sequence, last_batch)
+    owner.accounts = {code: Account(available, held) for code, available, held in accounts}
+    for asset, days in volumes:
+        owner.volumes[asset] = TradedVolume(deque(list(day) for day in days), sum(amount for _, amount in days))
+    if rates:
+        owner.fee_rates = FeeRates(*rates)
+    return owner
 
 
 def _order(order: Order) -> Plain:

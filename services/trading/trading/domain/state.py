@@ -7,8 +7,9 @@ from typing import NamedTuple
 from trading.domain.accounts import Account
 from trading.domain.book import BookSide
 from trading.domain.events import ReferencePriceSet
-from trading.domain.markets import Asset, Market
+from trading.domain.markets import OPEN_ORDERS_MAX, Asset, FeeRates, Market, MarketStatus
 from trading.domain.orders import Order, Side
+from trading.domain.traded_volume import TradedVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Limits:
     """Settings of decisions; no part of the state, since folding events needs none of them."""
 
     remembered_batches: int = 20_000  # K: memory holds the keys of this many batches, other keys are in the projection
-    open_orders_per_user: int = 200  # also bounds what one cancel-all does
+    open_orders_per_user: int = OPEN_ORDERS_MAX  # over all markets, each of which has a limit of its own
     fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short
     postings_per_transfer: int = 100
 
@@ -55,6 +56,8 @@ class Owner:
     orders: dict[str, Order] = field(default_factory=dict)  # open ones, oldest first
     sequence: int = 0  # the newest of this user's events
     last_batch: int = 0  # the newest batch that concerned this user
+    volumes: dict[str, TradedVolume] = field(default_factory=dict)  # by quote asset
+    fee_rates: FeeRates | None = None  # the user's own, instead of any tier
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +80,12 @@ class MarketState:
     tape_sequence: int = 0
     taking: Order | None = None  # an order whose taking is not finished; between commands only while postponed
     postponed: bool = False  # `Continue` has work here
+    version: int = 0  # counts the changes of its rules, so that two operators cannot undo each other unseen
+    paused_until_milliseconds: int = 0  # the circuit breaker tripped; also the time before which no price counts for it
+
+    def trades_at(self, time_milliseconds: int) -> bool:
+        """May anything trade here: neither the operator nor the circuit breaker has stopped it."""
+        return self.market.status is MarketStatus.TRADING and self.paused_until_milliseconds <= time_milliseconds
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ Each type has a code and each layout a version (`journal.layouts`). A reader tha
 an event would make a state that never was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -93,6 +93,7 @@ def _decode(stored: list[Any]) -> Any:
 
 
 _Convert = Callable[[Any], Any]
+_Parts = Mapping[type[Any], tuple[str, ...]]
 
 
 def _row_maker(kind: type[Any], names: tuple[str, ...], head: tuple[int, ...]) -> _Convert:
@@ -109,12 +110,12 @@ def _each(inner: _Convert) -> _Convert:
     return lambda values: tuple([inner(value) for value in values])
 
 
-def _decoder(kind: type[Any], names: tuple[str, ...], skip: int) -> _Convert:
+def _decoder(kind: type[Any], names: tuple[str, ...], skip: int, parts: _Parts) -> _Convert:
     hints = get_type_hints(kind)
     nested = [
         (skip + index, converter)
         for index, name in enumerate(names)
-        if (converter := _decoder_of(hints[name])) is not None
+        if (converter := _decoder_of(hints[name], parts)) is not None
     ]
     in_order = names == _initial_fields(kind)[: len(names)]
 
@@ -132,18 +133,18 @@ def _initial_fields(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.init)
 
 
-def _decoder_of(hint: Any) -> _Convert | None:
-    if hint in PARTS:
-        return _decoder(hint, PARTS[hint], 0)
+def _decoder_of(hint: Any, parts: _Parts) -> _Convert | None:
+    if hint in parts:
+        return _decoder(hint, parts[hint], 0, parts)
     if hint in ENUMS:
         members = {member.value: member for member in hint}
         return members.__getitem__
     arguments = get_args(hint)
     if get_origin(hint) is tuple:
-        inner = _decoder_of(arguments[0])
+        inner = _decoder_of(arguments[0], parts)
         return tuple if inner is None else _each(inner)
     if type(None) in arguments:
-        inner = _decoder_of(next(argument for argument in arguments if argument is not type(None)))
+        inner = _decoder_of(next(argument for argument in arguments if argument is not type(None)), parts)
         return None if inner is None else lambda value: None if value is None else inner(value)
     return None
 
@@ -153,4 +154,6 @@ _NEWEST = {layout.kind: layout for layout in EVENTS + COMMANDS}
 _ROWS = {kind: _row_maker(kind, names, ()) for kind, names in PARTS.items()} | {
     kind: _row_maker(kind, layout.fields, (layout.code, layout.version)) for kind, layout in _NEWEST.items()
 }
-_DECODERS = {(layout.code, layout.version): _decoder(layout.kind, layout.fields, 2) for layout in EVENTS + COMMANDS}
+_DECODERS = {
+    (layout.code, layout.version): _decoder(layout.kind, layout.fields, 2, layout.parts) for layout in EVENTS + COMMANDS
+}

@@ -4,25 +4,63 @@ A layout is never edited once a release wrote it. A new field is a new version b
 an old version lacks from the field's default. A new type takes the next free code.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trading.domain import commands, events
 from trading.domain.accounts import Posting
 from trading.domain.commands import Actor
-from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
+from trading.domain.markets import (
+    Asset,
+    CircuitBreaker,
+    FeeRates,
+    FeeTier,
+    HouseQuoting,
+    Market,
+    MarketStatus,
+    PriceSource,
+)
 from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
 
 
 class Layout(NamedTuple):
+    """`parts` are laid out as they were when this version was the newest."""
+
     code: int
     version: int
     kind: type[Any]
     fields: tuple[str, ...]
+    parts: Mapping[type[Any], tuple[str, ...]]
 
 
-def _layout(code: int, version: int, kind: type[Any], fields: str) -> Layout:
-    return Layout(code, version, kind, tuple(fields.split()))
+def _layout(
+    code: int,
+    version: int,
+    kind: type[Any],
+    fields: str,
+    old_parts: Mapping[type[Any], tuple[str, ...]] | None = None,
+) -> Layout:
+    return Layout(code, version, kind, tuple(fields.split()), {**PARTS, **(old_parts or {})})
 
+
+_MARKET_1 = (
+    "base",
+    "quote",
+    "base_scale",
+    "quote_scale",
+    "status",
+    "tick",
+    "lot",
+    "minimum_notional",
+    "maximum_quantity",
+    "maker_fee_basis_points",
+    "taker_fee_basis_points",
+    "price_band_basis_points",
+    "slippage_cap_basis_points",
+    "sources",
+    "house",
+    "silence_limit_milliseconds",
+)
 
 # Parts of commands and events. They carry no code of their own: the type around them fixes their version.
 PARTS: dict[type[Any], tuple[str, ...]] = {
@@ -38,24 +76,10 @@ PARTS: dict[type[Any], tuple[str, ...]] = {
         "inventory_limit",
         "refill_per_second",
     ),
-    Market: (
-        "base",
-        "quote",
-        "base_scale",
-        "quote_scale",
-        "status",
-        "tick",
-        "lot",
-        "minimum_notional",
-        "maximum_quantity",
-        "maker_fee_basis_points",
-        "taker_fee_basis_points",
-        "price_band_basis_points",
-        "slippage_cap_basis_points",
-        "sources",
-        "house",
-        "silence_limit_milliseconds",
-    ),
+    FeeRates: ("maker", "taker"),
+    FeeTier: ("volume", "maker_fee_basis_points", "taker_fee_basis_points"),
+    CircuitBreaker: ("move_basis_points", "window_milliseconds", "pause_milliseconds"),
+    Market: (*_MARKET_1, "maximum_open_orders", "fee_tiers", "breaker"),
     events.TradeSide: (
         "owner",
         "order_id",
@@ -80,11 +104,14 @@ ENUMS: tuple[type[Any], ...] = (
     CloseReason,
 )
 
+_TICK = "market price source source_milliseconds received_milliseconds"
+
 EVENTS: tuple[Layout, ...] = (
     _layout(1, 1, events.BatchStarted, "number time_milliseconds keys_evicted_up_to"),
     _layout(2, 1, events.AssetSet, "asset actor reason"),
-    _layout(3, 1, events.MarketSet, "market actor reason"),
-    _layout(4, 1, events.ReferencePriceSet, "market price source source_milliseconds received_milliseconds"),
+    _layout(3, 1, events.MarketSet, "market actor reason", {Market: _MARKET_1}),
+    _layout(3, 2, events.MarketSet, "market actor reason version"),
+    _layout(4, 1, events.ReferencePriceSet, _TICK),
     _layout(
         5,
         1,
@@ -113,6 +140,9 @@ EVENTS: tuple[Layout, ...] = (
     ),
     _layout(11, 1, events.WorkPostponed, "market"),
     _layout(12, 1, events.WorkFinished, "market"),
+    _layout(50, 1, events.TradingPaused, "market until_milliseconds price_before price"),
+    _layout(51, 1, events.TradingResumed, "market time_milliseconds actor reason"),
+    _layout(52, 1, events.UserFeesSet, "user_id rates actor reason"),
 )
 
 COMMANDS: tuple[Layout, ...] = (
@@ -126,9 +156,13 @@ COMMANDS: tuple[Layout, ...] = (
     ),
     _layout(103, 1, commands.CancelOrder, "actor order_id idempotency_key"),
     _layout(104, 1, commands.CancelAll, "actor market idempotency_key"),
-    _layout(105, 1, commands.SetReferencePrice, "market price source source_milliseconds received_milliseconds"),
+    _layout(105, 1, commands.SetReferencePrice, _TICK),
+    _layout(105, 2, commands.SetReferencePrice, _TICK + " lowest highest"),
     _layout(106, 1, commands.Transfer, "actor business_key kind postings reason"),
     _layout(107, 1, commands.SetAsset, "actor asset reason"),
-    _layout(108, 1, commands.SetMarket, "actor market reason"),
+    _layout(108, 1, commands.SetMarket, "actor market reason", {Market: _MARKET_1}),
+    _layout(108, 2, commands.SetMarket, "actor market reason expected_version idempotency_key"),
     _layout(109, 1, commands.Continue, "market"),
+    _layout(150, 1, commands.ResumeMarket, "actor market reason"),
+    _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder
+from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
 from trading.domain.events import Event, OrderClosed, OrderPlaced, TransferPosted
 from trading.domain.outcomes import Repeat
 from trading.domain.queries import Balance, balance, order, user_cursor
@@ -29,7 +29,7 @@ def committed_now(
     for event in events:
         if isinstance(event, TransferPosted):
             return Committed(batch, time_milliseconds, transfer_id=event.transfer_id)
-    return Committed(batch, time_milliseconds)
+    return Committed(batch, time_milliseconds, events)
 
 
 def committed_before(
@@ -46,7 +46,8 @@ def committed_before(
             market_balances(state, user_id, view.market),
             replayed=True,
         )
-    return Committed(repeat.batch, 0, order_ids=repeat.order_ids, transfer_id=repeat.transfer_id, replayed=True)
+    events = entry.events if entry is not None else ()
+    return Committed(repeat.batch, 0, events, order_ids=repeat.order_ids, transfer_id=repeat.transfer_id, replayed=True)
 
 
 def placing_entry(entries: Sequence[Entry], order_id: str) -> Entry | None:
@@ -55,6 +56,19 @@ def placing_entry(entries: Sequence[Entry], order_id: str) -> Entry | None:
         for event in entry.events:
             if type(event) is OrderPlaced and event.order_id == order_id:
                 return entry
+    return None
+
+
+def changing_entry(entries: Sequence[Entry], command: SetMarket) -> Entry | None:
+    """The entry of the operator's change with the same key."""
+    for entry in entries:
+        first = entry.command
+        if (
+            isinstance(first, SetMarket)
+            and first.idempotency_key == command.idempotency_key
+            and first.actor.user_id == command.actor.user_id
+        ):
+            return entry
     return None
 
 

@@ -1,14 +1,18 @@
 """The newest ticks, in memory. They enter the journal as commands, and only when they matter."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from trading.domain.commands import SetReferencePrice
 from trading.domain.events import ReferencePriceSet
+from trading.domain.state import MarketState
 
 # An unchanged price enters again when the one in the journal is older than this: well before the silence limit of 3 s,
 # so that a live stream never looks stale, and at most once a second and market.
 REFRESH_MILLISECONDS = 1_000
+# Of one market, for its circuit breaker: three a second of the longest window, and sources speak once a second.
+RECENT_PRICES_MAX = 1_024
 
 
 class Tick(NamedTuple):
@@ -24,19 +28,32 @@ class ReferencePrices:
 
     def __init__(self) -> None:
         self._ticks: dict[str, Tick] = {}
+        self._recent: dict[str, _RecentPrices] = {}
         self._received_milliseconds = 0
         self._listeners: list[Callable[[Iterable[str]], None]] = []
 
     def on_change(self, listener: Callable[[Iterable[str]], None]) -> None:
-        """`listener` is called with the symbols of markets whose tick is new."""
+        """`listener` is called with the symbols of markets whose tick is new; where a message says that nothing
+        changed, with all: what an unchanged price means changes with time.
+        """
         self._listeners.append(listener)
 
-    def update(self, ticks: dict[str, Tick], *, received_milliseconds: int) -> None:
-        """A message of the stream, also an empty one."""
+    def update(self, ticks: dict[str, Tick], *, received_milliseconds: int, whole: bool = False) -> None:
+        """A message of the stream, also an empty one. After a `whole` one there is no tick but its own: what another
+        source said before must not stand on as if this one had said it.
+        """
         self._received_milliseconds = max(self._received_milliseconds, received_milliseconds)
-        self._ticks.update(ticks)
+        if whole:
+            self._ticks = dict(ticks)
+        else:
+            self._ticks.update(ticks)
+        for symbol, tick in ticks.items():
+            recent = self._recent.get(symbol)
+            if recent is None:
+                recent = self._recent[symbol] = _RecentPrices()
+            recent.add(tick.price, received_milliseconds)
         for listener in self._listeners:
-            listener(ticks)
+            listener(ticks or self._ticks)
 
     @property
     def received_milliseconds(self) -> int:
@@ -51,6 +68,16 @@ class ReferencePrices:
         received = min(self._received_milliseconds, now_milliseconds)
         return SetReferencePrice(market, tick.price, tick.source, tick.source_milliseconds, received)
 
+    def with_window(self, tick: SetReferencePrice, market: MarketState, now_milliseconds: int) -> SetReferencePrice:
+        """The tick with the prices that its circuit breaker compares it to."""
+        recent = self._recent.get(tick.market)
+        breaker = market.market.breaker
+        if recent is None or not breaker.move_basis_points:
+            return tick
+        since = max(now_milliseconds - breaker.window_milliseconds, market.paused_until_milliseconds)
+        lowest, highest = recent.extremes(since)
+        return tick._replace(lowest=lowest, highest=highest)
+
     def as_reference(self, market: str, now_milliseconds: int) -> ReferencePriceSet | None:
         """The newest tick as if it were in the journal, for showing a book."""
         command = self.command(market, now_milliseconds)
@@ -59,6 +86,25 @@ class ReferencePrices:
         return ReferencePriceSet(
             command.market, command.price, command.source, command.source_milliseconds, command.received_milliseconds
         )
+
+
+class _RecentPrices:
+    """One market's prices of the last minutes, oldest first: (received, price)."""
+
+    def __init__(self) -> None:
+        self._prices: deque[tuple[int, int]] = deque(maxlen=RECENT_PRICES_MAX)
+
+    def add(self, price: int, received_milliseconds: int) -> None:
+        self._prices.append((received_milliseconds, price))
+
+    def extremes(self, since_milliseconds: int) -> tuple[int, int]:
+        """The lowest and the highest price that stood at any moment since then."""
+        lowest = highest = self._prices[-1][1]
+        for received, price in reversed(self._prices):
+            lowest, highest = min(lowest, price), max(highest, price)
+            if received < since_milliseconds:
+                break  # the last price of before stood when the window began
+        return lowest, highest
 
 
 def adds_something(command: SetReferencePrice, known: ReferencePriceSet | None, now_milliseconds: int) -> bool:

@@ -8,7 +8,7 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import CancelOrder, PlaceOrder, Transfer
+from trading.domain.commands import CancelOrder, PlaceOrder, SetMarket, Transfer
 from trading.domain.keys import fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
@@ -18,7 +18,7 @@ from trading.journal.store import Journal, JournalUnreachable
 from trading.sequencer.errors import HistoryBehind
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch
-from trading.sequencer.outcomes import committed_before, placed_view, placing_entry
+from trading.sequencer.outcomes import changing_entry, committed_before, placed_view, placing_entry
 from trading.sequencer.ports import History, KeyedCommand
 from trading.sequencer.tickets import Ticket
 from trading.sequencer.waiting_line import WaitingLine
@@ -66,12 +66,14 @@ class Repeats:
     def answer(self, ticket: Ticket, repeat: Repeat) -> None:
         """The first reply again; at once where memory holds what it needs, else after reading it."""
         command = ticket.command
-        if not isinstance(command, PlaceOrder | CancelOrder):
+        if not isinstance(command, PlaceOrder | CancelOrder | SetMarket):
             self._reply(ticket, repeat, None, None)
             return
         finished = next((batch for batch in reversed(self._recent) if batch.number == repeat.batch), None)
         if finished is None:
             self._begin(ticket, self._answer_from_history(ticket, repeat))
+        elif isinstance(command, SetMarket):
+            self._reply(ticket, repeat, None, changing_entry(finished.entries, command))
         elif isinstance(command, CancelOrder):
             self._reply(ticket, repeat, finished.orders.get(repeat.order_ids[0]), None)
         else:
@@ -106,7 +108,12 @@ class Repeats:
         batch = await self._journal.read(repeat.batch)
         if batch is None:
             raise HistoryBehind
-        entry = placing_entry(decode_body(batch.body).entries, repeat.order_ids[0])
+        entries = decode_body(batch.body).entries
+        if isinstance(ticket.command, SetMarket):
+            await self._settled()
+            self._reply(ticket, repeat, None, changing_entry(entries, ticket.command))
+            return
+        entry = placing_entry(entries, repeat.order_ids[0])
         await self._settled()
         self._reply_placed(ticket, repeat, entry, batch.time_milliseconds)
 

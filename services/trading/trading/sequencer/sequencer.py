@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from trading.domain.commands import Actor, Command, Continue, PlaceOrder
 from trading.domain.outcomes import Repeat
-from trading.domain.queries import markets_to_continue, reference_crosses
+from trading.domain.queries import markets_to_continue, reference_matters
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
@@ -253,7 +253,7 @@ class Sequencer:
         if tick is None or market is None or market.postponed:
             return
         if crossing or adds_something(tick, market.reference, batch.time_milliseconds):
-            self._run_own(batch, tick, symbol)
+            self._run_own(batch, self._prices.with_window(tick, market, batch.time_milliseconds), symbol)
 
     def _run_own(self, batch: OpenBatch, command: Command, symbol: str) -> None:
         try:
@@ -351,9 +351,10 @@ class Sequencer:
         now = self._now()
         for symbol in symbols:
             tick = self._prices.command(symbol, now)
-            if tick is not None and reference_crosses(
-                self.state, symbol, price=tick.price, source=tick.source, time_milliseconds=now
-            ):
+            market = self.state.markets.get(symbol)
+            if tick is None or market is None:
+                continue
+            if reference_matters(self.state, self._prices.with_window(tick, market, now), time_milliseconds=now):
                 self._crossing.add(symbol)
                 self._line.wake()
 

@@ -40,6 +40,10 @@ stop: setup ## Stop what runs
 status: setup ## Show the processes: state, pid, port, memory, restarts
 	@$(STACK) status
 
+.PHONY: operator
+operator: setup ## Change accounts by hand: make operator DO="grant-role ada@example.com admin"
+	@$(STACK) operator $(DO)
+
 .PHONY: reset
 reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 	@$(STACK) reset $(if $(FORCE),--force)

@@ -1,4 +1,4 @@
-"""`python -m local_stack up|down|status|reset`: the whole platform on this machine."""
+"""`python -m local_stack up|down|status|operator|reset`: the whole platform on this machine."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from local_stack.commands import down, reset, status, up, up_detached
+from local_stack.commands import down, operate, reset, status, up, up_detached
 from local_stack.settings import StackSettings
 
 
@@ -23,6 +23,7 @@ def main() -> int:
         "up": lambda: up_detached(settings) if arguments.detach else up(settings, echo=not arguments.quiet),
         "down": lambda: down(settings),
         "status": lambda: status(settings),
+        "operator": lambda: operate(settings, arguments.words),
         "reset": lambda: reset(settings, force=arguments.force),
     }
     return commands[arguments.command]()
@@ -37,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--quiet", action="store_true", help="leave the processes' lines to their files")
     commands.add_parser("down", help="stop what runs in the data folder")
     commands.add_parser("status", help="show the processes")
+    operator = commands.add_parser("operator", help="change accounts by hand: grant-role EMAIL ROLE")
+    operator.add_argument("words", nargs=argparse.REMAINDER)
     commands.add_parser("reset", help="delete all data").add_argument("--force", action="store_true", help="do not ask")
     return parser
 

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.embedded.process import ProgramMissing
 
 from local_stack import sessions
 from local_stack.data_folder import DataFolder, DataFolderInUse
+from local_stack.keys import load_keys
 from local_stack.output import Console
-from local_stack.ports import PortsTaken
+from local_stack.platform_plan import PlatformPlan
+from local_stack.ports import Ports, PortsTaken
 from local_stack.process_plan import PlanInvalid
 from local_stack.settings import StackSettings
 from local_stack.stack import Stack
@@ -122,6 +125,24 @@ def status(settings: StackSettings) -> int:
     report = folder.read_report() if folder.runner_pid() is not None else None
     sys.stdout.write("\n".join(status_lines(report)) + "\n")
     return 0
+
+
+def operate(settings: StackSettings, arguments: Sequence[str]) -> int:
+    """`auth.operator` on the accounts of this copy, which must be running."""
+    folder = DataFolder(settings.data_dir)
+    if folder.runner_pid() is None:
+        sys.stderr.write("Nothing runs here.\n")
+        return 1
+    plan = PlatformPlan(
+        data_dir=folder.path,
+        ports=Ports(settings.port_base),
+        profile=settings.profile,
+        log_level=settings.log_level,
+        keys=load_keys(folder.path / "secrets"),
+    )
+    command = [sys.executable, "-P", "-m", "auth.operator", *arguments]
+    environment = {**os.environ, **plan.operator_environment()}
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - a list without a shell
 
 
 def reset(settings: StackSettings, *, force: bool) -> int:

@@ -1,7 +1,9 @@
 """The whole platform as one object, for tests that cross services and for the bench."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -127,6 +129,17 @@ class Platform:
         """Stop and start, as above."""
         await self.stop(name)
         await self.start(name, environment=environment)
+
+    async def operate(self, *words: str) -> None:
+        """What an operator does by hand: `operate("grant-role", email, "admin")`. Raises RuntimeError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "auth.operator", *words,
+            env={**os.environ, **self._stack.plan.operator_environment()},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(output.decode())
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send SIGSTOP, SIGCONT, ... to the process and its descendants."""

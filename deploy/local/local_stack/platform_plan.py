@@ -56,6 +56,11 @@ class PlatformPlan:
         self.redis = RedisServer(port=ports["redis"], folder=data_dir / "redis", durable=True)
         self.rabbitmq = RabbitServer(port=ports["rabbitmq"], folder=data_dir / "rabbitmq")
 
+    def operator_environment(self) -> dict[str, str]:
+        """What a command that an operator runs beside the services needs to know."""
+        settings = {"PROFILE": self._profile, "LOG_LEVEL": self._log_level, **self._connections()}
+        return {f"CRYPTOVAULT_{name}": value for name, value in settings.items()}
+
     def build(self) -> list[ProcessPlan]:
         """In the order in which people like to read it; the runner finds the starting order itself."""
         plans = [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]

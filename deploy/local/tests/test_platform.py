@@ -55,3 +55,10 @@ def test_the_command_says_in_a_word_why_it_does_not_start(platform: Platform, tm
     assert "Traceback" not in second.stdout + second.stderr
     status = subprocess.run([*command, "status"], env=environment, capture_output=True, text=True, check=True)
     assert "redis" in status.stdout
+
+
+def test_an_operators_command_without_a_platform_says_so(tmp_path: Path) -> None:
+    environment = {**os.environ, "CRYPTOVAULT_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-P", "-m", "local_stack", "operator", "grant-role", "ada@example.com", "admin"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "Nothing runs here.\n")

@@ -27,6 +27,7 @@ from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases import ports
+from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
@@ -141,6 +142,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         transactions=a.transactions,
         clock=a.clock,
     )
+    end_sessions = EndSessions(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock)
     return UseCases(
         sign_up=SignUp(
             users=a.users, attempts=a.attempts, passwords=a.passwords, code_limits=a.code_limits,
@@ -162,7 +164,7 @@ def make_use_cases(a: Adapters) -> UseCases:
             revoke_sessions=revoke_sessions, digests=a.digests, clock=a.clock,
         ),
         log_out=LogOut(sessions=a.sessions, refresh_tokens=a.refresh_tokens, revoke_sessions=revoke_sessions),
-        log_out_all=LogOutAll(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock),
+        log_out_all=LogOutAll(end_sessions=end_sessions),
         get_user=GetUser(users=a.users, sessions=a.sessions),
         get_contact=GetContact(users=a.users),
         access_tokens=a.access_tokens,

@@ -100,6 +100,16 @@ class MemoryUsers:
         await self.note_sign_in(user_id, now)
         return True
 
+    async def add_role(self, user_id: UUID, role: str) -> bool:
+        roles = self.rows[user_id].roles
+        self.rows[user_id] = replace(self.rows[user_id], roles=(*roles, role) if role not in roles else roles)
+        return role not in roles
+
+    async def remove_role(self, user_id: UUID, role: str) -> bool:
+        roles = self.rows[user_id].roles
+        self.rows[user_id] = replace(self.rows[user_id], roles=tuple(held for held in roles if held != role))
+        return role in roles
+
     async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
         if self.rows[user_id].password_hash == old_hash:
             self.rows[user_id] = replace(self.rows[user_id], password_hash=new_hash)
@@ -163,9 +173,11 @@ class MemorySessions:
         self.rows[session_id] = replace(self.rows[session_id], revoked_at=now)
         return True
 
-    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]:
+    async def live_of_user(
+        self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
+    ) -> Sequence[Session]:
         live = [s for s in self.rows.values() if s.user_id == user_id and not s.revoked_at and s.expires_at > now]
-        return live[:limit]
+        return [session for session in live if session.id != but][:limit]
 
 
 class MemoryRevoked:

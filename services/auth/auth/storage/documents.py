@@ -6,7 +6,7 @@ from uuid import UUID
 
 from beanie import Document
 from pydantic import BaseModel, ConfigDict, Field
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 LOGIN_ATTEMPTS_KEPT_SECONDS = 2_592_000  # 30 days, as the product document says
 STRANGERS_KEPT_SECONDS = 86_400  # as long as a failure counts
@@ -116,10 +116,37 @@ class BlacklistedTokenDocument(Document):
         indexes: ClassVar = [IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)]
 
 
+class AuditLogDocument(Document):
+    """The product document's `audit_logs`, with who did it, in which session and request."""
+
+    model_config = ConfigDict(populate_by_name=False, validate_by_name=False, validate_by_alias=True)
+
+    application_id: Annotated[UUID, Field(alias="id")]
+    user_id: UUID
+    actor: str
+    action: str
+    resource: str | None
+    ip_address: str | None
+    session_id: str | None
+    request_id: str
+    timestamp: datetime
+    details: dict[str, str]
+
+    class Settings:
+        name = "audit_logs"
+        indexes: ClassVar = [
+            IndexModel([("id", ASCENDING)], unique=True),
+            IndexModel([("user_id", ASCENDING), ("timestamp", DESCENDING)]),
+            IndexModel([("action", ASCENDING), ("timestamp", DESCENDING)]),
+            IndexModel([("timestamp", ASCENDING)]),
+        ]
+
+
 DOCUMENTS: list[type[Document]] = [
     UserDocument,
     StrangerDocument,
     LoginAttemptDocument,
     SessionDocument,
     BlacklistedTokenDocument,
+    AuditLogDocument,
 ]

@@ -42,8 +42,10 @@ class MongoSessions:
         )
         return outcome.matched_count == 1
 
-    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]:
-        which = {"user_id": user_id, "revoked_at": None, "expires_at": {"$gt": now}}
+    async def live_of_user(
+        self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
+    ) -> Sequence[Session]:
+        which = {"user_id": user_id, "revoked_at": None, "expires_at": {"$gt": now}, "_id": {"$ne": but}}
         return [_session(document) for document in await SessionDocument.find(which).limit(limit).to_list()]
 
 

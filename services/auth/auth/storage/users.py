@@ -48,6 +48,12 @@ class MongoUsers:
         open_now = [{"locked_until": None}, {"locked_until": {"$lte": now}}]
         return await self._update({"id": user_id, "$or": open_now}, _signed_in(now))
 
+    async def add_role(self, user_id: UUID, role: str) -> bool:
+        return await self._update({"id": user_id, "roles": {"$ne": role}}, {"$push": {"roles": role}})
+
+    async def remove_role(self, user_id: UUID, role: str) -> bool:
+        return await self._update({"id": user_id, "roles": role}, {"$pull": {"roles": role}})
+
     async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
         await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from auth.domain.audit import AuditEntry
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
 from auth.domain.one_time_codes import CodeCheck, CodePurpose
@@ -44,6 +45,14 @@ class Users(Protocol):
 
     async def admit(self, user_id: UUID, now: datetime) -> bool:
         """The same, unless the account is locked at that very moment: then nothing changes and it is False."""
+        ...
+
+    async def add_role(self, user_id: UUID, role: str) -> bool:
+        """False where the account has it already. Joins the running transaction."""
+        ...
+
+    async def remove_role(self, user_id: UUID, role: str) -> bool:
+        """False where the account does not have it. Joins the running transaction."""
         ...
 
     async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
@@ -98,7 +107,11 @@ class Sessions(Protocol):
         """True where it lived until now. Joins the running transaction."""
         ...
 
-    async def live_of_user(self, user_id: UUID, now: datetime, limit: int) -> Sequence[Session]: ...
+    async def live_of_user(
+        self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
+    ) -> Sequence[Session]:
+        """Some of them, at most `limit`, without the session `but`."""
+        ...
 
 
 class RevokedSessions(Protocol):
@@ -119,6 +132,12 @@ class Announcements(Protocol):
     async def user_verified(self, user_id: UUID, now: datetime) -> None: ...
 
     async def session_revoked(self, session: Session, now: datetime) -> None: ...
+
+
+class AuditTrail(Protocol):
+    async def append(self, entry: AuditEntry) -> None:
+        """Joins the running transaction: what happened and its record are there together or not at all."""
+        ...
 
 
 class Codes(Protocol):

@@ -1,0 +1,109 @@
+"""`python -m auth.operator grant-role ada@example.com admin`: what an operator does to accounts by hand.
+
+For who can reach auth's database anyway, such as for the first administrator. Reads the same variables as the service
+(`CRYPTOVAULT_MONGO_URL`, `CRYPTOVAULT_REDIS_URL`); every change is in the audit trail with the operator's login name.
+"""
+
+import argparse
+import asyncio
+import getpass
+import sys
+
+from chassis.clock import SystemClock
+from chassis.errors import ServiceError
+from chassis.identity import Caller, use_caller
+from chassis.ids import RandomIds
+from chassis.logs import configure_logging
+from chassis.mongo import MongoConnection, connect, init_documents
+from chassis.outbox import Outbox
+from chassis.settings import MissingSetting, load_settings, refuse_to_start
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from auth.domain.roles import PERMISSIONS_BY_ROLE
+from auth.settings import AuthSettings
+from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.audit_trail import MongoAuditTrail
+from auth.storage.documents import DOCUMENTS
+from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.sessions import MongoSessions
+from auth.storage.users import MongoUsers
+from auth.use_cases.end_sessions import EndSessions
+from auth.use_cases.grant_role import GrantRole
+from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.revoke_role import RevokeRole
+from auth.use_cases.revoke_sessions import RevokeSessions
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    settings = load_settings(AuthSettings)
+    configure_logging(settings, stream=sys.stderr)
+    try:
+        mongo_url, redis_url = settings.required("mongo_url"), settings.required("redis_url")
+    except MissingSetting as missing:
+        refuse_to_start(str(missing))
+    return asyncio.run(_run(arguments, mongo_url, redis_url, settings.database_name))
+
+
+async def _run(arguments: argparse.Namespace, mongo_url: str, redis_url: str, database: str) -> int:
+    connection = connect(mongo_url, database)
+    redis = Redis.from_url(redis_url)
+    operator = Caller(
+        service=f"operator:{getpass.getuser()}",
+        user_id=None,
+        session_id=None,
+        request_id=str(RandomIds().new()),
+        address=None,
+    )
+    try:
+        # Before anything changes: a session that ends must be known to the gateways at once.
+        await redis.ping()
+        await init_documents(connection.database, DOCUMENTS)
+        with use_caller(operator):
+            return await _change(arguments, connection, redis)
+    except (ServiceError, RedisError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        await redis.aclose()
+        await connection.close()
+
+
+async def _change(arguments: argparse.Namespace, connection: MongoConnection, redis: Redis) -> int:
+    clock, ids, users, sessions = SystemClock(), RandomIds(), MongoUsers(), MongoSessions()
+    record_audit = RecordAudit(audit_trail=MongoAuditTrail(), clock=clock, ids=ids)
+    if arguments.command == "grant-role":
+        grant = GrantRole(users=users, record_audit=record_audit, transactions=connection.transactions)
+        changed = await grant(email=arguments.email, role=arguments.role)
+    else:
+        revoke_sessions = RevokeSessions(
+            sessions=sessions,
+            revoked=MirroredRevokedSessions(redis, clock),
+            announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
+            transactions=connection.transactions,
+            clock=clock,
+        )
+        revoke = RevokeRole(
+            users=users,
+            end_sessions=EndSessions(sessions=sessions, revoke_sessions=revoke_sessions, clock=clock),
+            record_audit=record_audit,
+            transactions=connection.transactions,
+        )
+        changed = await revoke(email=arguments.email, role=arguments.role)
+    sys.stdout.write("Done.\n" if changed else "Nothing to change.\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m auth.operator", description="Change accounts by hand.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("grant-role", "give an account a role"), ("revoke-role", "take it away, end its sessions")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("email")
+        command.add_argument("role", choices=tuple(PERMISSIONS_BY_ROLE))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,7 @@ from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
 from trading.clients.price_stream import PriceStream
 from trading.domain.default_markets import default_assets, default_markets
+from trading.sequencer.clockwork import Clockwork
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.reference_prices import ReferencePrices
@@ -58,6 +59,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     metrics.begin(sequencer.state)
     runtime.background("sequencer", sequencer.run)
     runtime.background("reference-prices", follow_prices)
+    runtime.background("clockwork", Clockwork(sequencer).run)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,
         TradingServicer(sequencer=sequencer, watchers=watchers, prices=prices, clock=runtime.clock),

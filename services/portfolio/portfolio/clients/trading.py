@@ -1,6 +1,6 @@
 """The exchange's leader and its journal, in our words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from decimal import Decimal
 
@@ -92,6 +92,11 @@ def facts_of(batch: events_pb2.JournalBatch) -> BatchFacts:
                 facts.extend(_trade_facts(event.traded))
             case "transferred":
                 facts.extend(_transfer_facts(event.transferred))
+                touched.update(_users_of(event.transferred.released))
+            case "transfer_held":
+                touched.update(_users_of(event.transfer_held.postings))
+            case "transfer_released":
+                touched.update(_users_of(event.transfer_released.released))
             case "order_placed":
                 touched[event.order_placed.user_id] = None
             case "order_closed":
@@ -100,6 +105,11 @@ def facts_of(batch: events_pb2.JournalBatch) -> BatchFacts:
                 raise UnknownJournalEvent(f"batch {batch.number} holds an event of kind {unknown!r}")
     touched.update(dict.fromkeys(fact.user_id for fact in facts))
     return BatchFacts(batch.time.ToDatetime(tzinfo=UTC), tuple(facts), tuple(touched))
+
+
+def _users_of(postings: Iterable[events_pb2.Posting]) -> dict[str, None]:
+    accounts = (posting.account for posting in postings)
+    return {account.removeprefix(_USER_PREFIX): None for account in accounts if account.startswith(_USER_PREFIX)}
 
 
 def _trade_facts(trade: events_pb2.Traded) -> Iterator[UserFact]:

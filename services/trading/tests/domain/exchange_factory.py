@@ -24,7 +24,7 @@ from trading.domain.outcomes import Repeat
 from trading.domain.state import Limits
 
 UNIT = 10**8
-OPERATOR = Actor("", "operator", "request-0")
+OPERATOR = Actor("operator", "session-of-operator", "request-0")
 USD, COIN, DUST = Asset("USD", "US Dollar", 8), Asset("COIN", "Coin", 8), Asset("DUST", "Dust", 8)
 
 COIN_USD = Market(

@@ -7,11 +7,9 @@ from trading.domain.accounts import Posting
 from trading.domain.commands import CancelAll, CancelOrder, SetMarket, StartBatch, Transfer
 from trading.domain.errors import (
     AmountTooLarge,
-    BusinessKeyReused,
     ClientOrderIdReused,
     IdempotencyKeyReused,
     InsufficientFunds,
-    InvalidTransfer,
     OrderNotOpen,
     UnknownAsset,
 )
@@ -20,6 +18,7 @@ from trading.domain.markets import MarketStatus
 from trading.domain.orders import Side
 from trading.domain.outcomes import Repeat
 from trading.domain.state import Limits
+from trading.domain.transfer_errors import BusinessKeyReused, InvalidTransfer
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, actor, buy_for, cancel, cancel_all, limit, running_shell
 from trading.domain import commands, events
-from trading.domain.accounts import Posting
+from trading.domain.accounts import HoldChange, Posting
 from trading.domain.commands import SetReferencePrice, StartBatch, Transfer
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.events import BatchStarted, Event
@@ -82,11 +82,67 @@ def test_what_was_written_is_read_back_the_same() -> None:
         events.WorkFinished(MARKET),
         events.OrderClosed("o", "u", MARKET, OrderStatus.CANCELLED, CloseReason.SELF_TRADE, "USD", 2**62, 3, None),
         events.KeyUsed("u", 'schlüssel\n"', "cancel|x", ()),
+        events.TransferHeld(
+            "t",
+            1,
+            "k",
+            "withdrawal",
+            (Posting("user:u", "USD", -5), Posting("external", "USD", 5)),
+            7,
+            "r",
+            "f",
+            (events.UserSequence("u", 3),),
+            actor("u"),
+        ),
+        events.TransferSettled(
+            "t",
+            "k",
+            "k2",
+            "withdrawal",
+            (Posting("user:u", "USD", -5), Posting("external", "USD", 5)),
+            (HoldChange("user:u", "USD", -5),),
+            "r",
+            "f",
+            (events.UserSequence("u", 4),),
+            actor(""),
+        ),
+        events.TransferReleased(
+            "t",
+            "k",
+            "",
+            events.HoldEnd.EXPIRED,
+            "fee",
+            (HoldChange("user:u", "USD", -5),),
+            "",
+            "",
+            (events.UserSequence("u", 5),),
+            None,
+        ),
+        events.AssetFrozen("USD", actor(""), "M1"),
+        events.AssetUnfrozen("USD", actor("u"), "seen"),
     ],
 )
 def test_rare_events_survive_too(event: Event) -> None:
     body = encode_body([encode_entry(commands.Continue(MARKET), [event])], [])
     assert [(type(read), read) for read in decode_events(body)] == [(type(event), event)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.HoldTransfer(
+            actor("u"), "k", "fee", (Posting("user:u", "USD", -5), Posting("fees", "USD", 5)), 7, "r"
+        ),
+        commands.PostTransfer(actor(""), "k2", "k", (), "r"),
+        commands.VoidTransfer(actor(""), "k3", "k", "r"),
+        commands.ExpireTransfers(),
+        commands.FreezeAsset(actor(""), "USD", "M1"),
+        commands.UnfreezeAsset(actor("u"), "USD", "seen"),
+    ],
+)
+def test_the_ledgers_commands_survive_too(command: commands.Command) -> None:
+    (entry,) = decode_body(encode_body([encode_entry(command, [])], [])).entries
+    assert (type(entry.command), entry.command) == (type(command), command)
 
 
 @pytest.mark.parametrize("stored", [[99, 1], [5, 2], [101, 7]])

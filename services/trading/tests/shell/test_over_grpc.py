@@ -189,6 +189,72 @@ async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
     assert exchange.shell.state.order_number == 0
 
 
+def withdrawal(key: str, amount: str = "10") -> trading_pb2.HoldTransferRequest:
+    legs = [
+        trading_pb2.TransferLeg(asset="USD", amount=amount, debit_account="user:ann", credit_account="external"),
+        trading_pb2.TransferLeg(asset="USD", amount="0.5", debit_account="user:ann", credit_account="fees"),
+    ]
+    return trading_pb2.HoldTransferRequest(business_key=key, kind="withdrawal", legs=legs)
+
+
+async def test_a_withdrawal_in_two_phases_and_its_repeats(exchange: Exchange) -> None:
+    await exchange.pay("ann", "100", "practice:ann")
+    held = await exchange.trading.HoldTransfer(withdrawal("w1"))
+    assert (await exchange.trading.HoldTransfer(withdrawal("w1"))).replayed
+    assert exchange.shell.balance("ann", "USD") == (UNIT * 179 // 2, UNIT * 21 // 2)
+    post = trading_pb2.PostTransferRequest(business_key="w1:sent", hold_key="w1")
+    posted = [await exchange.trading.PostTransfer(post) for _ in range(2)]
+    assert [(reply.transfer_id, reply.replayed) for reply in posted] == [
+        (held.transfer_id, False),
+        (held.transfer_id, True),
+    ]
+    await exchange.trading.HoldTransfer(withdrawal("w2"))
+    void = trading_pb2.VoidTransferRequest(business_key="w2:failed", hold_key="w2", reason="no such address")
+    assert [(await exchange.trading.VoidTransfer(void)).replayed for _ in range(2)] == [False, True]
+    assert exchange.shell.balance("ann", "USD") == (UNIT * 179 // 2, 0)
+    assert [event.sequence for event in await logged_events(exchange, ANN)] == [1, 2, 3, 4, 5]
+    journal = (await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=100))).batches
+    events = [event for batch in journal for event in batch.events]
+    assert [event.WhichOneof("event") for event in events] == [
+        "transferred", "transfer_held", "transferred", "transfer_held", "transfer_released",
+    ]  # fmt: skip
+    assert events[1].transfer_held.postings == events[2].transferred.postings
+    assert [(part.account, part.amount) for part in events[2].transferred.released] == [("user:ann", "10.5")]
+    assert (events[4].transfer_released.end, events[4].transfer_released.hold_key) == ("voided", "w2")
+
+
+async def test_what_is_wrong_with_a_transfer_is_refused_with_its_reason(exchange: Exchange) -> None:
+    await exchange.pay("ann", "100", "practice:ann")
+    await exchange.trading.HoldTransfer(withdrawal("w1"))
+    post, void = trading_pb2.PostTransferRequest, trading_pb2.VoidTransferRequest
+    hold, leg = exchange.trading.HoldTransfer, trading_pb2.TransferLeg
+    cases: list[tuple[Any, Any, str]] = [
+        (hold, withdrawal("w2", "1000"), "insufficient_funds"),
+        *((hold, withdrawal("w2", text), "invalid_argument") for text in ("NaN", "-1", "1e3", "0", "", "1\n")),
+        (hold, withdrawal("w2", "0." + "1" * 18), "too_many_decimals"),
+        (hold, withdrawal("ü"), "invalid_argument"),
+        (hold, withdrawal(""), "invalid_transfer"),
+        (hold, trading_pb2.HoldTransferRequest(business_key="w2", kind="withdrawal"), "invalid_argument"),
+        (exchange.trading.PostTransfer, post(business_key="p", hold_key="nothing"), "transfer_not_found"),
+        (exchange.trading.PostTransfer, post(business_key="w1", hold_key="w1"), "business_key_reused"),
+        (exchange.trading.PostTransfer, post(business_key="p", hold_key="w1", legs=[
+            leg(asset="USD", amount="11", debit_account="user:ann", credit_account="external")
+        ]), "invalid_transfer"),
+        (exchange.trading.VoidTransfer, void(business_key="v" * 256, hold_key="w1"), "invalid_argument"),
+    ]  # fmt: skip
+    expiring = withdrawal("w2")
+    expiring.expires_at.FromSeconds(4_000_000_000)
+    beyond = withdrawal("w2")
+    beyond.expires_at.seconds = 2**60
+    cases += [(hold, expiring, "invalid_transfer"), (hold, beyond, "invalid_argument")]
+    for call, request, reason in cases:
+        with pytest.raises(RemoteError) as refusal:
+            await call(request)
+        assert refusal.value.reason == reason, request
+    state = exchange.shell.state
+    assert (state.transfer_number, list(state.pending_transfers)) == (2, ["w1"])
+
+
 async def logged_events(exchange: Exchange, caller: Caller) -> list[trading_pb2.UserEvent]:
     """The caller's whole log, read in small pages."""
     with use_caller(caller):

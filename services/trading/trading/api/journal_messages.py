@@ -5,9 +5,20 @@ from collections.abc import Mapping, Sequence
 from cryptovault.trading.v1 import events_pb2
 
 from trading.api.messages import timestamp
+from trading.api.transfer_messages import transfer_message
 from trading.domain.accounts import user_of_owner
-from trading.domain.amounts import average_price, format_amount
-from trading.domain.events import Event, OrderClosed, OrderPlaced, Traded, TradeSide, TransferPosted
+from trading.domain.amounts import average_price
+from trading.domain.events import (
+    Event,
+    OrderClosed,
+    OrderPlaced,
+    Traded,
+    TradeSide,
+    TransferHeld,
+    TransferPosted,
+    TransferReleased,
+    TransferSettled,
+)
 from trading.domain.identifiers import trade_id
 from trading.domain.markets import Market
 from trading.domain.orders import OrderStatus
@@ -48,8 +59,8 @@ def batch_message(
         elif isinstance(event, OrderClosed):
             market = state.markets[event.market].market
             messages.append(events_pb2.JournalEvent(order_closed=_closed(orders[event.order_id], market)))
-        elif isinstance(event, TransferPosted):
-            messages.append(events_pb2.JournalEvent(transferred=_transferred(event, state)))
+        elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
+            messages.append(transfer_message(event, state.assets))
     return events_pb2.JournalBatch(
         number=batch.number, digest=batch.digest, time=timestamp(batch.time_milliseconds), events=messages
     )
@@ -90,6 +101,7 @@ def _traded(event: Traded, market: Market, time_milliseconds: int) -> events_pb2
         taker_order_id=taker.order_id,
         taker_fee=market.quote_text(taker.fee),
         taker_side=event.taker_side,
+        tape_sequence=event.tape_sequence,
     )
 
 
@@ -106,16 +118,4 @@ def _closed(order: OrderView, market: Market) -> events_pb2.OrderClosed:
         filled_quote_quantity=market.quote_text(order.filled_notional),
         average_price=market.price_text(average) if order.filled_quantity else "",
         fees=market.quote_text(order.fees),
-    )
-
-
-def _transferred(event: TransferPosted, state: ExchangeState) -> events_pb2.Transferred:
-    return events_pb2.Transferred(
-        transfer_id=event.transfer_id,
-        business_key=event.business_key,
-        kind=event.kind,
-        postings=[
-            events_pb2.Posting(account=owner, asset=asset, amount=format_amount(amount, state.assets[asset].scale))
-            for owner, asset, amount in event.postings
-        ],
     )

@@ -1,11 +1,23 @@
 """Requests as commands of the core: text to numbers, words to enums. What is malformed is refused here."""
 
+from collections.abc import Sequence
+
 from chassis.errors import InvalidArgument
 from cryptovault.trading.v1 import trading_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.domain.accounts import Posting
 from trading.domain.amounts import parse_amount
-from trading.domain.commands import Actor, CancelAll, CancelOrder, PlaceOrder, Transfer
+from trading.domain.commands import (
+    Actor,
+    CancelAll,
+    CancelOrder,
+    HoldTransfer,
+    PlaceOrder,
+    PostTransfer,
+    Transfer,
+    VoidTransfer,
+)
 from trading.domain.errors import UnknownAsset, UnknownMarket
 from trading.domain.order_rules import CLIENT_ORDER_ID_LENGTH_MAX, KEY_LENGTH_MAX
 from trading.domain.orders import OrderType, Side, TimeInForce
@@ -15,6 +27,8 @@ ORDER_ID_LENGTH = 36  # a UUID
 KIND_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 500
 LEGS_MAX = 50
+ACCOUNT_LENGTH_MAX = 64  # `user:` and a UUID
+MILLISECONDS_MAX = 253_402_300_799_999  # the year 9999, where times as text end
 
 _SIDES = {side.value: side for side in Side}
 _TYPES = {order_type.value: order_type for order_type in OrderType}
@@ -66,11 +80,51 @@ def cancel_orders(request: trading_pb2.CancelOrders, actor: Actor, idempotency_k
 
 
 def transfer(request: trading_pb2.TransferRequest, state: ExchangeState, actor: Actor) -> Transfer:
+    return Transfer(
+        actor,
+        _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
+        _printable(request.kind, "kind", KIND_LENGTH_MAX),
+        _postings(request.legs, state),
+        request.reason[:REASON_LENGTH_MAX],
+    )
+
+
+def hold_transfer(request: trading_pb2.HoldTransferRequest, state: ExchangeState, actor: Actor) -> HoldTransfer:
+    return HoldTransfer(
+        actor,
+        _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
+        _printable(request.kind, "kind", KIND_LENGTH_MAX),
+        _postings(request.legs, state),
+        _milliseconds(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
+        request.reason[:REASON_LENGTH_MAX],
+    )
+
+
+def post_transfer(request: trading_pb2.PostTransferRequest, state: ExchangeState, actor: Actor) -> PostTransfer:
+    return PostTransfer(
+        actor,
+        _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
+        _printable(request.hold_key, "hold_key", KEY_LENGTH_MAX),
+        _postings(request.legs, state) if request.legs else (),
+        request.reason[:REASON_LENGTH_MAX],
+    )
+
+
+def void_transfer(request: trading_pb2.VoidTransferRequest, actor: Actor) -> VoidTransfer:
+    return VoidTransfer(
+        actor,
+        _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
+        _printable(request.hold_key, "hold_key", KEY_LENGTH_MAX),
+        request.reason[:REASON_LENGTH_MAX],
+    )
+
+
+def _postings(legs: Sequence[trading_pb2.TransferLeg], state: ExchangeState) -> tuple[Posting, ...]:
     """Legs of one account and asset are added up: the core takes one posting for each."""
-    if not 1 <= len(request.legs) <= LEGS_MAX:
+    if not 1 <= len(legs) <= LEGS_MAX:
         raise InvalidArgument("A transfer has at least one leg.", field="legs", rule="length", limit=str(LEGS_MAX))
     sums: dict[tuple[str, str], int] = {}
-    for leg in request.legs:
+    for leg in legs:
         asset = state.assets.get(leg.asset)
         if asset is None:
             raise UnknownAsset(asset=leg.asset)
@@ -78,14 +132,16 @@ def transfer(request: trading_pb2.TransferRequest, state: ExchangeState, actor: 
         if amount == 0:
             raise InvalidArgument("A leg moves something.", field="amount", rule="positive")
         for owner, change in ((leg.debit_account, -amount), (leg.credit_account, amount)):
-            sums[owner, leg.asset] = sums.get((owner, leg.asset), 0) + change
-    return Transfer(
-        actor,
-        _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
-        _printable(request.kind, "kind", KIND_LENGTH_MAX),
-        tuple(Posting(owner, asset, amount) for (owner, asset), amount in sums.items() if amount),
-        request.reason[:REASON_LENGTH_MAX],
-    )
+            account = _printable(owner, "account", ACCOUNT_LENGTH_MAX)
+            sums[account, leg.asset] = sums.get((account, leg.asset), 0) + change
+    return tuple(Posting(owner, asset, amount) for (owner, asset), amount in sums.items() if amount)
+
+
+def _milliseconds(time: Timestamp, field: str) -> int:
+    milliseconds = time.seconds * 1000 + time.nanos // 1_000_000
+    if not 0 < milliseconds <= MILLISECONDS_MAX:
+        raise InvalidArgument("There is no such time.", field=field, rule="range")
+    return milliseconds
 
 
 def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:

@@ -48,13 +48,36 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         return self._watchers.watch()
 
     async def Transfer(self, request: trading_pb2.TransferRequest, context: Any) -> trading_pb2.TransferResponse:
-        caller = current_caller()
-        credential = caller.session_id or caller.service
-        actor = Actor(caller.user_id or "", credential, caller.request_id, caller.address or "")
-        command = parsing.transfer(request, self._sequencer.state, actor)
-        remaining = min(context.time_remaining() or TRANSFER_DEADLINE_SECONDS, TRANSFER_DEADLINE_SECONDS)
-        outcome = await self._enter(command, remaining)
+        command = parsing.transfer(request, self._sequencer.state, _actor(request.business_key))
+        outcome = await self._enter(command, context)
         return trading_pb2.TransferResponse(
+            transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
+        )
+
+    async def HoldTransfer(
+        self, request: trading_pb2.HoldTransferRequest, context: Any
+    ) -> trading_pb2.HoldTransferResponse:
+        command = parsing.hold_transfer(request, self._sequencer.state, _actor(request.business_key))
+        outcome = await self._enter(command, context)
+        return trading_pb2.HoldTransferResponse(
+            transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
+        )
+
+    async def PostTransfer(
+        self, request: trading_pb2.PostTransferRequest, context: Any
+    ) -> trading_pb2.PostTransferResponse:
+        command = parsing.post_transfer(request, self._sequencer.state, _actor(request.business_key))
+        outcome = await self._enter(command, context)
+        return trading_pb2.PostTransferResponse(
+            transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
+        )
+
+    async def VoidTransfer(
+        self, request: trading_pb2.VoidTransferRequest, context: Any
+    ) -> trading_pb2.VoidTransferResponse:
+        command = parsing.void_transfer(request, _actor(request.business_key))
+        outcome = await self._enter(command, context)
+        return trading_pb2.VoidTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
         )
 
@@ -110,11 +133,23 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         shown = ExchangeState(markets={symbol: replace(market_state, reference=reference)})
         return depth(shown, symbol, levels, time_milliseconds=now)
 
-    async def _enter(self, command: Command, deadline_seconds: float) -> Committed:
-        deadline = int((self._clock.now().timestamp() + deadline_seconds) * 1000)
+    async def _enter(self, command: Command, context: Any) -> Committed:
+        remaining = min(context.time_remaining() or TRANSFER_DEADLINE_SECONDS, TRANSFER_DEADLINE_SECONDS)
+        deadline = int((self._clock.now().timestamp() + remaining) * 1000)
         ticket = FutureTicket(command, deadline)
         self._sequencer.enter(ticket)
         return await ticket.outcome
+
+
+def _actor(business_key: str) -> Actor:
+    """Who asks. A service that acts on its own, without a request behind it, is traced by the business key."""
+    caller = current_caller()
+    return Actor(
+        caller.user_id or "",
+        caller.session_id or caller.service,
+        caller.request_id or business_key,
+        caller.address or "",
+    )
 
 
 def _level(market: Market, price: int, quantity: int) -> trading_pb2.BookLevel:

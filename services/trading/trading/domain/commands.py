@@ -85,6 +85,60 @@ class Transfer(NamedTuple):
     reason: str = ""
 
 
+class HoldTransfer(NamedTuple):
+    """The first phase of a movement: what its postings take from is held until the transfer is posted, voided or (at
+    `expires_milliseconds`, where that is not 0) expires. Its business key names it in the second phase.
+    """
+
+    actor: Actor
+    business_key: str
+    kind: str
+    postings: tuple[Posting, ...]
+    expires_milliseconds: int = 0
+    reason: str = ""
+
+
+class PostTransfer(NamedTuple):
+    """The second phase: moves what was held under `hold_key`, all of it or the part that `postings` name, and gives
+    the rest back.
+    """
+
+    actor: Actor
+    business_key: str
+    hold_key: str
+    postings: tuple[Posting, ...] = ()  # none: as they were held
+    reason: str = ""
+
+
+class VoidTransfer(NamedTuple):
+    """The second phase: gives back what was held under `hold_key`."""
+
+    actor: Actor
+    business_key: str
+    hold_key: str
+    reason: str = ""
+
+
+class ExpireTransfers(NamedTuple):
+    """Gives back what is held beyond its time; one step, at most 500 transfers."""
+
+
+class FreezeAsset(NamedTuple):
+    """The reconciler's: the books do not add up. Withdrawals stop, and the asset's markets take cancels alone."""
+
+    actor: Actor
+    asset: str
+    reason: str
+
+
+class UnfreezeAsset(NamedTuple):
+    """The operator's: somebody has looked. Markets stay as they are, to be opened one by one."""
+
+    actor: Actor
+    asset: str
+    reason: str
+
+
 class SetAsset(NamedTuple):
     """The operator's: a new asset, or another name for one. A scale never changes."""
 
@@ -137,6 +191,12 @@ Command = (
     | CancelAll
     | SetReferencePrice
     | Transfer
+    | HoldTransfer
+    | PostTransfer
+    | VoidTransfer
+    | ExpireTransfers
+    | FreezeAsset
+    | UnfreezeAsset
     | SetAsset
     | SetMarket
     | ResumeMarket

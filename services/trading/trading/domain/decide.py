@@ -9,7 +9,11 @@ from trading.domain.commands import (
     CancelOrder,
     Command,
     Continue,
+    ExpireTransfers,
+    FreezeAsset,
+    HoldTransfer,
     PlaceOrder,
+    PostTransfer,
     ResumeMarket,
     SetAsset,
     SetMarket,
@@ -17,8 +21,12 @@ from trading.domain.commands import (
     SetUserFees,
     StartBatch,
     Transfer,
+    UnfreezeAsset,
+    VoidTransfer,
 )
 from trading.domain.continue_work import continue_work
+from trading.domain.freeze_asset import freeze_asset, unfreeze_asset
+from trading.domain.held_transfers import expire_transfers, hold_transfer, post_transfer, void_transfer
 from trading.domain.outcomes import Decision
 from trading.domain.place_order import place_order
 from trading.domain.set_market import resume_market, set_asset, set_market, set_user_fees
@@ -40,6 +48,12 @@ _DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     CancelAll: cancel_all,
     SetReferencePrice: set_reference_price,
     Transfer: transfer,
+    HoldTransfer: hold_transfer,
+    PostTransfer: post_transfer,
+    VoidTransfer: void_transfer,
+    ExpireTransfers: expire_transfers,
+    FreezeAsset: freeze_asset,
+    UnfreezeAsset: unfreeze_asset,
     SetAsset: set_asset,
     SetMarket: set_market,
     ResumeMarket: resume_market,

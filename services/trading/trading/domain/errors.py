@@ -248,24 +248,6 @@ class ClientOrderIdReused(Rejection):
         )
 
 
-class BusinessKeyReused(Rejection):
-    kind = ErrorKind.CONFLICT
-    reason = "business_key_reused"
-
-    def __init__(self, *, business_key: str) -> None:
-        super().__init__("This business key belongs to another transfer.", business_key=business_key)
-
-
-class InvalidTransfer(Rejection):
-    """The postings do not make a transfer: out of balance, empty, zero, doubled, or with an unknown owner."""
-
-    kind = ErrorKind.INVALID
-    reason = "invalid_transfer"
-
-    def __init__(self, message: str, *, rule: str, **details: str) -> None:
-        super().__init__(message, rule=rule, **details)
-
-
 class InvalidMarket(Rejection):
     """The market's rules contradict each other."""
 

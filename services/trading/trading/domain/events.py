@@ -8,9 +8,10 @@ Events, commands and their parts are named tuples: as immutable as frozen datacl
 time. Two of different types may be equal, so whoever compares events compares their types too.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from trading.domain.accounts import Posting
+from trading.domain.accounts import HoldChange, Posting
 from trading.domain.commands import Actor
 from trading.domain.markets import Asset, FeeRates, Market
 from trading.domain.orders import CloseReason, Liquidity, OrderStatus, OrderType, Side, TimeInForce
@@ -185,6 +186,75 @@ class TransferPosted(NamedTuple):
     actor: Actor
 
 
+class TransferHeld(NamedTuple):
+    """The first phase of a transfer: what `postings` take away moves from available to held."""
+
+    transfer_id: str
+    transfer_number: int  # counts held and one-phase transfers alike
+    business_key: str
+    kind: str
+    postings: tuple[Posting, ...]
+    expires_milliseconds: int  # 0: never
+    reason: str
+    fingerprint: str
+    user_sequences: tuple[UserSequence, ...]  # of the users whose money is held
+    actor: Actor
+
+
+class TransferSettled(NamedTuple):
+    """A held transfer was posted: `postings` moved, the whole hold ended. What was held beyond them is available."""
+
+    transfer_id: str  # of the hold
+    hold_key: str
+    business_key: str
+    kind: str
+    postings: tuple[Posting, ...]
+    released: tuple[HoldChange, ...]
+    reason: str
+    fingerprint: str
+    user_sequences: tuple[UserSequence, ...]  # of the users whose money moved or was released
+    actor: Actor
+
+
+class HoldEnd(StrEnum):
+    """How a held transfer ended."""
+
+    POSTED = "posted"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class TransferReleased(NamedTuple):
+    """A held transfer was voided or has expired: everything held is available again. Nobody asks for an expiry, so it
+    has neither business key nor actor.
+    """
+
+    transfer_id: str
+    hold_key: str
+    business_key: str
+    end: HoldEnd
+    kind: str
+    released: tuple[HoldChange, ...]
+    reason: str
+    fingerprint: str
+    user_sequences: tuple[UserSequence, ...]
+    actor: Actor | None
+
+
+class AssetFrozen(NamedTuple):
+    """Withdrawals of the asset stop. That its markets stop too is in `MarketSet` events after this one."""
+
+    asset: str
+    actor: Actor
+    reason: str
+
+
+class AssetUnfrozen(NamedTuple):
+    asset: str
+    actor: Actor
+    reason: str
+
+
 class WorkPostponed(NamedTuple):
     """The command met its limit of fills. `Continue` goes on; until `WorkFinished` the market takes no new orders."""
 
@@ -209,6 +279,11 @@ Event = (
     | OrderClosed
     | KeyUsed
     | TransferPosted
+    | TransferHeld
+    | TransferSettled
+    | TransferReleased
+    | AssetFrozen
+    | AssetUnfrozen
     | WorkPostponed
     | WorkFinished
 )

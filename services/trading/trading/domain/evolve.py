@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from trading.domain.accounts import FEES, HOUSE, Account, owner_of_user, user_of_owner
+from trading.domain.accounts import FEES, HOUSE, Account, owner_of_user
 from trading.domain.book import BookSide
 from trading.domain.events import (
+    AssetFrozen,
     AssetSet,
+    AssetUnfrozen,
     BatchStarted,
     Event,
     KeyUsed,
@@ -19,12 +21,24 @@ from trading.domain.events import (
     TradeSide,
     TradingPaused,
     TradingResumed,
+    TransferHeld,
     TransferPosted,
+    TransferReleased,
+    TransferSettled,
     UserFeesSet,
     WorkFinished,
     WorkPostponed,
 )
+from trading.domain.evolve_transfers import (
+    freeze_asset,
+    hold_transfer,
+    post_transfer,
+    release_transfer,
+    settle_transfer,
+    unfreeze_asset,
+)
 from trading.domain.orders import Order, OrderStatus, Side
+from trading.domain.owners import owner_named
 from trading.domain.state import ExchangeState, MarketState, Owner, RememberedKey
 from trading.domain.traded_volume import TradedVolume
 
@@ -42,7 +56,7 @@ def _start_batch(state: ExchangeState, event: BatchStarted) -> None:
     state.batch_milliseconds = event.time_milliseconds
     state.closed_in_batch.clear()
     keys = state.keys
-    by_kind = {"idempotency": keys.idempotency, "client_order": keys.client_order, "business": keys.business}
+    by_kind = keys.by_kind
     while keys.by_age and keys.by_age[0][0] <= event.keys_evicted_up_to:
         batch, kind, name = keys.by_age.popleft()
         remembered = by_kind[kind].get(name)
@@ -76,12 +90,12 @@ def _resume(state: ExchangeState, event: TradingResumed) -> None:
 
 
 def _set_user_fees(state: ExchangeState, event: UserFeesSet) -> None:
-    _owner(state, owner_of_user(event.user_id)).fee_rates = event.rates
+    owner_named(state, owner_of_user(event.user_id)).fee_rates = event.rates
 
 
 def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     name = owner_of_user(event.user_id)
-    owner = state.owners.get(name) or _owner(state, name)
+    owner = state.owners.get(name) or owner_named(state, name)
     order_id = event.order_id
     # By position: by name it takes twice as long.
     order = Order(
@@ -161,17 +175,17 @@ def _settle(state: ExchangeState, event: Traded, buyer: TradeSide, seller: Trade
     base, quote = event.base_asset, event.quote_asset
     quantity, notional = event.quantity, event.notional
     owners = state.owners
-    owner = owners.get(buyer.owner) or _owner(state, buyer.owner)
+    owner = owners.get(buyer.owner) or owner_named(state, buyer.owner)
     released = buyer.hold_reduction
     _move(owner, base, quantity, 0)
     _move(owner, quote, released - notional - buyer.fee, -released)
-    owner = owners.get(seller.owner) or _owner(state, seller.owner)
+    owner = owners.get(seller.owner) or owner_named(state, seller.owner)
     released = seller.hold_reduction
     _move(owner, base, released - quantity, -released)
     if proceeds := notional - seller.fee:
         _move(owner, quote, proceeds, 0)
     if fees := buyer.fee + seller.fee:
-        _move(owners.get(FEES) or _owner(state, FEES), quote, fees, 0)
+        _move(owners.get(FEES) or owner_named(state, FEES), quote, fees, 0)
 
 
 def _fill(state: ExchangeState, market: MarketState, event: Traded, side: TradeSide) -> None:
@@ -235,19 +249,6 @@ def _use_key(state: ExchangeState, event: KeyUsed) -> None:
     state.keys.by_age.append((state.batch_number, "idempotency", name))
 
 
-def _post_transfer(state: ExchangeState, event: TransferPosted) -> None:
-    for owner, asset, amount in event.postings:
-        _account(state, owner, asset).available += amount
-    for user in event.user_sequences:
-        owner_state = _owner(state, owner_of_user(user.user_id))
-        owner_state.sequence = user.sequence
-        owner_state.last_batch = state.batch_number
-    state.transfer_number = event.transfer_number
-    name = ("", event.business_key)
-    state.keys.business[name] = RememberedKey(event.fingerprint, state.batch_number, (), event.transfer_id, "")
-    state.keys.by_age.append((state.batch_number, "business", name))
-
-
 def _postpone(state: ExchangeState, event: WorkPostponed) -> None:
     state.markets[event.market].postponed = True
 
@@ -262,21 +263,6 @@ def _move(owner: Owner, asset: str, available: int, held: int) -> None:
         account = owner.accounts[asset] = Account()
     account.available += available
     account.held += held
-
-
-def _account(state: ExchangeState, owner_name: str, asset: str) -> Account:
-    owner = state.owners.get(owner_name) or _owner(state, owner_name)
-    account = owner.accounts.get(asset)
-    if account is None:
-        account = owner.accounts[asset] = Account()
-    return account
-
-
-def _owner(state: ExchangeState, name: str) -> Owner:
-    owner = state.owners.get(name)
-    if owner is None:
-        owner = state.owners[name] = Owner(name, user_of_owner(name))
-    return owner
 
 
 def _side(market: MarketState, side: Side) -> BookSide:
@@ -296,7 +282,12 @@ _APPLY: dict[type, Callable[[ExchangeState, Any], None]] = {
     OrderRested: _rest,
     OrderClosed: _close,
     KeyUsed: _use_key,
-    TransferPosted: _post_transfer,
+    TransferPosted: post_transfer,
+    TransferHeld: hold_transfer,
+    TransferSettled: settle_transfer,
+    TransferReleased: release_transfer,
+    AssetFrozen: freeze_asset,
+    AssetUnfrozen: unfreeze_asset,
     WorkPostponed: _postpone,
     WorkFinished: _finish_work,
 }

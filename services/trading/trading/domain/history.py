@@ -9,6 +9,7 @@ from trading.domain.accounts import HOUSE, SYSTEM_OWNERS
 from trading.domain.events import (
     BatchStarted,
     Event,
+    HoldEnd,
     KeyUsed,
     MarketSet,
     OrderClosed,
@@ -16,7 +17,10 @@ from trading.domain.events import (
     OrderRested,
     Traded,
     TradeSide,
+    TransferHeld,
     TransferPosted,
+    TransferReleased,
+    TransferSettled,
 )
 from trading.domain.invariants import Violation
 from trading.domain.ledger import holds_of, postings_of
@@ -50,6 +54,7 @@ class History:
     _sequences: dict[str, int] = field(default_factory=dict)
     _trade_number: int = 0
     _tapes: dict[str, int] = field(default_factory=dict)
+    _pending: dict[str, TransferHeld] = field(default_factory=dict)
     _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)  # the batch of each key's effect
     _batch: int = 0
     _time: int = 0
@@ -70,12 +75,43 @@ class History:
             self._rest(self._orders[event.order_id].placed)
         elif isinstance(event, OrderClosed):
             self._feed_closed(event)
-        elif isinstance(event, TransferPosted):
-            self._effect("business", "", event.business_key)
-            for user in event.user_sequences:
-                self._sequence(user.user_id, user.sequence)
+        elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
+            self._feed_transfer(event)
         elif isinstance(event, KeyUsed):
             self._effect("key", event.user_id, event.idempotency_key)
+
+    def _feed_transfer(self, event: TransferPosted | TransferHeld | TransferSettled | TransferReleased) -> None:
+        if event.business_key:
+            self._effect("business", "", event.business_key)
+        if event.actor is not None and not (event.actor.credential_id and event.actor.request_id):
+            self._violated("M22", event.transfer_id, "nobody asked for it")
+        for user in event.user_sequences:
+            self._sequence(user.user_id, user.sequence)
+        if isinstance(event, TransferHeld):
+            self._pending[event.business_key] = event
+        elif isinstance(event, TransferSettled | TransferReleased):
+            self._feed_end(event)
+
+    def _feed_end(self, event: TransferSettled | TransferReleased) -> None:
+        """M17: a held transfer ends once, gives back exactly what it held and moves no more than that."""
+        held = self._pending.pop(event.hold_key, None)
+        if held is None:
+            self._violated("M17", event.hold_key, "ended, but was not pending")
+            return
+        kept = {(owner, asset): amount for owner, asset, amount in held.postings}
+        given_back = [(owner, asset, amount) for owner, asset, amount in event.released]
+        if given_back != [(owner, asset, amount) for owner, asset, amount in held.postings if amount < 0]:
+            self._violated("M17", event.hold_key, f"held {held.postings}, gave back {given_back}")
+        for owner, asset, amount in postings_of(event):
+            if not 0 < amount * kept.get((owner, asset), 0) <= kept.get((owner, asset), 0) ** 2:
+                self._violated("M17", event.hold_key, f"moved {amount} {asset} of {owner}")
+        if isinstance(event, TransferReleased) and (event.actor is None) is not (event.end is HoldEnd.EXPIRED):
+            self._violated("M22", event.hold_key, f"{event.end} by {event.actor}")
+        if isinstance(event, TransferReleased) and event.end is HoldEnd.EXPIRED:
+            if not 0 < held.expires_milliseconds <= self._time:
+                self._violated("M17", event.hold_key, f"expired before {held.expires_milliseconds}")
+        elif 0 < held.expires_milliseconds <= self._time:
+            self._violated("M17", event.hold_key, "ended after it had expired")
 
     def end_command(self, *, postponed: bool) -> None:
         """M11 for orders that must not outlive their command, unless its work was postponed."""
@@ -104,6 +140,10 @@ class History:
             )
             if owner.name not in SYSTEM_OWNERS and owner.sequence != self._sequences.get(owner.user_id, 0):
                 found.append(Violation("M13", owner.name, f"is at {owner.sequence}"))
+        if {key: held.postings for key, held in self._pending.items()} != {
+            key: pending.postings for key, pending in state.pending_transfers.items()
+        }:
+            found.append(Violation("M17", "transfers", "the pending ones are not those that were held and not ended"))
         for order in state.orders.values():
             known = self._orders.get(order.order_id)
             if known is None or (known.filled, known.notional, known.fees, known.hold, known.status) != (

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from trading.domain.accounts import MAY_BE_NEGATIVE, SYSTEM_OWNERS
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.house import fresh_quotation, quotes
+from trading.domain.ledger import holds_for
 from trading.domain.markets import BASIS_POINTS
 from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.settlement import required_hold
@@ -58,13 +59,16 @@ def _check_holds(state: ExchangeState, found: list[Violation]) -> None:
         market = state.markets[order.market].market
         key = (order.owner, market.quote if order.side is Side.BUY else market.base)
         expected[key] = expected.get(key, 0) + order.hold
+    for pending in state.pending_transfers.values():
+        for owner_name, asset, amount in holds_for(pending.postings):
+            expected[owner_name, asset] = expected.get((owner_name, asset), 0) + amount
     for owner in state.owners.values():
         for asset, account in owner.accounts.items():
             holds = expected.pop((owner.name, asset), 0)
             if account.held != holds:
-                found.append(Violation("M4", f"{owner.name}/{asset}", f"held {account.held}, orders hold {holds}"))
+                found.append(Violation("M4", f"{owner.name}/{asset}", f"held {account.held} instead of {holds}"))
     found.extend(
-        Violation("M4", f"{owner}/{asset}", f"held nothing, orders hold {holds}")
+        Violation("M4", f"{owner}/{asset}", f"held nothing instead of {holds}")
         for (owner, asset), holds in expected.items()
         if holds != 0
     )

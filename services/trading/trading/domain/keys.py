@@ -3,13 +3,25 @@
 A fingerprint is what makes two commands the same: plain text rather than a digest, so that no two ever collide.
 """
 
-from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder, SetMarket, Transfer
-from trading.domain.errors import BusinessKeyReused, ClientOrderIdReused, IdempotencyKeyReused
+from trading.domain.commands import (
+    CancelAll,
+    CancelOrder,
+    HoldTransfer,
+    PlaceOrder,
+    PostTransfer,
+    SetMarket,
+    Transfer,
+    VoidTransfer,
+)
+from trading.domain.errors import ClientOrderIdReused, IdempotencyKeyReused
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
+from trading.domain.transfer_errors import BusinessKeyReused
+
+TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 
 
-def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | Transfer) -> str:
+def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | TransferCommand) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
         # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
@@ -31,8 +43,7 @@ def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | T
         return f"cancel_all|{command.market}"
     if isinstance(command, SetMarket):
         return f"set_market|{command.expected_version}|{command.market}"
-    postings = ";".join(f"{posting.owner},{posting.asset},{posting.amount}" for posting in command.postings)
-    return f"transfer|{command.kind}|{postings}"
+    return _fingerprint_of_transfer(command)
 
 
 def repeat_of_order(keys: RememberedKeys, command: PlaceOrder, owner: str, fingerprint: str) -> Repeat | None:
@@ -62,7 +73,7 @@ def repeat_of_key(keys: RememberedKeys, owner: str, idempotency_key: str, finger
     return Repeat(known.batch, known.order_ids)
 
 
-def repeat_of_transfer(keys: RememberedKeys, command: Transfer, fingerprint: str) -> Repeat | None:
+def repeat_of_transfer(keys: RememberedKeys, command: TransferCommand, fingerprint: str) -> Repeat | None:
     """Raises `BusinessKeyReused` where the key came with other contents."""
     known = keys.business.get(("", command.business_key))
     if known is None:
@@ -70,3 +81,14 @@ def repeat_of_transfer(keys: RememberedKeys, command: Transfer, fingerprint: str
     if known.fingerprint != fingerprint:
         raise BusinessKeyReused(business_key=command.business_key)
     return Repeat(known.batch, transfer_id=known.transfer_id)
+
+
+def _fingerprint_of_transfer(command: TransferCommand) -> str:
+    if isinstance(command, VoidTransfer):
+        return f"void|{command.hold_key}"
+    postings = ";".join(f"{posting.owner},{posting.asset},{posting.amount}" for posting in command.postings)
+    if isinstance(command, PostTransfer):
+        return f"post|{command.hold_key}|{postings}"
+    if isinstance(command, HoldTransfer):
+        return f"hold|{command.kind}|{command.expires_milliseconds}|{postings}"
+    return f"transfer|{command.kind}|{postings}"

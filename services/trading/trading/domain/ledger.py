@@ -4,8 +4,19 @@ Both are listed by the two functions here: the projector, the journal's readers 
 makes the same moves without a list; the invariant that compares every balance with the lists (M6) holds them together.
 """
 
+from collections.abc import Iterable
+
 from trading.domain.accounts import FEES, HoldChange, Posting, owner_of_user
-from trading.domain.events import Event, OrderClosed, OrderPlaced, Traded, TransferPosted
+from trading.domain.events import (
+    Event,
+    OrderClosed,
+    OrderPlaced,
+    Traded,
+    TransferHeld,
+    TransferPosted,
+    TransferReleased,
+    TransferSettled,
+)
 
 
 def postings_of(event: Event) -> tuple[Posting, ...] | list[Posting]:
@@ -13,7 +24,7 @@ def postings_of(event: Event) -> tuple[Posting, ...] | list[Posting]:
     kind = type(event)
     if kind is Traded:
         return _trade_postings(event)  # type: ignore[arg-type]  # the exact type was just compared: this is the hot path
-    if kind is TransferPosted:
+    if kind is TransferPosted or kind is TransferSettled:
         return event.postings  # type: ignore[union-attr]
     return ()
 
@@ -27,7 +38,16 @@ def holds_of(event: Event) -> tuple[HoldChange, ...]:
         return _trade_holds(event)  # type: ignore[arg-type]
     if isinstance(event, OrderClosed) and event.hold_reduction:
         return (HoldChange(owner_of_user(event.user_id), event.hold_asset, -event.hold_reduction),)
+    if kind is TransferHeld:
+        return holds_for(event.postings)  # type: ignore[union-attr]
+    if kind is TransferSettled or kind is TransferReleased:
+        return event.released  # type: ignore[union-attr]
     return ()
+
+
+def holds_for(postings: Iterable[Posting]) -> tuple[HoldChange, ...]:
+    """What must be held so that the postings can be made later: all that they take away."""
+    return tuple(HoldChange(owner, asset, -amount) for owner, asset, amount in postings if amount < 0)
 
 
 def _trade_holds(trade: Traded) -> tuple[HoldChange, ...]:

@@ -89,6 +89,11 @@ def reference_matters(state: ExchangeState, tick: SetReferencePrice, *, time_mil
     )
 
 
+def transfers_are_due(state: ExchangeState, time_milliseconds: int) -> bool:
+    """Has a held transfer expired by that time? Then `ExpireTransfers` is to be entered."""
+    return bool(state.expiring_transfers) and state.expiring_transfers[0][0] <= time_milliseconds
+
+
 def reference_crosses(state: ExchangeState, market: str, *, price: int, source: str, time_milliseconds: int) -> bool:
     """Would a reference at this price make a resting order trade?"""
     market_state = state.markets.get(market)

@@ -5,9 +5,10 @@ from trading.domain.commands import ResumeMarket, SetAsset, SetMarket, SetUserFe
 from trading.domain.errors import MarketChanged, MarketChangeRefused, UnknownAsset, UnknownMarket
 from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet, TradingResumed, UserFeesSet
 from trading.domain.keys import fingerprint_of, repeat_of_key
-from trading.domain.markets import Market, check_fee
+from trading.domain.markets import Market, MarketStatus, check_fee
 from trading.domain.outcomes import Decision
 from trading.domain.state import ExchangeState
+from trading.domain.transfer_errors import AssetIsFrozen
 
 
 def set_asset(state: ExchangeState, command: SetAsset) -> Decision:
@@ -27,12 +28,7 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
     repeat = repeat_of_key(state.keys, owner_of_user(command.actor.user_id), command.idempotency_key, fingerprint)
     if repeat is not None:
         return repeat
-    for code, scale in ((market.base, market.base_scale), (market.quote, market.quote_scale)):
-        asset = state.assets.get(code)
-        if asset is None:
-            raise UnknownAsset(asset=code)
-        if asset.scale != scale:
-            raise MarketChangeRefused("The scale is not the asset's.", market=market.symbol, field="scale")
+    _check_assets(state, market)
     known = state.markets.get(market.symbol)
     version = known.version if known is not None else 0
     if command.expected_version and command.expected_version != version:
@@ -67,6 +63,17 @@ def set_user_fees(state: ExchangeState, command: SetUserFees) -> Decision:
     if (known.fee_rates if known is not None else None) == command.rates:
         return []
     return [UserFeesSet(command.user_id, command.rates, command.actor, command.reason)]
+
+
+def _check_assets(state: ExchangeState, market: Market) -> None:
+    for code, scale in ((market.base, market.base_scale), (market.quote, market.quote_scale)):
+        asset = state.assets.get(code)
+        if asset is None:
+            raise UnknownAsset(asset=code)
+        if asset.scale != scale:
+            raise MarketChangeRefused("The scale is not the asset's.", market=market.symbol, field="scale")
+        if code in state.frozen_assets and market.status is MarketStatus.TRADING:
+            raise AssetIsFrozen(asset=code)
 
 
 def _check_units(before: Market, after: Market, *, has_orders: bool) -> None:

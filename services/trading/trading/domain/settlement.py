@@ -5,9 +5,9 @@ ceil(sum of rate x notional). So how an order is cut into fills changes nothing,
 maximal fee always covers it, which rounding each fill up would not.
 """
 
-from trading.domain.accounts import HOUSE
+from trading.domain.accounts import HOUSE, user_of_owner
 from trading.domain.commands import Actor
-from trading.domain.events import Event, OrderClosed, Traded, TradeSide
+from trading.domain.events import Event, OrderClosed, Traded, TradeSide, UserSequence
 from trading.domain.house import consumed
 from trading.domain.markets import BASIS_POINTS, Market
 from trading.domain.matching import Fill
@@ -61,6 +61,9 @@ class Draft:
         sequence += 1
         self._sequences[owner] = sequence
         return sequence
+
+    def user_sequence(self, owner: str) -> UserSequence:
+        return UserSequence(user_of_owner(owner), self.next_sequence(owner))
 
     def close(self, order: Order, reason: CloseReason, actor: Actor | None) -> None:
         market = self.state.markets[order.market].market

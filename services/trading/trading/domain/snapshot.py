@@ -5,8 +5,9 @@ from collections import deque
 from hashlib import sha256
 from typing import Any
 
-from trading.domain.accounts import Account, owner_of_user
+from trading.domain.accounts import Account, Posting, owner_of_user
 from trading.domain.events import ReferencePriceSet
+from trading.domain.evolve_transfers import add_pending
 from trading.domain.markets import (
     Asset,
     CircuitBreaker,
@@ -18,10 +19,10 @@ from trading.domain.markets import (
     PriceSource,
 )
 from trading.domain.orders import Order, OrderStatus, OrderType, Side, TimeInForce
-from trading.domain.state import ExchangeState, HouseDepth, Limits, MarketState, Owner, RememberedKey
+from trading.domain.state import ExchangeState, HouseDepth, Limits, MarketState, Owner, PendingTransfer, RememberedKey
 from trading.domain.traded_volume import TradedVolume
 
-FORMAT = 2  # raised with any change of the lists' meaning
+FORMAT = 3  # raised with any change of the lists' meaning
 
 # What a snapshot is made of; `None` nowhere, so that any serialiser can carry it.
 Plain = list[Any]
@@ -40,6 +41,8 @@ def take_snapshot(state: ExchangeState) -> Plain:
             [batch, kind, owner, key, *_remembered(state, batch, kind, (owner, key))]
             for batch, kind, (owner, key) in state.keys.by_age
         ],
+        [_pending_transfer(pending) for pending in state.pending_transfers.values()],
+        [[asset, reason] for asset, reason in sorted(state.frozen_assets.items())],
     ]
 
 
@@ -47,7 +50,7 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
     """A state that behaves like the one that was taken. Raises `ValueError` for another format."""
     if snapshot[0] != FORMAT:
         raise ValueError(f"snapshot format {snapshot[0]}, this code reads {FORMAT}")
-    _, counters, assets, markets, owners, orders, keys = snapshot
+    _, counters, assets, markets, owners, orders, keys, pending, frozen = snapshot
     state = ExchangeState(limits if limits is not None else Limits(), *counters)
     for code, name, scale in assets:
         state.assets[code] = Asset(code, name, scale)
@@ -61,11 +64,11 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
         state.owners[owner.name] = owner
     for fields in orders:
         _restore_order(state, fields, taking)
-    by_kind = {
-        "idempotency": state.keys.idempotency,
-        "client_order": state.keys.client_order,
-        "business": state.keys.business,
-    }
+    for transfer, number, hold_key, transfer_kind, expires, since, postings in pending:
+        moves = tuple(Posting(*posting) for posting in postings)
+        add_pending(state, PendingTransfer(transfer, number, hold_key, transfer_kind, expires, since, moves))
+    state.frozen_assets.update(frozen)
+    by_kind = state.keys.by_kind
     for batch, kind, owner, key, *remembered in keys:
         state.keys.by_age.append((batch, kind, (owner, key)))
         if remembered:
@@ -157,7 +160,7 @@ def _owner(owner: Owner) -> Plain:
 
 def _restore_owner(fields: Plain) -> Owner:
     name, user_id, sequence, last_batch, accounts, volumes, rates = fields
-    owner = Owner(name, user_id, {}, {}, sequence, last_batch)
+    owner = Owner(name, user_id, sequence=sequence, last_batch=last_batch)
     owner.accounts = {code: Account(available, held) for code, available, held in accounts}
     for asset, days in volumes:
         owner.volumes[asset] = TradedVolume(deque(list(day) for day in days), sum(amount for _, amount in days))
@@ -195,10 +198,13 @@ def _restore_order(state: ExchangeState, fields: Plain, taking: dict[str, str]) 
         market_state.taking = order
 
 
+def _pending_transfer(pending: PendingTransfer) -> Plain:
+    *fields, postings = pending
+    return [*fields, [list(posting) for posting in postings]]
+
+
 def _remembered(state: ExchangeState, batch: int, kind: str, name: tuple[str, str]) -> Plain:
-    keys = state.keys
-    by_kind = {"idempotency": keys.idempotency, "client_order": keys.client_order, "business": keys.business}
-    known = by_kind[kind].get(name)
+    known = state.keys.by_kind[kind].get(name)
     if known is None or known.batch != batch:
         return []
     return [known.fingerprint, list(known.order_ids), known.transfer_id, known.idempotency_key]

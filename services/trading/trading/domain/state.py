@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from trading.domain.accounts import Account
+from trading.domain.accounts import Account, Posting
 from trading.domain.book import BookSide
 from trading.domain.events import ReferencePriceSet
 from trading.domain.markets import OPEN_ORDERS_MAX, Asset, FeeRates, Market, MarketStatus
@@ -20,12 +20,14 @@ class Limits:
     open_orders_per_user: int = OPEN_ORDERS_MAX  # over all markets, each of which has a limit of its own
     fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short
     postings_per_transfer: int = 100
+    pending_transfers_per_user: int = 100  # far above what anybody withdraws at once
+    expiries_per_command: int = 500
 
 
 class RememberedKey(NamedTuple):
     """What a key stands for. `order_ids` or `transfer_id` is the effect it had."""
 
-    fingerprint: str
+    fingerprint: str  # of an ended hold: how it ended
     batch: int
     order_ids: tuple[str, ...]
     transfer_id: str
@@ -43,7 +45,35 @@ class RememberedKeys:
     idempotency: dict[KeyName, RememberedKey] = field(default_factory=dict)
     client_order: dict[KeyName, RememberedKey] = field(default_factory=dict)
     business: dict[KeyName, RememberedKey] = field(default_factory=dict)
+    # Held transfers that are pending no more, by their own business key.
+    ended_hold: dict[KeyName, RememberedKey] = field(default_factory=dict)
     by_age: deque[tuple[int, str, KeyName]] = field(default_factory=deque)
+
+    @property
+    def by_kind(self) -> dict[str, dict[KeyName, RememberedKey]]:
+        return {
+            "idempotency": self.idempotency,
+            "client_order": self.client_order,
+            "business": self.business,
+            "ended_hold": self.ended_hold,
+        }
+
+
+class PendingTransfer(NamedTuple):
+    """A transfer in its first phase. What its postings take away is held until it is posted, voided or expired."""
+
+    transfer_id: str
+    transfer_number: int
+    hold_key: str
+    kind: str
+    expires_milliseconds: int  # 0: never
+    held_milliseconds: int
+    postings: tuple[Posting, ...]
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The owners whose money is held."""
+        return tuple(dict.fromkeys(posting.owner for posting in self.postings if posting.amount < 0))
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +84,7 @@ class Owner:
     user_id: str  # empty for a system owner
     accounts: dict[str, Account] = field(default_factory=dict)  # by asset code
     orders: dict[str, Order] = field(default_factory=dict)  # open ones, oldest first
+    pending: dict[str, PendingTransfer] = field(default_factory=dict)  # that hold something of this owner's
     sequence: int = 0  # the newest of this user's events
     last_batch: int = 0  # the newest batch that concerned this user
     volumes: dict[str, TradedVolume] = field(default_factory=dict)  # by quote asset
@@ -100,6 +131,10 @@ class ExchangeState:
     markets: dict[str, MarketState] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)  # open ones
+    pending_transfers: dict[str, PendingTransfer] = field(default_factory=dict)  # by business key
+    # (time, number, business key) of those that expire, the next one first
+    expiring_transfers: list[tuple[int, int, str]] = field(default_factory=list)
+    frozen_assets: dict[str, str] = field(default_factory=dict)  # why, by asset
     keys: RememberedKeys = field(default_factory=RememberedKeys)
     # Terminal orders of the current batch with their final figures, for replies and rows. Not part of snapshot or hash.
     closed_in_batch: dict[str, Order] = field(default_factory=dict)

@@ -8,11 +8,24 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from trading.domain.accounts import HoldChange, Posting, owner_of_user, user_of_owner
-from trading.domain.events import Event, OrderClosed, OrderPlaced, Traded, TradeSide, TransferPosted
+from trading.domain.events import (
+    Event,
+    OrderClosed,
+    OrderPlaced,
+    Traded,
+    TradeSide,
+    TransferHeld,
+    TransferPosted,
+    TransferReleased,
+    TransferSettled,
+)
 from trading.domain.ledger import holds_of, postings_of
 from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
 from trading.domain.queries import Balance
 from trading.journal.codec import AccountAfter
+
+TransferEvent = TransferPosted | TransferHeld | TransferSettled | TransferReleased
+_TRANSFERS = (TransferPosted, TransferHeld, TransferSettled, TransferReleased)
 
 
 class OrderView(NamedTuple):
@@ -165,7 +178,7 @@ def user_sequences(events: Iterable[Event]) -> list[tuple[str, int]]:
             for side in (event.buyer, event.seller):  # type: ignore[union-attr]
                 if side.order_id:
                     found.append((user_of_owner(side.owner), side.user_sequence))  # noqa: PERF401 - reads better
-        elif kind is TransferPosted:
+        elif kind in _TRANSFERS:
             found.extend((user.user_id, user.sequence) for user in event.user_sequences)  # type: ignore[union-attr]
     return found
 
@@ -207,7 +220,7 @@ class _BackwardWalk:
             self._undo_trade(event, steps)  # type: ignore[arg-type]  # the exact type was just compared: hot path
         elif kind is OrderPlaced or kind is OrderClosed:
             self._undo_order(event, steps)  # type: ignore[arg-type]
-        elif kind is TransferPosted:
+        elif kind in _TRANSFERS:
             self._undo_transfer(event, steps)  # type: ignore[arg-type]
 
     def _undo_order(self, event: OrderPlaced | OrderClosed, steps: list[UserStep]) -> None:
@@ -244,13 +257,14 @@ class _BackwardWalk:
             )
         self._take_back(postings, holds)
 
-    def _undo_transfer(self, transfer: TransferPosted, steps: list[UserStep]) -> None:
+    def _undo_transfer(self, transfer: TransferEvent, steps: list[UserStep]) -> None:
+        postings, holds = postings_of(transfer), holds_of(transfer)
         for user in reversed(transfer.user_sequences):
             if self._only_owner and owner_of_user(user.user_id) != self._only_owner:
                 continue
-            balances = self._balances(owner_of_user(user.user_id), transfer.postings, ())
+            balances = self._balances(owner_of_user(user.user_id), postings, holds)
             steps.append(UserStep(user.user_id, user.sequence, None, None, None, balances))
-        self._take_back(transfer.postings, ())
+        self._take_back(postings, holds)
 
     def _order(self, order_id: str) -> OrderView:
         view = self._orders.get(order_id)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trading.domain import commands, events
-from trading.domain.accounts import Posting
+from trading.domain.accounts import HoldChange, Posting
 from trading.domain.commands import Actor
 from trading.domain.markets import (
     Asset,
@@ -66,6 +66,7 @@ _MARKET_1 = (
 PARTS: dict[type[Any], tuple[str, ...]] = {
     Actor: ("user_id", "credential_id", "request_id", "received_from"),
     Posting: ("owner", "asset", "amount"),
+    HoldChange: ("owner", "asset", "amount"),
     Asset: ("code", "name", "scale"),
     PriceSource: ("name", "maximum_age_milliseconds", "extra_half_spread_basis_points"),
     HouseQuoting: (
@@ -102,6 +103,7 @@ ENUMS: tuple[type[Any], ...] = (
     Liquidity,
     OrderStatus,
     CloseReason,
+    events.HoldEnd,
 )
 
 _TICK = "market price source source_milliseconds received_milliseconds"
@@ -143,6 +145,27 @@ EVENTS: tuple[Layout, ...] = (
     _layout(50, 1, events.TradingPaused, "market until_milliseconds price_before price"),
     _layout(51, 1, events.TradingResumed, "market time_milliseconds actor reason"),
     _layout(52, 1, events.UserFeesSet, "user_id rates actor reason"),
+    _layout(
+        30,
+        1,
+        events.TransferHeld,
+        "transfer_id transfer_number business_key kind postings expires_milliseconds reason fingerprint "
+        "user_sequences actor",
+    ),
+    _layout(
+        31,
+        1,
+        events.TransferSettled,
+        "transfer_id hold_key business_key kind postings released reason fingerprint user_sequences actor",
+    ),
+    _layout(
+        32,
+        1,
+        events.TransferReleased,
+        "transfer_id hold_key business_key end kind released reason fingerprint user_sequences actor",
+    ),
+    _layout(33, 1, events.AssetFrozen, "asset actor reason"),
+    _layout(34, 1, events.AssetUnfrozen, "asset actor reason"),
 )
 
 COMMANDS: tuple[Layout, ...] = (
@@ -165,4 +188,10 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(109, 1, commands.Continue, "market"),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),
     _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
+    _layout(130, 1, commands.HoldTransfer, "actor business_key kind postings expires_milliseconds reason"),
+    _layout(131, 1, commands.PostTransfer, "actor business_key hold_key postings reason"),
+    _layout(132, 1, commands.VoidTransfer, "actor business_key hold_key reason"),
+    _layout(133, 1, commands.ExpireTransfers, ""),
+    _layout(134, 1, commands.FreezeAsset, "actor asset reason"),
+    _layout(135, 1, commands.UnfreezeAsset, "actor asset reason"),
 )

@@ -5,12 +5,16 @@ from datetime import datetime
 from trading.domain.events import (
     BatchStarted,
     Event,
+    HoldEnd,
     KeyUsed,
     OrderClosed,
     OrderPlaced,
     Traded,
     TradeSide,
+    TransferHeld,
     TransferPosted,
+    TransferReleased,
+    TransferSettled,
 )
 from trading.domain.exchange import Exchange
 from trading.domain.markets import Market
@@ -19,10 +23,18 @@ from trading.domain.queries import order as find_order
 from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch, check_follows
 from trading.journal.codec import decode_events
-from trading.journal.history import OrderView, view_of
+from trading.journal.history import OrderView, TransferEvent, view_of
 from trading.storage.cursors import Cursor
-from trading.storage.projection import Changes
-from trading.storage.rows import Row, bring_up_to_date, fill_part, order_row, time_of, transfer_row, used_key_row
+from trading.storage.projection import Changes, HoldOutcome
+from trading.storage.rows import (
+    Row,
+    bring_up_to_date,
+    fill_part,
+    order_row,
+    time_of,
+    transfer_row,
+    used_key_row,
+)
 
 # Who follows the journal asks for them soon after; what is older is in the rows. About 20 MB.
 RECENTLY_CLOSED_MAX = 20_000
@@ -71,10 +83,17 @@ class Fold:
                     touched[side.order_id] = None
         elif isinstance(event, OrderClosed):
             touched[event.order_id] = None
-        elif isinstance(event, TransferPosted):
-            changes.transfers.append(transfer_row(event, self.state.assets, batch=batch.number, time=time))
+        elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
+            self._note_transfer(event, changes, batch=batch.number, time=time)
         elif isinstance(event, KeyUsed):
             changes.used_keys.append(used_key_row(event, batch=batch.number, time=time))
+
+    def _note_transfer(self, event: TransferEvent, changes: Changes, *, batch: int, time: datetime) -> None:
+        if event.business_key:
+            changes.transfers.append(transfer_row(event, self.state.assets, batch=batch, time=time))
+        if isinstance(event, TransferSettled | TransferReleased):
+            end = HoldEnd.POSTED if isinstance(event, TransferSettled) else event.end
+            changes.end_hold(event.hold_key, HoldOutcome(end.value, batch))
 
     def _note_fill(self, trade: Traded, side: TradeSide, batch: SealedBatch, time: datetime) -> None:
         part = fill_part(

@@ -7,8 +7,17 @@ and without a question to the database. The others are looked up in the projecti
 from hashlib import blake2b
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder, Transfer
-from trading.domain.state import ExchangeState, KeyName, RememberedKey
+from trading.domain.commands import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    HoldTransfer,
+    PlaceOrder,
+    PostTransfer,
+    Transfer,
+    VoidTransfer,
+)
+from trading.domain.state import ExchangeState, KeyName
 
 _PROBES = 7  # at 10 bits per key, 1 % of new keys are looked up in vain
 BITS_DEFAULT = 1 << 25  # 4 MiB, good for 3 million keys; beyond, more look-ups in vain, never a wrong answer
@@ -49,8 +58,10 @@ def key_names(command: Command) -> list[tuple[str, KeyName]]:
         if not command.idempotency_key:
             return []
         return [("idempotency", (owner_of_user(command.actor.user_id), command.idempotency_key))]
-    if isinstance(command, Transfer):
+    if isinstance(command, Transfer | HoldTransfer):
         return [("business", ("", command.business_key))]
+    if isinstance(command, PostTransfer | VoidTransfer):
+        return [("business", ("", command.business_key)), ("ended_hold", ("", command.hold_key))]
     return []
 
 
@@ -73,11 +84,7 @@ class EvictedKeys:
         """True where a key of the command may have been used in a batch that memory no longer covers."""
         if not self._any:
             return False
-        memory: dict[str, dict[KeyName, RememberedKey]] = {
-            "idempotency": state.keys.idempotency,
-            "client_order": state.keys.client_order,
-            "business": state.keys.business,
-        }
+        memory = state.keys.by_kind
         return any(name not in memory[kind] and _text(kind, name) in self._filter for kind, name in key_names(command))
 
 

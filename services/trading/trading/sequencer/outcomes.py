@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
-from trading.domain.events import Event, OrderClosed, OrderPlaced, TransferPosted
+from trading.domain.events import (
+    Event,
+    OrderClosed,
+    OrderPlaced,
+    TransferHeld,
+    TransferPosted,
+    TransferReleased,
+    TransferSettled,
+)
 from trading.domain.outcomes import Repeat
 from trading.domain.queries import Balance, balance, order, user_cursor
 from trading.domain.state import ExchangeState
@@ -27,7 +35,7 @@ def committed_now(
         closed = tuple(event.order_id for event in events if isinstance(event, OrderClosed))
         return Committed(batch, time_milliseconds, order_ids=closed)
     for event in events:
-        if isinstance(event, TransferPosted):
+        if isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
             return Committed(batch, time_milliseconds, transfer_id=event.transfer_id)
     return Committed(batch, time_milliseconds, events)
 

@@ -8,8 +8,9 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import CancelOrder, PlaceOrder, SetMarket, Transfer
-from trading.domain.keys import fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
+from trading.domain.commands import CancelOrder, PlaceOrder, PostTransfer, SetMarket, VoidTransfer
+from trading.domain.held_transfers import refuse_ended
+from trading.domain.keys import TransferCommand, fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
 from trading.journal.codec import Entry, decode_body
@@ -157,8 +158,11 @@ class Repeats:
 def _repeat_of(known: RememberedKeys, command: KeyedCommand) -> Repeat | None:
     """As the core would have found it in memory. Raises where a key belongs to other contents."""
     fingerprint = fingerprint_of(command)
-    if isinstance(command, Transfer):
-        return repeat_of_transfer(known, command, fingerprint)
+    if isinstance(command, TransferCommand):
+        repeat = repeat_of_transfer(known, command, fingerprint)
+        if repeat is None and isinstance(command, PostTransfer | VoidTransfer):
+            refuse_ended(known, command.hold_key)
+        return repeat
     owner = owner_of_user(command.actor.user_id)
     if isinstance(command, PlaceOrder):
         return repeat_of_order(known, command, owner, fingerprint)

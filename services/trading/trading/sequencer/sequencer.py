@@ -16,9 +16,9 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 from prometheus_client import Counter, Gauge, Histogram
 
-from trading.domain.commands import Actor, Command, Continue, PlaceOrder
+from trading.domain.commands import Actor, Command, Continue, ExpireTransfers, PlaceOrder
 from trading.domain.outcomes import Repeat
-from trading.domain.queries import markets_to_continue, reference_matters
+from trading.domain.queries import markets_to_continue, reference_matters, transfers_are_due
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
@@ -123,6 +123,11 @@ class Sequencer:
         except ServiceError as error:
             ticket.refuse(error)
 
+    def look_at_the_clock(self) -> None:
+        """To be called now and then: what is due by time alone needs a batch, though nobody asks for one."""
+        if self._leading and transfers_are_due(self.state, self._now()):
+            self._line.wake()
+
     async def read(self, question: Callable[[ExchangeState], T]) -> T:
         """The answer from memory, once everything it may rest on is durable. Raises `NotLeading`."""
         await self._trusted.wait()
@@ -183,7 +188,7 @@ class Sequencer:
         except CoreBroken as broken:
             broken.bystanders = [ticket for ticket in work.taken if ticket is not broken.ticket]
             raise
-        if len(self._line) or markets_to_continue(self.state):
+        if len(self._line) or markets_to_continue(self.state) or transfers_are_due(self.state, batch.time_milliseconds):
             self._line.wake()
         if batch.has_effects:
             await self._append(batch, work)
@@ -192,6 +197,9 @@ class Sequencer:
             self._answer(work)
 
     def _fill(self, batch: OpenBatch, work: _Work) -> None:
+        if transfers_are_due(self.state, batch.time_milliseconds):
+            # A fault in the ledger is no single market's.
+            self._run_own(batch, ExpireTransfers(), *self.state.markets)
         for symbol in markets_to_continue(self.state):
             self._go_on(batch, symbol)
         while self._crossing and not batch.is_full:
@@ -255,13 +263,13 @@ class Sequencer:
         if crossing or adds_something(tick, market.reference, batch.time_milliseconds):
             self._run_own(batch, self._prices.with_window(tick, market, batch.time_milliseconds), symbol)
 
-    def _run_own(self, batch: OpenBatch, command: Command, symbol: str) -> None:
+    def _run_own(self, batch: OpenBatch, command: Command, *symbols: str) -> None:
         try:
             batch.run(command)
         except ServiceError as error:
             REFUSED_TICKS.labels(error.reason).inc()
         except Exception as error:
-            raise CoreBroken([symbol], None) from error
+            raise CoreBroken(list(symbols), None) from error
 
     async def _append(self, batch: OpenBatch, work: _Work) -> None:
         finished = batch.finish()

@@ -12,6 +12,9 @@ from beanie import Document
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+# Of a transfer: its first phase, and its state until the second.
+HELD = "held"
+PENDING = "pending"
 ORDER_KEY_SECONDS = 86_400  # order keys are good for 24 h
 
 
@@ -86,18 +89,27 @@ class TransferPosting(BaseModel):
 
 
 class TransferDocument(Document):
-    """A movement outside trading. Its id is the business key: unique, for ever."""
+    """One phase of a movement outside trading. Its id is the phase's business key: unique, for ever.
+
+    `phase` is `moved` for a transfer in one phase, `held` for the first of two (then `state` says what became of it),
+    `posted` or `voided` for the second, whose `hold_key` names the first. `postings` are what moved, or is to.
+    """
 
     id: str  # type: ignore[assignment]  # Beanie means any type of id
     transfer_id: str
+    phase: str
+    state: str  # `done`, or of a held one `pending`, `posted`, `voided`, `expired`
+    hold_key: str
     kind: str
     reason: str
     postings: list[TransferPosting]
     fingerprint: str
     actor: str
+    credential: str
     request_id: str
     created_at: datetime
-    batch: int
+    first_batch: int
+    batch: int  # the newest batch in the row
 
     class Settings:
         name = "transfers"

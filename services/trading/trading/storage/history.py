@@ -9,14 +9,17 @@ from chassis.mongo import MongoDatabase
 from pymongo.errors import PyMongoError
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import PlaceOrder, Transfer
+from trading.domain.commands import PlaceOrder, PostTransfer, VoidTransfer
+from trading.domain.keys import TransferCommand
 from trading.domain.state import ExchangeState, RememberedKey, RememberedKeys
 from trading.journal.history import OrderView
 from trading.sequencer.errors import HistoryBehind
 from trading.sequencer.ports import KeyedCommand
 from trading.storage.cursors import ORDERS, Cursors
 from trading.storage.documents import (
+    HELD,
     ORDER_KEY_SECONDS,
+    PENDING,
     OrderDocument,
     TransferDocument,
     UsedKeyDocument,
@@ -44,8 +47,10 @@ class MongoHistory:
     async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
         known = RememberedKeys()
         with _asking():
-            if isinstance(command, Transfer):
-                await self._business_key(command, known)
+            if isinstance(command, TransferCommand):
+                await self._business_key(command.business_key, known)
+                if isinstance(command, PostTransfer | VoidTransfer):
+                    await self._ended_hold(command.hold_key, known)
                 return known
             # One name space: a key that placed an order cannot cancel one, and the other way round.
             if command.idempotency_key:
@@ -61,11 +66,17 @@ class MongoHistory:
             return None
         return view_of_document(document, self._state().markets[document.trading_pair].market)
 
-    async def _business_key(self, command: Transfer, known: RememberedKeys) -> None:
-        document = await TransferDocument.get(command.business_key)
+    async def _business_key(self, business_key: str, known: RememberedKeys) -> None:
+        document = await TransferDocument.get(business_key)
         if document is not None:
-            remembered = RememberedKey(document.fingerprint, document.batch, (), document.transfer_id, "")
-            known.business["", command.business_key] = remembered
+            remembered = RememberedKey(document.fingerprint, document.first_batch, (), document.transfer_id, "")
+            known.business["", business_key] = remembered
+
+    async def _ended_hold(self, hold_key: str, known: RememberedKeys) -> None:
+        document = await TransferDocument.get(hold_key)
+        if document is not None and document.phase == HELD and document.state != PENDING:
+            ended = RememberedKey(document.state, document.batch, (), document.transfer_id, "")
+            known.ended_hold["", hold_key] = ended
 
     async def _idempotency_key(self, user_id: str, key: str, known: RememberedKeys) -> None:
         name = (owner_of_user(user_id), key)

@@ -6,7 +6,7 @@ a new row that is there already counts as a changed one, and a changed row goes 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chassis.crash_points import crash_point
 from chassis.mongo import MongoDatabase
@@ -23,6 +23,13 @@ _DUPLICATE_KEY = 11000
 ROWS_PER_WRITE = 64
 
 
+class HoldOutcome(NamedTuple):
+    """What became of a held transfer."""
+
+    state: str
+    batch: int
+
+
 @dataclass(slots=True)
 class Changes:
     """What several batches did, coalesced: each row once, as it is after the last of them."""
@@ -30,7 +37,16 @@ class Changes:
     new_orders: dict[str, Row] = field(default_factory=dict)
     changed_orders: dict[str, Row] = field(default_factory=dict)
     transfers: list[Row] = field(default_factory=list)
+    ended_holds: dict[str, HoldOutcome] = field(default_factory=dict)  # by business key, of rows written before
     used_keys: list[Row] = field(default_factory=list)
+
+    def end_hold(self, hold_key: str, outcome: HoldOutcome) -> None:
+        """The held transfer's row may be one of these batches' own."""
+        for row in self.transfers:
+            if row["_id"] == hold_key:
+                row["state"], row["batch"] = outcome
+                return
+        self.ended_holds[hold_key] = outcome
 
     def touch(self, row: Row) -> None:
         """The row of an order that was placed in an earlier batch changed, or one of these batches' own."""
@@ -56,6 +72,17 @@ class Projection:
             await _update(self._orders, rows)
         for rows in _portions(changes.transfers):
             await _insert(self._transfers, rows)
+        if changes.ended_holds:
+            await self._transfers.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": hold_key, "batch": {"$lt": outcome.batch}},
+                        {"$set": {"state": outcome.state, "batch": outcome.batch}},
+                    )
+                    for hold_key, outcome in changes.ended_holds.items()
+                ],
+                ordered=False,
+            )
         for rows in _portions(changes.used_keys):
             await _insert(self._used_keys, rows)
         crash_point("projection_before_cursor")

@@ -5,14 +5,24 @@ from typing import Any
 
 from bson.decimal128 import Decimal128
 
-from trading.domain.events import KeyUsed, OrderPlaced, Traded, TradeSide, TransferPosted
+from trading.domain.events import (
+    HoldEnd,
+    KeyUsed,
+    OrderPlaced,
+    Traded,
+    TradeSide,
+    TransferHeld,
+    TransferPosted,
+    TransferReleased,
+    TransferSettled,
+)
 from trading.domain.identifiers import trade_id
 from trading.domain.ledger import postings_of
 from trading.domain.markets import Asset, Market
 from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
-from trading.journal.history import OrderView
+from trading.journal.history import OrderView, TransferEvent
 from trading.storage.decimals import to_decimal128, to_units
-from trading.storage.documents import FillPart, OrderDocument, used_key_id
+from trading.storage.documents import HELD, PENDING, FillPart, OrderDocument, used_key_id
 
 Row = dict[str, Any]
 
@@ -102,22 +112,39 @@ def fill_part(trade: Traded, side: TradeSide, market: Market, *, batch: int, tim
     }
 
 
-def transfer_row(event: TransferPosted, assets: dict[str, Asset], *, batch: int, time: datetime) -> Row:
+def transfer_row(event: TransferEvent, assets: dict[str, Asset], *, batch: int, time: datetime) -> Row:
+    """Of a phase that somebody asked for; an expiry has no row of its own."""
+    if event.actor is None:
+        raise AssertionError("a transfer's row names its actor")
+    phase = _phase(event)
     return {
         "_id": event.business_key,
         "transfer_id": event.transfer_id,
+        "phase": phase,
+        "state": PENDING if phase == HELD else "done",
+        "hold_key": "" if isinstance(event, TransferPosted | TransferHeld) else event.hold_key,
         "kind": event.kind,
         "reason": event.reason,
         "postings": [
             {"account": owner, "asset": asset, "amount": to_decimal128(amount, assets[asset].scale)}
-            for owner, asset, amount in event.postings
+            for owner, asset, amount in (() if isinstance(event, TransferReleased) else event.postings)
         ],
         "fingerprint": event.fingerprint,
         "actor": event.actor.user_id or event.actor.credential_id,
+        "credential": event.actor.credential_id,
         "request_id": event.actor.request_id,
         "created_at": time,
+        "first_batch": batch,
         "batch": batch,
     }
+
+
+def _phase(event: TransferEvent) -> str:
+    if isinstance(event, TransferPosted):
+        return "moved"
+    if isinstance(event, TransferHeld):
+        return HELD
+    return (HoldEnd.POSTED if isinstance(event, TransferSettled) else event.end).value
 
 
 def used_key_row(event: KeyUsed, *, batch: int, time: datetime) -> Row:

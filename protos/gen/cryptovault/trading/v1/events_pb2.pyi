@@ -81,6 +81,8 @@ class JournalEvent(_message.Message):
     TRADED_FIELD_NUMBER: _builtins.int
     ORDER_CLOSED_FIELD_NUMBER: _builtins.int
     TRANSFERRED_FIELD_NUMBER: _builtins.int
+    TRANSFER_HELD_FIELD_NUMBER: _builtins.int
+    TRANSFER_RELEASED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order_placed(self) -> Global___OrderPlaced: ...
     @_builtins.property
@@ -89,6 +91,10 @@ class JournalEvent(_message.Message):
     def order_closed(self) -> Global___OrderClosed: ...
     @_builtins.property
     def transferred(self) -> Global___Transferred: ...
+    @_builtins.property
+    def transfer_held(self) -> Global___TransferHeld: ...
+    @_builtins.property
+    def transfer_released(self) -> Global___TransferReleased: ...
     def __init__(
         self,
         *,
@@ -96,12 +102,14 @@ class JournalEvent(_message.Message):
         traded: Global___Traded | None = ...,
         order_closed: Global___OrderClosed | None = ...,
         transferred: Global___Transferred | None = ...,
+        transfer_held: Global___TransferHeld | None = ...,
+        transfer_released: Global___TransferReleased | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transferred", b"transferred"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transferred", b"transferred"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred", "transfer_held", "transfer_released"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -167,6 +175,7 @@ class Traded(_message.Message):
     TAKER_ORDER_ID_FIELD_NUMBER: _builtins.int
     TAKER_FEE_FIELD_NUMBER: _builtins.int
     TAKER_SIDE_FIELD_NUMBER: _builtins.int
+    TAPE_SEQUENCE_FIELD_NUMBER: _builtins.int
     trade_id: _builtins.str
     market: _builtins.str
     base_asset: _builtins.str
@@ -182,6 +191,8 @@ class Traded(_message.Message):
     taker_fee: _builtins.str
     taker_side: _builtins.str
     """`buy` or `sell`."""
+    tape_sequence: _builtins.int
+    """Counts the market's trades 1, 2, 3, ... without gap."""
     def __init__(
         self,
         *,
@@ -199,10 +210,11 @@ class Traded(_message.Message):
         taker_order_id: _builtins.str = ...,
         taker_fee: _builtins.str = ...,
         taker_side: _builtins.str = ...,
+        tape_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_asset", b"base_asset", "maker_fee", b"maker_fee", "maker_order_id", b"maker_order_id", "maker_user_id", b"maker_user_id", "market", b"market", "notional", b"notional", "price", b"price", "quantity", b"quantity", "quote_asset", b"quote_asset", "taker_fee", b"taker_fee", "taker_order_id", b"taker_order_id", "taker_side", b"taker_side", "taker_user_id", b"taker_user_id", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_asset", b"base_asset", "maker_fee", b"maker_fee", "maker_order_id", b"maker_order_id", "maker_user_id", b"maker_user_id", "market", b"market", "notional", b"notional", "price", b"price", "quantity", b"quantity", "quote_asset", b"quote_asset", "taker_fee", b"taker_fee", "taker_order_id", b"taker_order_id", "taker_side", b"taker_side", "taker_user_id", b"taker_user_id", "tape_sequence", b"tape_sequence", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,7 +273,7 @@ Global___OrderClosed: _TypeAlias = OrderClosed  # noqa: Y015
 
 @_typing.final
 class Transferred(_message.Message):
-    """A movement outside trading: practice money, a deposit, an adjustment."""
+    """A movement outside trading: practice money, a deposit, an adjustment; in one phase, or the second of two."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -269,11 +281,19 @@ class Transferred(_message.Message):
     BUSINESS_KEY_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     POSTINGS_FIELD_NUMBER: _builtins.int
+    HOLD_KEY_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
     transfer_id: _builtins.str
     business_key: _builtins.str
     kind: _builtins.str
+    hold_key: _builtins.str
+    """The business key under which it was held first; empty for one phase."""
     @_builtins.property
     def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Posting]: ...
+    @_builtins.property
+    def released(self) -> _containers.RepeatedCompositeFieldContainer[Global___Posting]:
+        """What the hold gives back to available, beside what moved out of it: all that was held."""
+
     def __init__(
         self,
         *,
@@ -281,14 +301,86 @@ class Transferred(_message.Message):
         business_key: _builtins.str = ...,
         kind: _builtins.str = ...,
         postings: _abc.Iterable[Global___Posting] | None = ...,
+        hold_key: _builtins.str = ...,
+        released: _abc.Iterable[Global___Posting] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "kind", b"kind", "postings", b"postings", "transfer_id", b"transfer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "hold_key", b"hold_key", "kind", b"kind", "postings", b"postings", "released", b"released", "transfer_id", b"transfer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Transferred: _TypeAlias = Transferred  # noqa: Y015
+
+@_typing.final
+class TransferHeld(_message.Message):
+    """The first phase of a transfer: what `postings` take from is held. No balance's total changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    POSTINGS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    business_key: _builtins.str
+    kind: _builtins.str
+    @_builtins.property
+    def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Posting]: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        business_key: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        postings: _abc.Iterable[Global___Posting] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "expires_at", b"expires_at", "kind", b"kind", "postings", b"postings", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferHeld: _TypeAlias = TransferHeld  # noqa: Y015
+
+@_typing.final
+class TransferReleased(_message.Message):
+    """A held transfer ended without moving anything; what was held is available again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    HOLD_KEY_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    hold_key: _builtins.str
+    end: _builtins.str
+    """`voided`, `expired`."""
+    kind: _builtins.str
+    @_builtins.property
+    def released(self) -> _containers.RepeatedCompositeFieldContainer[Global___Posting]: ...
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        hold_key: _builtins.str = ...,
+        end: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        released: _abc.Iterable[Global___Posting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "hold_key", b"hold_key", "kind", b"kind", "released", b"released", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferReleased: _TypeAlias = TransferReleased  # noqa: Y015
 
 @_typing.final
 class Posting(_message.Message):

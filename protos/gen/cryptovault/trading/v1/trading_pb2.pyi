@@ -617,7 +617,7 @@ class TransferRequest(_message.Message):
     business_key: _builtins.str
     """Good for ever: at most one transfer per key."""
     kind: _builtins.str
-    """What kind of movement, such as `practice_money`."""
+    """`practice_money`, `deposit`, `user_transfer`, `fee`, `adjustment`; each has the accounts that it may touch."""
     reason: _builtins.str
     @_builtins.property
     def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferLeg]: ...
@@ -691,6 +691,180 @@ class TransferResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransferResponse: _TypeAlias = TransferResponse  # noqa: Y015
+
+@_typing.final
+class HoldTransferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    business_key: _builtins.str
+    """Good for ever, as every business key."""
+    kind: _builtins.str
+    """`deposit`, `withdrawal`, `user_transfer`, `fee`, `adjustment`."""
+    reason: _builtins.str
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferLeg]: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From then on it can only expire. Not for withdrawals, which are held until somebody says how they ended."""
+
+    def __init__(
+        self,
+        *,
+        business_key: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        legs: _abc.Iterable[Global___TransferLeg] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "expires_at", b"expires_at", "kind", b"kind", "legs", b"legs", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldTransferRequest: _TypeAlias = HoldTransferRequest  # noqa: Y015
+
+@_typing.final
+class HoldTransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    """Of the transfer in both its phases."""
+    batch: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        batch: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldTransferResponse: _TypeAlias = HoldTransferResponse  # noqa: Y015
+
+@_typing.final
+class PostTransferRequest(_message.Message):
+    """Refused with CONFLICT and `transfer_already_posted`, `transfer_already_voided` or `transfer_expired` where it has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    HOLD_KEY_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    business_key: _builtins.str
+    hold_key: _builtins.str
+    """The business key under which it was held."""
+    reason: _builtins.str
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferLeg]:
+        """None: as it was held. Else what really moves: accounts and assets of the hold, at most its amounts."""
+
+    def __init__(
+        self,
+        *,
+        business_key: _builtins.str = ...,
+        hold_key: _builtins.str = ...,
+        legs: _abc.Iterable[Global___TransferLeg] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "hold_key", b"hold_key", "legs", b"legs", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostTransferRequest: _TypeAlias = PostTransferRequest  # noqa: Y015
+
+@_typing.final
+class PostTransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    batch: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        batch: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostTransferResponse: _TypeAlias = PostTransferResponse  # noqa: Y015
+
+@_typing.final
+class VoidTransferRequest(_message.Message):
+    """Refused as PostTransfer is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    HOLD_KEY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    business_key: _builtins.str
+    hold_key: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        business_key: _builtins.str = ...,
+        hold_key: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "hold_key", b"hold_key", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTransferRequest: _TypeAlias = VoidTransferRequest  # noqa: Y015
+
+@_typing.final
+class VoidTransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    batch: _builtins.int
+    replayed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        batch: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTransferResponse: _TypeAlias = VoidTransferResponse  # noqa: Y015
 
 @_typing.final
 class GetBalancesRequest(_message.Message):

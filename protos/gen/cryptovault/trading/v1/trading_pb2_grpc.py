@@ -50,6 +50,21 @@ class TradingServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferResponse.FromString,
                 _registered_method=True)
+        self.HoldTransfer = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingService/HoldTransfer',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferResponse.FromString,
+                _registered_method=True)
+        self.PostTransfer = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingService/PostTransfer',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferResponse.FromString,
+                _registered_method=True)
+        self.VoidTransfer = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingService/VoidTransfer',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferResponse.FromString,
+                _registered_method=True)
         self.GetBalances = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingService/GetBalances',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesRequest.SerializeToString,
@@ -92,6 +107,27 @@ class TradingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HoldTransfer(self, request, context):
+        """The first of two phases: what the legs take is held until it is posted, voided or expires. Its business key names it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PostTransfer(self, request, context):
+        """The second phase: moves what was held, all of it or a part, and gives the rest back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidTransfer(self, request, context):
+        """The second phase: gives back what was held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBalances(self, request, context):
         """The caller's balances, with the newest batch that touched them.
         """
@@ -128,6 +164,21 @@ def add_TradingServiceServicer_to_server(servicer, server):
                     servicer.Transfer,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferResponse.SerializeToString,
+            ),
+            'HoldTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldTransfer,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferResponse.SerializeToString,
+            ),
+            'PostTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostTransfer,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferResponse.SerializeToString,
+            ),
+            'VoidTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidTransfer,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferResponse.SerializeToString,
             ),
             'GetBalances': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBalances,
@@ -227,6 +278,87 @@ class TradingService:
             '/cryptovault.trading.v1.TradingService/Transfer',
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.TransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/HoldTransfer',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.HoldTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/PostTransfer',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.PostTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/VoidTransfer',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.VoidTransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

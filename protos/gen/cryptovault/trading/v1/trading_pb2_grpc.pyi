@@ -39,6 +39,12 @@ class TradingServiceStub:
     """Every user's private events and every market's trades, as they become durable. For gateways, which filter."""
     Transfer: _grpc.UnaryUnaryMultiCallable[_trading_pb2.TransferRequest, _trading_pb2.TransferResponse]
     """One balanced movement between accounts; a repeat of its business key answers the first result."""
+    HoldTransfer: _grpc.UnaryUnaryMultiCallable[_trading_pb2.HoldTransferRequest, _trading_pb2.HoldTransferResponse]
+    """The first of two phases: what the legs take is held until it is posted, voided or expires. Its business key names it from then on."""
+    PostTransfer: _grpc.UnaryUnaryMultiCallable[_trading_pb2.PostTransferRequest, _trading_pb2.PostTransferResponse]
+    """The second phase: moves what was held, all of it or a part, and gives the rest back."""
+    VoidTransfer: _grpc.UnaryUnaryMultiCallable[_trading_pb2.VoidTransferRequest, _trading_pb2.VoidTransferResponse]
+    """The second phase: gives back what was held."""
     GetBalances: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesRequest, _trading_pb2.GetBalancesResponse]
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]
@@ -55,6 +61,12 @@ class TradingServiceAsyncStub(TradingServiceStub):
     """Every user's private events and every market's trades, as they become durable. For gateways, which filter."""
     Transfer: _aio.UnaryUnaryMultiCallable[_trading_pb2.TransferRequest, _trading_pb2.TransferResponse]  # type: ignore[assignment]
     """One balanced movement between accounts; a repeat of its business key answers the first result."""
+    HoldTransfer: _aio.UnaryUnaryMultiCallable[_trading_pb2.HoldTransferRequest, _trading_pb2.HoldTransferResponse]  # type: ignore[assignment]
+    """The first of two phases: what the legs take is held until it is posted, voided or expires. Its business key names it from then on."""
+    PostTransfer: _aio.UnaryUnaryMultiCallable[_trading_pb2.PostTransferRequest, _trading_pb2.PostTransferResponse]  # type: ignore[assignment]
+    """The second phase: moves what was held, all of it or a part, and gives the rest back."""
+    VoidTransfer: _aio.UnaryUnaryMultiCallable[_trading_pb2.VoidTransferRequest, _trading_pb2.VoidTransferResponse]  # type: ignore[assignment]
+    """The second phase: gives back what was held."""
     GetBalances: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesRequest, _trading_pb2.GetBalancesResponse]  # type: ignore[assignment]
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]  # type: ignore[assignment]
@@ -86,6 +98,30 @@ class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trading_pb2.TransferResponse, _abc.Awaitable[_trading_pb2.TransferResponse]]:
         """One balanced movement between accounts; a repeat of its business key answers the first result."""
+
+    @_abc_1.abstractmethod
+    def HoldTransfer(
+        self,
+        request: _trading_pb2.HoldTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.HoldTransferResponse, _abc.Awaitable[_trading_pb2.HoldTransferResponse]]:
+        """The first of two phases: what the legs take is held until it is posted, voided or expires. Its business key names it from then on."""
+
+    @_abc_1.abstractmethod
+    def PostTransfer(
+        self,
+        request: _trading_pb2.PostTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.PostTransferResponse, _abc.Awaitable[_trading_pb2.PostTransferResponse]]:
+        """The second phase: moves what was held, all of it or a part, and gives the rest back."""
+
+    @_abc_1.abstractmethod
+    def VoidTransfer(
+        self,
+        request: _trading_pb2.VoidTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.VoidTransferResponse, _abc.Awaitable[_trading_pb2.VoidTransferResponse]]:
+        """The second phase: gives back what was held."""
 
     @_abc_1.abstractmethod
     def GetBalances(

@@ -92,6 +92,9 @@ class NoHistory:
     async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
         return None
 
+    async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
+        return None
+
 
 @dataclass
 class Shell:

@@ -169,7 +169,11 @@ async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"place_order": place(**{**good, "market": "XXX-USD"}, quantity="1")}, "unknown_market"),
         ({"place_order": place(**{**good, "side": "BUY"}, quantity="1")}, "invalid_argument"),
-        ({"place_order": place(**{**good, "type": "stop"}, quantity="1")}, "invalid_argument"),
+        ({"place_order": place(**{**good, "type": "stop"}, quantity="1")}, "invalid_order"),
+        ({"place_order": place(**{**good, "type": "iceberg"}, quantity="1")}, "invalid_argument"),
+        ({"amend_order": trading_pb2.AmendOrder(order_id="1", quantity="1")}, "invalid_argument"),
+        ({"amend_order": trading_pb2.AmendOrder(order_id="0" * 36, quantity="1")}, "order_not_open"),
+        ({"amend_order": trading_pb2.AmendOrder(order_id="0" * 36, price="0")}, "invalid_argument"),
         *(
             ({"place_order": place(**good, quantity=text)}, "invalid_argument")
             for text in ("NaN", "1e400", "-0", "-1", "1\n", "\u0661", "1_000", ".5")
@@ -295,6 +299,50 @@ async def test_the_live_events_and_the_log_say_the_same(exchange: Exchange) -> N
     assert live == logged
     assert [event.order.status for event in live["bob"]] == ["", "open", "open", "filled", "filled"]
     assert [event.order.status for event in live["ann"]] == ["", "open", "filled", "open", "cancelled"]
+
+
+async def test_the_log_of_an_order_that_waited_and_was_amended_says_what_was_live(exchange: Exchange) -> None:
+    watching: Any = exchange.trading.WatchEvents(trading_pb2.WatchEventsRequest())
+    await watching.read()  # the stream is open
+    await exchange.pay("ann", "10000", "practice:ann")
+    await exchange.pay("bob", "10000", "practice:bob")
+    high, low = str(PRICE // UNIT + 500), str(PRICE // UNIT - 500)
+    stop = trading_pb2.PlaceOrder(
+        market="BTC-USD", side="buy", type="stop_limit", quantity="0.002", price=high, stop_price=high
+    )
+    (placed, resting) = await exchange.ask(
+        exchange.request("bob", "1", place_order=stop), exchange.request("ann", "2", **rest("buy", "0.01", low))
+    )
+    amend = trading_pb2.AmendOrder
+    for key, quantity in (("3", "0.006"), ("4", "0.004")):
+        change = amend(order_id=resting.result.order.id, quantity=quantity, price=f"{low}.5" if key == "4" else "")
+        await exchange.ask(exchange.request("ann", key, amend_order=change))
+    await exchange.ask(
+        exchange.request("bob", "5", amend_order=amend(order_id=placed.result.order.id, quantity="0.001"))
+    )
+    exchange.shell.tick(PRICE + 510 * UNIT)  # reaches the stop price; the house asks more than the limit
+    await eventually(lambda: exchange.shell.state.orders[placed.result.order.id].status.value == "open")
+    exchange.shell.tick(PRICE + 400 * UNIT)  # and now less
+    await eventually(lambda: placed.result.order.id not in exchange.shell.state.orders)
+    await exchange.ask(exchange.request("ann", "6", cancel_orders=trading_pb2.CancelOrders()))
+    logged = {caller.user_id: await logged_events(exchange, caller) for caller in (ANN, BOB)}
+    live: dict[str | None, list[trading_pb2.UserEvent]] = {"ann": [], "bob": []}
+    while any(len(live[user]) < len(events) for user, events in logged.items()):
+        for event in (await watching.read()).user_events:
+            live[event.user_id].append(event)
+    assert live == logged
+    told = {
+        user: [(event.order.status, event.order.quantity, event.order.price) for event in events[1:]]
+        for user, events in live.items()
+    }
+    assert told["ann"] == [
+        ("open", "0.01", low), ("open", "0.006", low), ("open", "0.004", f"{low}.5"),
+        ("cancelled", "0.004", f"{low}.5"),
+    ]  # fmt: skip
+    assert told["bob"] == [
+        ("new", "0.002", high), ("new", "0.001", high), ("open", "0.001", high), ("filled", "0.001", high),
+    ]  # fmt: skip
+    assert {event.order.stop_price for event in live["bob"][1:]} == {high}
 
 
 async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange: Exchange) -> None:

@@ -59,6 +59,8 @@ def _order_message(view: OrderView, base_scale: int, quote_scale: int, quote: st
         filled_at=updated if view.status is OrderStatus.FILLED else None,
         close_reason=view.close_reason or "",
         batch=view.batch,
+        stop_price=format_amount(view.stop_price, quote_scale) if view.stop_price else "",
+        expires_at=timestamp(view.expires_milliseconds) if view.expires_milliseconds else None,
     )
 
 

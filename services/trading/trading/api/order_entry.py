@@ -96,6 +96,8 @@ class OrderEntry:
         kind = request.WhichOneof("command")
         if kind == "place_order":
             return parsing.place_order(request.place_order, self._sequencer.state, actor, request.idempotency_key)
+        if kind == "amend_order":
+            return parsing.amend_order(request.amend_order, actor, request.idempotency_key)
         if kind == "cancel_order":
             return parsing.cancel_order(request.cancel_order, actor, request.idempotency_key)
         if kind == "cancel_orders":

@@ -7,9 +7,10 @@ from cryptovault.trading.v1 import trading_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.domain.accounts import Posting
-from trading.domain.amounts import parse_amount
+from trading.domain.amounts import SCALE_MAX, parse_amount
 from trading.domain.commands import (
     Actor,
+    AmendOrder,
     CancelAll,
     CancelOrder,
     HoldTransfer,
@@ -19,6 +20,7 @@ from trading.domain.commands import (
     VoidTransfer,
 )
 from trading.domain.errors import UnknownAsset, UnknownMarket
+from trading.domain.moments import MOMENT_MAX
 from trading.domain.order_rules import CLIENT_ORDER_ID_LENGTH_MAX, KEY_LENGTH_MAX
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.state import ExchangeState
@@ -28,12 +30,11 @@ KIND_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 500
 LEGS_MAX = 50
 ACCOUNT_LENGTH_MAX = 64  # `user:` and a UUID
-MILLISECONDS_MAX = 253_402_300_799_999  # the year 9999, where times as text end
+_NANOS_PER_SECOND = 1_000_000_000
 
 _SIDES = {side.value: side for side in Side}
 _TYPES = {order_type.value: order_type for order_type in OrderType}
 _TIMES_IN_FORCE = {time.value: time for time in TimeInForce}
-_DEFAULT_TIME_IN_FORCE = {OrderType.MARKET: TimeInForce.IOC, OrderType.LIMIT: TimeInForce.GTC}
 
 
 def place_order(
@@ -49,11 +50,8 @@ def place_order(
         raise InvalidArgument("A side is buy or sell.", field="side", rule="one_of", allowed="buy, sell")
     order_type = _TYPES.get(request.type)
     if order_type is None:
-        raise InvalidArgument("Orders are market or limit.", field="type", rule="one_of", allowed=", ".join(_TYPES))
-    if request.stop_price:
-        raise InvalidArgument("Only a stop order has a stop price.", field="stop_price", rule="only_for_stop_orders")
-    if request.HasField("expires_at"):
-        raise InvalidArgument("Only a gtd order expires.", field="expires_at", rule="only_for_gtd")
+        allowed = ", ".join(_TYPES)
+        raise InvalidArgument("There is no such type of order.", field="type", rule="one_of", allowed=allowed)
     return PlaceOrder(
         actor,
         request.market,
@@ -66,12 +64,24 @@ def place_order(
         request.post_only,
         _printable(request.client_order_id, "client_order_id", CLIENT_ORDER_ID_LENGTH_MAX),
         _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX),
+        market.price_from_text(request.stop_price, "stop_price") if request.stop_price else 0,
+        _milliseconds(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
+    )
+
+
+def amend_order(request: trading_pb2.AmendOrder, actor: Actor, idempotency_key: str) -> AmendOrder:
+    _check_order_id(request.order_id)
+    return AmendOrder(
+        actor,
+        request.order_id,
+        _positive(request.price, "price"),
+        _positive(request.quantity, "quantity"),
+        _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX),
     )
 
 
 def cancel_order(request: trading_pb2.CancelOrder, actor: Actor, idempotency_key: str) -> CancelOrder:
-    if len(request.order_id) != ORDER_ID_LENGTH:
-        raise InvalidArgument("An order id is a UUID.", field="order_id", rule="uuid")
+    _check_order_id(request.order_id)
     return CancelOrder(actor, request.order_id, _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX))
 
 
@@ -137,22 +147,37 @@ def _postings(legs: Sequence[trading_pb2.TransferLeg], state: ExchangeState) -> 
     return tuple(Posting(owner, asset, amount) for (owner, asset), amount in sums.items() if amount)
 
 
-def _milliseconds(time: Timestamp, field: str) -> int:
-    milliseconds = time.seconds * 1000 + time.nanos // 1_000_000
-    if not 0 < milliseconds <= MILLISECONDS_MAX:
-        raise InvalidArgument("There is no such time.", field=field, rule="range")
+def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
+    if not text:
+        return TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce.GTC
+    known = _TIMES_IN_FORCE.get(text)
+    if known is None:
+        allowed = ", ".join(_TIMES_IN_FORCE)
+        raise InvalidArgument("There is no such time in force.", field="time_in_force", rule="one_of", allowed=allowed)
+    return known
+
+
+def _positive(text: str, field: str) -> int:
+    """An amount at the largest scale; 0 where there is none."""
+    if not text:
+        return 0
+    amount = parse_amount(text, SCALE_MAX, field=field)
+    if not amount:
+        raise InvalidArgument("The number must be above zero.", field=field, rule="positive")
+    return amount
+
+
+def _milliseconds(moment: Timestamp, field: str) -> int:
+    """What is within a millisecond counts as its beginning: no order lives longer than was said."""
+    milliseconds = moment.seconds * 1_000 + moment.nanos // 1_000_000
+    if not (0 < milliseconds <= MOMENT_MAX and 0 <= moment.nanos < _NANOS_PER_SECOND):
+        raise InvalidArgument("There is no such moment.", field=field, rule="range")
     return milliseconds
 
 
-def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
-    if not text:
-        return _DEFAULT_TIME_IN_FORCE[order_type]
-    known = _TIMES_IN_FORCE.get(text)
-    if known is None:
-        raise InvalidArgument(
-            "The time in force is gtc, ioc or fok.", field="time_in_force", rule="one_of", allowed="gtc, ioc, fok"
-        )
-    return known
+def _check_order_id(order_id: str) -> None:
+    if len(order_id) != ORDER_ID_LENGTH:
+        raise InvalidArgument("An order id is a UUID.", field="order_id", rule="uuid")
 
 
 def _printable(text: str, field: str, length_max: int) -> str:

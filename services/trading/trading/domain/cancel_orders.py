@@ -19,7 +19,7 @@ def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
     repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
     if repeat is not None:
         return repeat
-    _check_key(command.idempotency_key)
+    check_key(command.idempotency_key)
     order = state.orders.get(command.order_id)
     # Another's order is answered like one that does not exist.
     if order is None or order.owner != owner:
@@ -40,7 +40,7 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
     repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
     if repeat is not None:
         return repeat
-    _check_key(command.idempotency_key)
+    check_key(command.idempotency_key)
     if command.market:
         market_state = state.markets.get(command.market)
         if market_state is None:
@@ -63,7 +63,7 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
     return draft.events
 
 
-def _check_key(idempotency_key: str) -> None:
+def check_key(idempotency_key: str) -> None:
     if len(idempotency_key) > KEY_LENGTH_MAX:
         raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
 

@@ -26,10 +26,11 @@ class StartBatch(NamedTuple):
 
 
 class PlaceOrder(NamedTuple):
-    """Exactly one of `quantity` (base) and `quote_quantity` is above zero, the latter for market orders alone.
+    """Exactly one of `quantity` (base) and `quote_quantity` is above zero, the latter for orders without a limit alone.
 
-    A buy's `quote_quantity` includes fees, a sell's is what is sold for before fees. `price` is 0 for a market order,
-    whose time in force is IOC or FOK. An empty key is no key.
+    A buy's `quote_quantity` includes fees, a sell's is what is sold for before fees. `price` is 0 for an order without
+    a limit; a market order's time in force is IOC or FOK. `stop_price` is above 0 for the types that wait for it,
+    `expires_milliseconds` for GTD. An empty key is no key.
     """
 
     actor: Actor
@@ -42,6 +43,23 @@ class PlaceOrder(NamedTuple):
     price: int = 0
     post_only: bool = False
     client_order_id: str = ""
+    idempotency_key: str = ""
+    stop_price: int = 0
+    expires_milliseconds: int = 0
+
+
+class AmendOrder(NamedTuple):
+    """Another limit, another quantity (what was filled included), or both; 0 leaves it as it is. Both in 10^-8 of their
+    asset, the largest scale there is: the market, whose own scale it would be, is for the exchange to find.
+
+    The order keeps its place in the book where the price stays and the quantity does not grow; else it goes to the end
+    of its new level, and takes first where its new price meets somebody.
+    """
+
+    actor: Actor
+    order_id: str
+    price: int = 0
+    quantity: int = 0
     idempotency_key: str = ""
 
 
@@ -184,9 +202,14 @@ class Continue(NamedTuple):
     market: str
 
 
+class ExpireOrders(NamedTuple):
+    """Closes orders whose expiry is not after the batch's time; one step, at most 500 orders."""
+
+
 Command = (
     StartBatch
     | PlaceOrder
+    | AmendOrder
     | CancelOrder
     | CancelAll
     | SetReferencePrice
@@ -202,4 +225,5 @@ Command = (
     | ResumeMarket
     | SetUserFees
     | Continue
+    | ExpireOrders
 )

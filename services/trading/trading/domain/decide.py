@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from trading.domain.amend_order import amend_order
 from trading.domain.cancel_orders import cancel_all, cancel_order
 from trading.domain.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Command,
     Continue,
+    ExpireOrders,
     ExpireTransfers,
     FreezeAsset,
     HoldTransfer,
@@ -25,6 +28,7 @@ from trading.domain.commands import (
     VoidTransfer,
 )
 from trading.domain.continue_work import continue_work
+from trading.domain.expire_orders import expire_orders
 from trading.domain.freeze_asset import freeze_asset, unfreeze_asset
 from trading.domain.held_transfers import expire_transfers, hold_transfer, post_transfer, void_transfer
 from trading.domain.outcomes import Decision
@@ -44,6 +48,7 @@ def decide(state: ExchangeState, command: Command) -> Decision:
 _DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     StartBatch: start_batch,
     PlaceOrder: place_order,
+    AmendOrder: amend_order,
     CancelOrder: cancel_order,
     CancelAll: cancel_all,
     SetReferencePrice: set_reference_price,
@@ -59,4 +64,5 @@ _DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     ResumeMarket: resume_market,
     SetUserFees: set_user_fees,
     Continue: continue_work,
+    ExpireOrders: expire_orders,
 }

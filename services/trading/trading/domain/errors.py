@@ -35,10 +35,10 @@ class InvalidOrder(Rejection):
 class InvalidTick(Rejection):
     reason = "invalid_tick"
 
-    def __init__(self, *, tick: str, given: str, nearest: str) -> None:
+    def __init__(self, *, tick: str, given: str, nearest: str, field: str = "price") -> None:
         super().__init__(
             f"The price must be a multiple of {tick}; {nearest} would pass.",
-            field="price", rule="tick", limit=tick, given=given, nearest=nearest,
+            field=field, rule="tick", limit=tick, given=given, nearest=nearest,
         )  # fmt: skip
 
 
@@ -135,6 +135,46 @@ class FillOrKillUnfilled(Rejection):
         )  # fmt: skip
 
 
+class StopPriceReached(Rejection):
+    reason = "stop_price_reached"
+
+    def __init__(self, *, reference_price: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"The price is {reference_price}: a stop price of {given} is already reached; {nearest} would wait.",
+            field="stop_price", rule="stop_price", limit=reference_price, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class ExpiryInPast(Rejection):
+    reason = "expiry_in_past"
+
+    def __init__(self, *, limit: str, given: str) -> None:
+        super().__init__(
+            f"It is {limit}: an order cannot expire at {given}.",
+            field="expires_at", rule="future", limit=limit, given=given,
+        )  # fmt: skip
+
+
+class AmendBelowFilled(Rejection):
+    reason = "amend_below_filled"
+
+    def __init__(self, *, filled: str, given: str, nearest: str) -> None:
+        super().__init__(
+            f"{filled} are filled already: the quantity must be larger. Cancel the order to give up the rest.",
+            field="quantity", rule="above_filled", limit=filled, given=given, nearest=nearest,
+        )  # fmt: skip
+
+
+class TooManyAmendments(Rejection):
+    reason = "too_many_amendments"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            f"An order can be amended {limit} times. Cancel it and place another.",
+            rule="max_amendments", limit=str(limit), given=str(limit + 1),
+        )  # fmt: skip
+
+
 class TooManyOpenOrders(Rejection):
     reason = "too_many_open_orders"
 
@@ -181,6 +221,16 @@ class MarketDraining(Rejection):
 
     def __init__(self, *, market: str) -> None:
         super().__init__(f"{market} is still working on an earlier command.", market=market)
+
+
+class ExpiriesDue(Rejection):
+    """Orders whose expiry has come are closed first; the shell enters `ExpireOrders` and tries again."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "expiries_due"
+
+    def __init__(self) -> None:
+        super().__init__("Orders whose time is over are being closed.")
 
 
 class StalePrice(Rejection):

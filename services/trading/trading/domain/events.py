@@ -76,8 +76,8 @@ class UserFeesSet(NamedTuple):
 
 
 class OrderPlaced(NamedTuple):
-    """An order was accepted and `hold` moved from available to held. `rests`: it enters the book now, with what the
-    trades after this event in the same command leave of it.
+    """An order was accepted and `hold` moved from available to held. With a `stop_price` it waits; else, `rests`: it
+    enters the book now, with what the trades after this event in the same command leave of it.
     """
 
     order_id: str
@@ -100,6 +100,48 @@ class OrderPlaced(NamedTuple):
     client_order_id: str
     idempotency_key: str
     fingerprint: str
+    user_sequence: int
+    actor: Actor
+    stop_price: int = 0
+    expires_milliseconds: int = 0
+
+
+class OrderTriggered(NamedTuple):
+    """The reference price has reached a waiting order's stop price: from here on it is like one that has just come.
+
+    `priority` is its time in price-time priority, `rests` as in `OrderPlaced`.
+    """
+
+    order_id: str
+    user_id: str
+    market: str
+    reference_price: int
+    protection_price: int
+    priority: int
+    rests: bool
+    user_sequence: int
+
+
+class OrderAmended(NamedTuple):
+    """An order has another limit or quantity, and `hold_change` more (or less) is held for it.
+
+    `priority` 0: it keeps its place. Else it has left the book for that later one; `rests`: it enters the book again
+    now, with what the trades after this event leave of it. The figures before are for readers of the journal.
+    """
+
+    order_id: str
+    user_id: str
+    market: str
+    price: int
+    quantity: int
+    protection_price: int
+    price_before: int
+    quantity_before: int
+    priority: int
+    rests: bool
+    hold_asset: str
+    hold_change: int
+    status: OrderStatus  # as it was before, and is
     user_sequence: int
     actor: Actor
 
@@ -145,8 +187,10 @@ class OrderRested(NamedTuple):
 
 
 class OrderClosed(NamedTuple):
-    """An order ended before it was filled; its whole hold is back in available. A filled order has no such event:
-    its last trade says so in `TradeSide.status`. `actor` is None where no one asked for it.
+    """An order ended before it was filled: cancelled, expired, or rejected when it was triggered.
+
+    Its whole hold is back in available. A filled order has no such event: its last trade says so in
+    `TradeSide.status`. `actor` is None where no one asked for it.
     """
 
     order_id: str
@@ -161,7 +205,7 @@ class OrderClosed(NamedTuple):
 
 
 class KeyUsed(NamedTuple):
-    """A cancel's idempotency key, remembered with the orders it closed (a placed order's is in `OrderPlaced`)."""
+    """A cancel's or amendment's idempotency key, remembered with its orders (a placed order's is in `OrderPlaced`)."""
 
     user_id: str
     idempotency_key: str
@@ -274,6 +318,8 @@ Event = (
     | TradingResumed
     | UserFeesSet
     | OrderPlaced
+    | OrderTriggered
+    | OrderAmended
     | Traded
     | OrderRested
     | OrderClosed

@@ -12,9 +12,11 @@ from trading.domain.events import (
     HoldEnd,
     KeyUsed,
     MarketSet,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
     OrderRested,
+    OrderTriggered,
     Traded,
     TradeSide,
     TransferHeld,
@@ -25,14 +27,29 @@ from trading.domain.events import (
 from trading.domain.invariants import Violation
 from trading.domain.ledger import holds_of, postings_of
 from trading.domain.markets import BASIS_POINTS, Market
-from trading.domain.orders import LIFE, TERMINAL, Liquidity, OrderStatus, OrderStep, OrderType, Side, TimeInForce
+from trading.domain.orders import (
+    LIFE,
+    TERMINAL,
+    Liquidity,
+    OrderStatus,
+    OrderStep,
+    Side,
+    TimeInForce,
+    waits_for_a_rise,
+)
 from trading.domain.state import ExchangeState
 from trading.domain.traded_volume import DAY_MILLISECONDS, VOLUME_DAYS
+
+_CLOSING = {OrderStatus.EXPIRED: OrderStep.EXPIRE, OrderStatus.REJECTED: OrderStep.REFUSE}
 
 
 @dataclass(slots=True)
 class _OrderHistory:
     placed: OrderPlaced
+    price: int  # these four change
+    quantity: int
+    protection_price: int
+    priority: int
     status: OrderStatus = OrderStatus.OPEN
     filled: int = 0
     notional: int = 0
@@ -49,7 +66,7 @@ class History:
     _balances: dict[tuple[str, str], int] = field(default_factory=dict)
     _held: dict[tuple[str, str], int] = field(default_factory=dict)
     _orders: dict[str, _OrderHistory] = field(default_factory=dict)
-    _resting: dict[tuple[str, Side], dict[str, OrderPlaced]] = field(default_factory=dict)
+    _resting: dict[tuple[str, Side], dict[str, _OrderHistory]] = field(default_factory=dict)
     _markets: dict[str, Market] = field(default_factory=dict)
     _sequences: dict[str, int] = field(default_factory=dict)
     _trade_number: int = 0
@@ -61,7 +78,7 @@ class History:
     _immediate: list[str] = field(default_factory=list)
     _traded: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)  # (user, asset): by day
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event) -> None:  # noqa: C901 - one branch per type
         self._feed_ledger(event)
         if isinstance(event, BatchStarted):
             self._start_batch(event)
@@ -71,8 +88,12 @@ class History:
             self._feed_placed(event)
         elif isinstance(event, Traded):
             self._feed_trade(event)
+        elif isinstance(event, OrderTriggered):
+            self._feed_triggered(event)
+        elif isinstance(event, OrderAmended):
+            self._feed_amended(event)
         elif isinstance(event, OrderRested):
-            self._rest(self._orders[event.order_id].placed)
+            self._rest(self._orders[event.order_id])
         elif isinstance(event, OrderClosed):
             self._feed_closed(event)
         elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
@@ -119,7 +140,8 @@ class History:
             order = self._orders[order_id]
             if order.status in {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}:
                 self._violated("M11", order_id, f"{order.placed.time_in_force} is still {order.status}")
-            if order.placed.time_in_force is TimeInForce.FOK and order.status is not OrderStatus.FILLED:
+            fill_or_kill = order.placed.time_in_force is TimeInForce.FOK
+            if fill_or_kill and order.status not in {OrderStatus.FILLED, OrderStatus.REJECTED}:
                 self._violated("M11", order_id, f"fill or kill ended {order.status}")
         if not postponed:
             self._immediate.clear()
@@ -180,20 +202,62 @@ class History:
     def _feed_placed(self, event: OrderPlaced) -> None:
         if event.order_id in self._orders:
             self._violated("M14", event.order_id, "placed twice")
-        self._orders[event.order_id] = _OrderHistory(event, hold=event.hold)
+        order = self._orders[event.order_id] = _OrderHistory(
+            event, event.price, event.quantity, event.protection_price, event.order_number, hold=event.hold
+        )
         self._sequence(event.user_id, event.user_sequence)
         if event.idempotency_key:
             self._effect("key", event.user_id, event.idempotency_key)
         if event.client_order_id:
             self._effect("client", event.user_id, event.client_order_id)
-        if event.rests:
-            self._rest(event)
-        if event.time_in_force is not TimeInForce.GTC:
+        if event.expires_milliseconds and event.expires_milliseconds <= self._time:
+            self._violated("M11", event.order_id, "placed after its expiry")
+        if event.stop_price:
+            order.status = OrderStatus.NEW
+        elif event.rests:
+            self._rest(order)
+        else:
             self._immediate.append(event.order_id)
+
+    def _feed_triggered(self, event: OrderTriggered) -> None:
+        order = self._orders[event.order_id]
+        placed = order.placed
+        self._step(event.order_id, order, OrderStep.TRIGGER, OrderStatus.OPEN)
+        distance = event.reference_price - placed.stop_price
+        if (distance if waits_for_a_rise(placed.order_type, placed.side) else -distance) < 0:
+            self._violated("M11", event.order_id, f"triggered at {event.reference_price}, stop {placed.stop_price}")
+        order.protection_price = event.protection_price
+        self._go_to_the_book(event, order)
+
+    def _feed_amended(self, event: OrderAmended) -> None:
+        order = self._orders[event.order_id]
+        self._step(event.order_id, order, OrderStep.AMEND, order.status)
+        if (order.price, order.quantity) != (event.price_before, event.quantity_before):
+            self._violated("M8", event.order_id, f"was {order.quantity} at {order.price}")
+        if event.quantity <= order.filled and event.quantity:
+            self._violated("M8", event.order_id, f"amended to {event.quantity} with {order.filled} filled")
+        gains = event.price != order.price or event.quantity > order.quantity
+        if gains and not event.priority and order.status is not OrderStatus.NEW:
+            self._violated("M10", event.order_id, "kept its place with better terms")
+        order.price, order.quantity, order.protection_price = event.price, event.quantity, event.protection_price
+        order.hold += event.hold_change
+        if event.priority:
+            self._resting[event.market, order.placed.side].pop(event.order_id, None)
+            self._go_to_the_book(event, order)
+        else:
+            self._sequence(event.user_id, event.user_sequence)
+
+    def _go_to_the_book(self, event: OrderTriggered | OrderAmended, order: _OrderHistory) -> None:
+        order.priority = event.priority
+        if event.rests:
+            self._rest(order)
+        else:
+            self._immediate.append(event.order_id)
+        self._sequence(event.user_id, event.user_sequence)
 
     def _feed_closed(self, event: OrderClosed) -> None:
         order = self._orders[event.order_id]
-        step = OrderStep.EXPIRE if event.status is OrderStatus.EXPIRED else OrderStep.CANCEL
+        step = _CLOSING.get(event.status, OrderStep.CANCEL)
         self._step(event.order_id, order, step, event.status)
         if order.hold != event.hold_reduction:
             self._violated("M5", event.order_id, f"closed with {order.hold - event.hold_reduction} held")
@@ -216,18 +280,21 @@ class History:
         self._check_priority(event, maker)
         for side, tracked in ((event.buyer, Side.BUY), (event.seller, Side.SELL)):
             if side.owner != HOUSE:
+                expires = self._orders[side.order_id].placed.expires_milliseconds
+                if expires and expires <= self._time:
+                    self._violated("M11", side.order_id, "traded after its expiry")
                 self._feed_fill(event, side, tracked)
 
     def _check_priority(self, event: Traded, maker: TradeSide) -> None:
         """M10: no other resting order on the maker's side was better, or as good and older."""
         maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
         sign = 1 if maker_side is Side.BUY else -1
-        number = self._orders[maker.order_id].placed.order_number if maker.order_id else None
-        for order_id, placed in self._resting.get((event.market, maker_side), {}).items():
+        priority = self._orders[maker.order_id].priority if maker.order_id else None
+        for order_id, order in self._resting.get((event.market, maker_side), {}).items():
             if order_id == maker.order_id:
                 continue
-            ahead = (placed.price - event.price) * sign
-            if ahead > 0 or (ahead == 0 and (number is None or placed.order_number < number)):
+            ahead = (order.price - event.price) * sign
+            if ahead > 0 or (ahead == 0 and (priority is None or order.priority < priority)):
                 self._violated("M10", order_id, f"was passed over by trade {event.trade_number}")
 
     def _feed_fill(self, event: Traded, side: TradeSide, tracked: Side) -> None:
@@ -245,22 +312,22 @@ class History:
         order.fees += side.fee
         order.hold -= side.hold_reduction
         self._sequence(placed.user_id, side.user_sequence)
-        if placed.quantity and (order.filled > placed.quantity or (side.status is OrderStatus.FILLED) != (
-            order.filled == placed.quantity
+        if order.quantity and (order.filled > order.quantity or (side.status is OrderStatus.FILLED) != (
+            order.filled == order.quantity
         )):  # fmt: skip
-            self._violated("M8", side.order_id, f"filled {order.filled} of {placed.quantity}, {side.status}")
+            self._violated("M8", side.order_id, f"filled {order.filled} of {order.quantity}, {side.status}")
         if placed.quote_quantity:
             spent = order.notional + (order.fees if tracked is Side.BUY else 0)
             if spent > placed.quote_quantity:
                 self._violated("M11", side.order_id, f"spent {spent} of {placed.quote_quantity}")
         if order.hold < 0 or (side.status is OrderStatus.FILLED and order.hold):
             self._violated("M5", side.order_id, f"holds {order.hold}, {side.status}")
-        if (event.price - placed.protection_price) * (1 if tracked is Side.BUY else -1) > 0:
-            self._violated("M11", side.order_id, f"traded at {event.price}, limit {placed.protection_price}")
+        if (event.price - order.protection_price) * (1 if tracked is Side.BUY else -1) > 0:
+            self._violated("M11", side.order_id, f"traded at {event.price}, limit {order.protection_price}")
         if placed.post_only and side.liquidity is Liquidity.TAKER:
             self._violated("M11", side.order_id, "post-only took")
-        if side.liquidity is Liquidity.MAKER and (placed.order_type is OrderType.MARKET or event.price != placed.price):
-            self._violated("M11", side.order_id, f"rested at {placed.price}, traded at {event.price}")
+        if side.liquidity is Liquidity.MAKER and event.price != order.price:
+            self._violated("M11", side.order_id, f"rested at {order.price}, traded at {event.price}")
         if not 0 <= order.fees * BASIS_POINTS - order.fee_numerator < BASIS_POINTS:
             self._violated("M15", side.order_id, f"paid {order.fees} for {order.fee_numerator}/{BASIS_POINTS}")
 
@@ -279,8 +346,11 @@ class History:
             if today - VOLUME_DAYS < day <= today
         )
 
-    def _rest(self, placed: OrderPlaced) -> None:
-        self._resting.setdefault((placed.market, placed.side), {})[placed.order_id] = placed
+    def _rest(self, order: _OrderHistory) -> None:
+        placed = order.placed
+        self._resting.setdefault((placed.market, placed.side), {})[placed.order_id] = order
+        if placed.order_id in self._immediate:
+            self._immediate.remove(placed.order_id)
 
     def _sequence(self, user_id: str, sequence: int) -> None:
         if sequence != self._sequences.get(user_id, 0) + 1:

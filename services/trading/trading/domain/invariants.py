@@ -28,6 +28,7 @@ def check_all(state: ExchangeState) -> list[Violation]:
         _check_order(state, order, found)
     for symbol, market_state in state.markets.items():
         _check_book(state, symbol, market_state, found)
+    _check_expiries(state, found)
     _check_counters(state, found)
     return found
 
@@ -85,7 +86,8 @@ def _check_order(state: ExchangeState, order: Order, found: list[Violation]) -> 
 
     market = state.markets[order.market].market
     by_quantity = order.quantity > 0
-    if by_quantity and (order.price or order.side is Side.SELL):
+    waits = order.status is OrderStatus.NEW
+    if waits or (by_quantity and (order.price or order.side is Side.SELL)):
         required = required_hold(order, market)
         if order.hold != required:
             violated("M5", f"holds {order.hold} instead of {required}")
@@ -96,13 +98,14 @@ def _check_order(state: ExchangeState, order: Order, found: list[Violation]) -> 
     if order.fees != -(-order.fee_numerator // BASIS_POINTS):
         violated("M15", f"paid {order.fees} for an exact fee of {order.fee_numerator}/{BASIS_POINTS}")
     expected = OrderStatus.PARTIALLY_FILLED if order.filled_quantity else OrderStatus.OPEN
-    if order.status is not expected:
+    if order.status is not expected and not (waits and order.stop_price and not order.filled_quantity):
         violated("M9", f"is {order.status} with {order.filled_quantity} filled")
     owner = state.owners.get(order.owner)
     if owner is None or owner.orders.get(order.order_id) is not order:
         violated("M9", "is not among its owner's orders")
-    if not order.resting and state.markets[order.market].taking is not order:
-        violated("M9", "is open, but neither in the book nor taking")
+    market_state = state.markets[order.market]
+    if [order.resting, waits, market_state.taking is order].count(True) != 1:
+        violated("M9", "is not exactly one of in the book, waiting, taking")
 
 
 def _check_book(state: ExchangeState, symbol: str, market_state: MarketState, found: list[Violation]) -> None:
@@ -112,8 +115,8 @@ def _check_book(state: ExchangeState, symbol: str, market_state: MarketState, fo
             found.append(Violation("M10", symbol, f"the {side} prices are out of order"))
         for key, level in book.levels.items():
             resting += len(level)
-            numbers = [order.order_number for order in level.values()]
-            if not numbers or numbers != sorted(numbers):
+            priorities = [order.priority for order in level.values()]
+            if not priorities or priorities != sorted(priorities):
                 found.append(Violation("M10", symbol, f"level {key * book.sign} is empty or out of order"))
             found.extend(
                 Violation("M10", symbol, f"order {order.order_id} is at the wrong place")
@@ -122,10 +125,32 @@ def _check_book(state: ExchangeState, symbol: str, market_state: MarketState, fo
             )
     if resting != sum(1 for order in state.orders.values() if order.resting and order.market == symbol):
         found.append(Violation("M10", symbol, "the book and the open orders differ"))
+    _check_waiting(state, symbol, market_state, found)
     _check_uncrossed(state, symbol, market_state, found)
     house = market_state.market.house
     if house.levels and abs(market_state.house_position) > house.inventory_limit:
         found.append(Violation("M18", symbol, f"the house's position is {market_state.house_position}"))
+
+
+def _check_waiting(state: ExchangeState, symbol: str, market_state: MarketState, found: list[Violation]) -> None:
+    waiting = [
+        *((order, 1) for order in market_state.waiting_for_a_rise.orders()),
+        *((order, -1) for order in market_state.waiting_for_a_fall.orders()),
+    ]
+    expected = [order for order in state.orders.values() if order.status is OrderStatus.NEW and order.market == symbol]
+    if len(waiting) != len(expected) or any(
+        market_state.queue_of(order)[1] != order.stop_price * sign or state.orders.get(order.order_id) is not order
+        for order, sign in waiting
+    ):
+        found.append(Violation("M10", symbol, "the waiting orders and their queues differ"))
+
+
+def _check_expiries(state: ExchangeState, found: list[Violation]) -> None:
+    expiring = list(state.expiries.orders())
+    moments = [order.expires_milliseconds for order in expiring]
+    expected = sum(1 for order in state.orders.values() if order.expires_milliseconds)
+    if moments != sorted(moments) or len(expiring) != expected:
+        found.append(Violation("M9", "expiries", "the expiring orders and their queue differ"))
 
 
 def _check_uncrossed(state: ExchangeState, symbol: str, market_state: MarketState, found: list[Violation]) -> None:

@@ -4,6 +4,7 @@ A fingerprint is what makes two commands the same: plain text rather than a dige
 """
 
 from trading.domain.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     HoldTransfer,
@@ -21,11 +22,11 @@ from trading.domain.transfer_errors import BusinessKeyReused
 TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 
 
-def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | TransferCommand) -> str:
+def fingerprint_of(command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetMarket | TransferCommand) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
         # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
-        return "|".join(
+        text = "|".join(
             (
                 "place",
                 command.market,
@@ -37,6 +38,12 @@ def fingerprint_of(command: PlaceOrder | CancelOrder | CancelAll | SetMarket | T
                 command.client_order_id,
             )
         )
+        if command.stop_price or command.expires_milliseconds:
+            # Only then, so that what was remembered before there were such orders still matches.
+            text += f"|{command.stop_price}|{command.expires_milliseconds}"
+        return text
+    if isinstance(command, AmendOrder):
+        return f"amend|{command.order_id}|{command.price}|{command.quantity}"
     if isinstance(command, CancelOrder):
         return f"cancel|{command.order_id}"
     if isinstance(command, CancelAll):

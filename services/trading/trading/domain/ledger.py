@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from trading.domain.accounts import FEES, HoldChange, Posting, owner_of_user
 from trading.domain.events import (
     Event,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
     Traded,
@@ -36,12 +37,13 @@ def holds_of(event: Event) -> tuple[HoldChange, ...]:
         return (HoldChange(owner_of_user(event.user_id), event.hold_asset, event.hold),)  # type: ignore[union-attr]
     if kind is Traded:
         return _trade_holds(event)  # type: ignore[arg-type]
-    if isinstance(event, OrderClosed) and event.hold_reduction:
-        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, -event.hold_reduction),)
     if kind is TransferHeld:
         return holds_for(event.postings)  # type: ignore[union-attr]
     if kind is TransferSettled or kind is TransferReleased:
         return event.released  # type: ignore[union-attr]
+    if kind is OrderClosed or kind is OrderAmended:
+        change = -event.hold_reduction if kind is OrderClosed else event.hold_change  # type: ignore[union-attr]
+        return (HoldChange(owner_of_user(event.user_id), event.hold_asset, change),) if change else ()  # type: ignore[union-attr]
     return ()
 
 

@@ -142,15 +142,15 @@ class Market:
         """Quote minor units; exact for a price on the tick and a quantity on the lot."""
         return price * quantity // self.base_unit
 
-    def price_from_text(self, text: str) -> int:
+    def price_from_text(self, text: str, field: str = "price") -> int:
         """Raises `InvalidArgument` or `InvalidTick` (also for too many decimals)."""
         try:
-            price = parse_amount(text, self.quote_scale, field="price")
+            price = parse_amount(text, self.quote_scale, field=field)
         except TooManyDecimals as error:
-            price = parse_amount(error.details["nearest"], self.quote_scale, field="price")
-            raise self.invalid_tick(price, text) from None
+            price = parse_amount(error.details["nearest"], self.quote_scale, field=field)
+            raise self.invalid_tick(price, text, field) from None
         if price % self.tick:
-            raise self.invalid_tick(price, text)
+            raise self.invalid_tick(price, text, field)
         return price
 
     def quantity_from_text(self, text: str) -> int:
@@ -177,9 +177,9 @@ class Market:
     def quote_text(self, amount: int) -> str:
         return format_amount(amount, self.quote_scale)
 
-    def invalid_tick(self, price: int, given: str) -> InvalidTick:
+    def invalid_tick(self, price: int, given: str, field: str = "price") -> InvalidTick:
         nearest = self.price_text(nearest_multiple(price, self.tick))
-        return InvalidTick(tick=self.price_text(self.tick), given=given, nearest=nearest)
+        return InvalidTick(tick=self.price_text(self.tick), given=given, nearest=nearest, field=field)
 
     def invalid_lot(self, quantity: int, given: str) -> InvalidLot:
         nearest = self.quantity_text(nearest_multiple(quantity, self.lot))

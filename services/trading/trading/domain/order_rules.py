@@ -1,29 +1,52 @@
 """The rules that an order's own figures must meet: fields that go together, tick, lot, size, price band."""
 
+from typing import Protocol
+
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import (
     AboveMaxQuantity,
     AmountTooLarge,
     BelowMinNotional,
+    ExpiryInPast,
     InvalidOrder,
     MarketCancelOnly,
     MarketDraining,
     MarketHalted,
     MarketPaused,
     OutsidePriceBand,
+    StopPriceReached,
     UnknownMarket,
 )
+from trading.domain.expire_orders import check_no_expiry_due
 from trading.domain.markets import BASIS_POINTS, Market, MarketStatus
-from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.moments import MOMENT_MAX, moment_text
+from trading.domain.orders import RESTING_TIMES, TRIGGERS, OrderType, Side, TimeInForce, waits_for_a_rise
 from trading.domain.state import ExchangeState, MarketState
 
 CLIENT_ORDER_ID_LENGTH_MAX = 64  # a UUID with a prefix fits
 KEY_LENGTH_MAX = 255  # the public API's
 
 
+class Terms(Protocol):
+    """What the rules look at: of a command, or of an order as it would be."""
+
+    @property
+    def side(self) -> Side: ...
+    @property
+    def time_in_force(self) -> TimeInForce: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def quote_quantity(self) -> int: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def stop_price(self) -> int: ...
+
+
 def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
-    """Raises where the market takes no new orders."""
+    """Raises where the market takes no new orders, or something else has to happen first."""
     market_state = state.markets.get(symbol)
     if market_state is None:
         raise UnknownMarket(market=symbol)
@@ -36,6 +59,7 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
         raise MarketPaused(market=symbol, remaining_milliseconds=pause)
     if market_state.postponed:
         raise MarketDraining(market=symbol)
+    check_no_expiry_due(state)
     return market_state
 
 
@@ -51,8 +75,14 @@ def check_shape(command: PlaceOrder) -> None:
         raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
     if command.order_type is OrderType.MARKET:
         _check_market_order(command)
-    else:
+    elif command.order_type is OrderType.LIMIT:
         _check_limit_order(command)
+    else:
+        _check_trigger(command)
+    if command.stop_price and command.order_type not in TRIGGERS:
+        raise InvalidOrder("Only an order that waits has a stop price.", field="stop_price", rule="only_for_triggers")
+    if command.expires_milliseconds or command.time_in_force is TimeInForce.GTD:
+        _check_expiry(command)
 
 
 def _check_market_order(command: PlaceOrder) -> None:
@@ -63,7 +93,7 @@ def _check_market_order(command: PlaceOrder) -> None:
             "A market order has either a quantity or a quote quantity, above zero.",
             field="quantity", rule="either_quantity_or_quote_quantity",
         )  # fmt: skip
-    if command.time_in_force is TimeInForce.GTC:
+    if command.time_in_force in RESTING_TIMES:
         raise InvalidOrder("A market order cannot rest.", field="time_in_force", rule="not_for_market_orders")
     if command.post_only:
         raise InvalidOrder("A market order always takes.", field="post_only", rule="not_for_market_orders")
@@ -72,18 +102,54 @@ def _check_market_order(command: PlaceOrder) -> None:
 def _check_limit_order(command: PlaceOrder) -> None:
     if command.quote_quantity:
         raise InvalidOrder(
-            "Only a market order has a quote quantity.", field="quote_quantity", rule="only_for_market_orders"
+            "An order with a limit has no quote quantity.", field="quote_quantity", rule="not_for_limits"
         )
     if not command.quantity:
         raise InvalidOrder("The quantity must be above zero.", field="quantity", rule="positive")
     if not command.price:
         raise InvalidOrder("The price must be above zero.", field="price", rule="positive")
-    if command.post_only and command.time_in_force is not TimeInForce.GTC:
-        raise InvalidOrder("An order that must not take must be able to rest.", field="post_only", rule="needs_gtc")
+    if command.post_only and command.time_in_force not in RESTING_TIMES:
+        raise InvalidOrder("An order that must not take must be able to rest.", field="post_only", rule="must_rest")
 
 
-def check_size(command: PlaceOrder, market: Market, reference_price: int) -> None:
-    """Tick, lot, largest quantity, smallest and largest notional. Market orders are valued at the reference price."""
+def _check_trigger(command: PlaceOrder) -> None:
+    if not 0 < command.stop_price <= AMOUNT_MAX:
+        raise InvalidOrder("The stop price must be above zero and fit 63 bits.", field="stop_price", rule="positive")
+    if command.order_type is OrderType.STOP_LIMIT:
+        _check_limit_order(command)
+        return
+    if command.price:
+        raise InvalidOrder("Only a stop_limit order has a limit.", field="price", rule="only_for_limits")
+    if (command.quantity > 0) == (command.quote_quantity > 0):
+        raise InvalidOrder(
+            "The order has either a quantity or a quote quantity, above zero.",
+            field="quantity", rule="either_quantity_or_quote_quantity",
+        )  # fmt: skip
+    if command.quote_quantity and command.side is Side.SELL:
+        # How much base it takes is not known before the price is, so there is nothing definite to hold.
+        raise InvalidOrder("A sell that waits is by quantity.", field="quote_quantity", rule="not_for_waiting_sells")
+    if command.time_in_force not in RESTING_TIMES:
+        raise InvalidOrder("An order that waits is gtc or gtd.", field="time_in_force", rule="must_wait")
+    if command.post_only:
+        raise InvalidOrder("An order without a limit takes.", field="post_only", rule="only_for_limits")
+
+
+def _check_expiry(command: PlaceOrder) -> None:
+    if command.time_in_force is not TimeInForce.GTD:
+        raise InvalidOrder("Only a gtd order expires.", field="expires_at", rule="only_for_gtd")
+    if not command.expires_milliseconds:
+        raise InvalidOrder("A gtd order needs its last moment.", field="expires_at", rule="required")
+    if not 0 < command.expires_milliseconds <= MOMENT_MAX:
+        raise InvalidOrder("There is no such moment.", field="expires_at", rule="range")
+
+
+def check_expiry(command: PlaceOrder, now_milliseconds: int) -> None:
+    if command.expires_milliseconds and command.expires_milliseconds <= now_milliseconds:
+        raise ExpiryInPast(limit=moment_text(now_milliseconds), given=moment_text(command.expires_milliseconds))
+
+
+def check_size(command: Terms, market: Market, reference_price: int) -> None:
+    """Tick, lot, largest quantity, smallest and largest notional, the last two at the limit or the reference price."""
     price = command.price or reference_price
     if command.price % market.tick:
         raise market.invalid_tick(command.price, market.price_text(command.price))
@@ -109,6 +175,23 @@ def check_size(command: PlaceOrder, market: Market, reference_price: int) -> Non
         )
     if notional > AMOUNT_MAX:
         raise AmountTooLarge(limit=market.quote_text(AMOUNT_MAX), given=market.quote_text(notional))
+
+
+def check_stop_price(command: PlaceOrder, market: Market, reference_price: int) -> None:
+    """Raises where the order would not have to wait."""
+    stop_price, tick = command.stop_price, market.tick
+    if stop_price % tick:
+        raise market.invalid_tick(stop_price, market.price_text(stop_price), "stop_price")
+    if waits_for_a_rise(command.order_type, command.side):
+        reached, nearest = stop_price <= reference_price, reference_price // tick * tick + tick
+    else:
+        reached, nearest = stop_price >= reference_price, -(-reference_price // tick) * tick - tick
+    if reached:
+        raise StopPriceReached(
+            reference_price=market.price_text(reference_price),
+            given=market.price_text(stop_price),
+            nearest=market.price_text(nearest),
+        )
 
 
 def check_price_band(price: int, market: Market, reference_price: int) -> None:

@@ -17,16 +17,27 @@ from trading.domain.errors import (
 )
 from trading.domain.events import OrderPlaced, WorkPostponed
 from trading.domain.fees import fee_rates
-from trading.domain.house import fresh_quotation, reference_age
+from trading.domain.house import Quotation, fresh_quotation, reference_age
 from trading.domain.identifiers import order_id
 from trading.domain.keys import fingerprint_of, repeat_of_order
 from trading.domain.markets import FeeRates, Market
 from trading.domain.matching import Stop, Taker, Walk, best_offer, walk
-from trading.domain.order_rules import check_price_band, check_shape, check_size, market_for_orders, protection_price
-from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
+from trading.domain.order_rules import (
+    Terms,
+    check_expiry,
+    check_price_band,
+    check_shape,
+    check_size,
+    check_stop_price,
+    market_for_orders,
+    protection_price,
+)
+from trading.domain.orders import RESTING_TIMES, CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
 from trading.domain.state import ExchangeState, MarketState
+
+_UNTOUCHED = Walk((), Stop.FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
 
 
 class _Plan(NamedTuple):
@@ -45,12 +56,14 @@ def place_order(state: ExchangeState, command: PlaceOrder) -> Decision:
         return repeat
     check_shape(command)
     market_state = market_for_orders(state, command.market)
-    plan = _plan(state, market_state, command, owner)
-    _check_funds(state, market_state.market, command, owner, plan.hold)
+    plan = (
+        _wait(state, market_state, command, owner) if command.stop_price else _plan(state, market_state, command, owner)
+    )
+    check_funds(state, market_state.market, command.side, owner, plan.hold)
     draft = TradingDraft(state, market_state)
     placed = _placed(draft, command, owner, fingerprint, plan)
     draft.events.append(placed)
-    if plan.walk.fills or not plan.rests:
+    if plan.walk.fills or not (plan.rests or command.stop_price):
         _take(draft, placed, owner, plan.walk)
     return draft.events
 
@@ -62,6 +75,7 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
     reference = market_state.reference
     if reference is None:
         raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
+    check_expiry(command, now)
     check_size(command, market, reference.price)
     quotation = fresh_quotation(market, reference, now)
     if command.order_type is OrderType.MARKET:
@@ -73,35 +87,61 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
         worst_price = command.price
         check_price_band(command.price, market, reference.price)
     if command.post_only:
-        best = best_offer(market_state, command.side, quotation, now)
-        if best is not None and (command.price >= best if command.side is Side.BUY else command.price <= best):
-            nearest = best - market.tick if command.side is Side.BUY else best + market.tick
-            raise PostOnlyWouldTake(
-                best_opposite=market.price_text(best),
-                given=market.price_text(command.price),
-                nearest=market.price_text(nearest),
-            )
+        check_post_only(command, market_state, quotation, now)
     rates = fee_rates(state.owners.get(owner), market, now)
     budget = command.quote_quantity
     if budget and command.side is Side.BUY:
         budget = notional_within(budget, rates.taker)
     taker = Taker(owner, command.side, worst_price, command.quantity, budget)
     result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
-    _check_fills(command, market, worst_price, rates, result)
-    rests = command.time_in_force is TimeInForce.GTC and result.stop is Stop.EXHAUSTED
+    check_fills(command, market, worst_price, rates, result)
+    rests = result.stop is Stop.EXHAUSTED and command.time_in_force in RESTING_TIMES
     if rests or result.stop is Stop.FILL_LIMIT:
         _check_open_orders(state, market, owner)
     return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, rates, result), rates)
 
 
-def _check_fills(command: PlaceOrder, market: Market, worst_price: int, rates: FeeRates, result: Walk) -> None:
+def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, owner: str) -> _Plan:
+    """The rules for an order that waits for its stop price. Whom it then meets is not looked at now."""
+    market = market_state.market
+    reference = market_state.reference
+    if reference is None:
+        raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
+    check_expiry(command, state.batch_milliseconds)
+    check_stop_price(command, market, reference.price)
+    check_size(command, market, command.stop_price)
+    worst_price = 0
+    if command.price:
+        worst_price = command.price
+        check_price_band(command.price, market, command.stop_price)
+    elif command.side is Side.BUY and command.quantity:
+        worst_price = protection_price(market, command.stop_price, command.side)
+    _check_open_orders(state, market, owner)
+    rates = fee_rates(state.owners.get(owner), market, state.batch_milliseconds)
+    hold = _hold(command, market, worst_price, 0, rates, _UNTOUCHED)
+    return _Plan(_UNTOUCHED, worst_price, rests=False, hold=hold, rates=rates)
+
+
+def check_post_only(command: Terms, market_state: MarketState, quotation: Quotation | None, now: int) -> None:
+    market = market_state.market
+    best = best_offer(market_state, command.side, quotation, now)
+    if best is not None and (command.price >= best if command.side is Side.BUY else command.price <= best):
+        nearest = best - market.tick if command.side is Side.BUY else best + market.tick
+        raise PostOnlyWouldTake(
+            best_opposite=market.price_text(best),
+            given=market.price_text(command.price),
+            nearest=market.price_text(nearest),
+        )
+
+
+def check_fills(command: Terms, market: Market, worst_price: int, rates: FeeRates, result: Walk) -> None:
     if command.time_in_force is TimeInForce.FOK and result.stop is not Stop.COMPLETE:
         by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
             fillable=market.quantity_text(result.quantity) if by_quantity else market.quote_text(result.notional),
             given=market.quantity_text(command.quantity) if by_quantity else market.quote_text(command.quote_quantity),
         )
-    if result.fills or command.order_type is not OrderType.MARKET or result.stop is Stop.SELF_TRADE:
+    if result.fills or command.price or result.stop is Stop.SELF_TRADE:
         return
     if result.stop is Stop.COMPLETE:
         lot = market.notional(worst_price, market.lot)
@@ -134,7 +174,9 @@ def _check_open_orders(state: ExchangeState, market: Market, owner: str) -> None
 def _hold(  # noqa: PLR0917 - what an order and its walk are made of
     command: PlaceOrder, market: Market, worst_price: int, budget: int, rates: FeeRates, result: Walk
 ) -> int:
-    """A limit order holds for its limit. A market order holds for its fills and the worst of a postponed rest."""
+    """A limit order holds for its limit. A market order holds for its fills and the worst of what is postponed: so does
+    one that waits, whose whole quantity is to come.
+    """
     postponed = result.stop is Stop.FILL_LIMIT
     if command.side is Side.BUY:
         if command.quote_quantity:
@@ -151,8 +193,9 @@ def _hold(  # noqa: PLR0917 - what an order and its walk are made of
     return result.quantity + lots * market.lot
 
 
-def _check_funds(state: ExchangeState, market: Market, command: PlaceOrder, owner: str, hold: int) -> None:
-    buying = command.side is Side.BUY
+def check_funds(state: ExchangeState, market: Market, side: Side, owner: str, hold: int) -> None:
+    """Raises where that much cannot be held."""
+    buying = side is Side.BUY
     asset, scale = (market.quote, market.quote_scale) if buying else (market.base, market.base_scale)
     if hold > AMOUNT_MAX:
         raise AmountTooLarge(limit=format_amount(AMOUNT_MAX, scale), given=format_amount(hold, scale))
@@ -192,6 +235,8 @@ def _placed(draft: TradingDraft, command: PlaceOrder, owner: str, fingerprint: s
         fingerprint,
         draft.next_sequence(owner),
         command.actor,
+        command.stop_price,
+        command.expires_milliseconds,
     )
 
 
@@ -232,6 +277,5 @@ def take(draft: TradingDraft, order: Order, result: Walk) -> None:
         draft.trade(fill, order, taker_done=complete and index == last)
     if result.stop is Stop.SELF_TRADE:
         draft.close(order, CloseReason.SELF_TRADE, None)
-    elif result.stop is Stop.EXHAUSTED and order.time_in_force is not TimeInForce.GTC:
-        market_order = order.order_type is OrderType.MARKET
-        draft.close(order, CloseReason.NO_LIQUIDITY if market_order else CloseReason.IMMEDIATE_OR_CANCEL, None)
+    elif result.stop is Stop.EXHAUSTED and not order.may_rest:
+        draft.close(order, CloseReason.IMMEDIATE_OR_CANCEL if order.price else CloseReason.NO_LIQUIDITY, None)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import UnknownMarket
+from trading.domain.events import ReferencePriceSet
 from trading.domain.house import Quotation, crossed_orders, fresh_quotation, price_source, quotes
 from trading.domain.orders import Order, Side
 from trading.domain.set_reference_price import jump
 from trading.domain.state import ExchangeState, MarketState
+from trading.domain.triggers import first_reached, reaches_a_trigger
 
 
 class Balance(NamedTuple):
@@ -79,12 +81,28 @@ def markets_to_continue(state: ExchangeState) -> list[str]:
     return [symbol for symbol, market in state.markets.items() if market.postponed]
 
 
+def orders_are_due(state: ExchangeState, time_milliseconds: int) -> bool:
+    """Has an order's last moment come? Then enter `ExpireOrders` before anything that may trade, until none is."""
+    due = state.expiries.first_key
+    return due is not None and due <= time_milliseconds
+
+
 def reference_matters(state: ExchangeState, tick: SetReferencePrice, *, time_milliseconds: int) -> bool:
-    """Would this tick make a resting order trade, or the market pause? Then it must enter the journal now."""
+    """Would this tick make a resting order trade, trigger a waiting one, or pause the market? Then it must enter the
+    journal now.
+    """
     market_state = state.markets.get(tick.market)
     if market_state is None or not market_state.trades_at(time_milliseconds):
         return False
-    return jump(market_state, tick, time_milliseconds) is not None or reference_crosses(
+    if jump(market_state, tick, time_milliseconds) is not None:
+        return True
+    if reaches_a_trigger(market_state, tick.price):
+        reference = ReferencePriceSet(
+            tick.market, tick.price, tick.source, tick.source_milliseconds, tick.received_milliseconds
+        )
+        if first_reached(market_state, reference, time_milliseconds) is not None:
+            return True
+    return reference_crosses(
         state, tick.market, price=tick.price, source=tick.source, time_milliseconds=time_milliseconds
     )
 

@@ -36,7 +36,7 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
     if known is not None:
         if known.market == market:
             return []
-        has_orders = bool(known.bids.keys or known.asks.keys or known.taking)
+        has_orders = any(order.market == market.symbol for order in state.orders.values())
         _check_units(known.market, market, has_orders=has_orders)
     events: list[Event] = [MarketSet(market, command.actor, command.reason, version + 1)]
     if command.idempotency_key:

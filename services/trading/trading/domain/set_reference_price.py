@@ -1,14 +1,18 @@
-"""The reference price moves: resting orders that it crosses fill at their own limit against the house."""
+"""The reference price moves: resting orders that it crosses fill at their own limit against the house. Waiting orders
+that it reaches are triggered one by one, by the `Continue` commands that follow.
+"""
 
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import InvalidReferencePrice, MarketDraining, UnknownMarket
 from trading.domain.events import ReferencePriceSet, TradingPaused, WorkPostponed
+from trading.domain.expire_orders import check_no_expiry_due
 from trading.domain.house import crossed_orders, fresh_quotation, price_source
 from trading.domain.markets import BASIS_POINTS, Market
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft
 from trading.domain.state import ExchangeState, MarketState
+from trading.domain.triggers import first_reached
 
 # How far a source's clock may be ahead of ours: more would keep an old price fresh for longer than its source deserves.
 SOURCE_CLOCK_AHEAD_MILLISECONDS_MAX = 5_000
@@ -20,6 +24,7 @@ def set_reference_price(state: ExchangeState, command: SetReferencePrice) -> Dec
         raise UnknownMarket(market=command.market)
     if market_state.postponed:
         raise MarketDraining(market=command.market)
+    check_no_expiry_due(state)
     reference = ReferencePriceSet(
         command.market, command.price, command.source, command.source_milliseconds, command.received_milliseconds
     )
@@ -31,7 +36,8 @@ def set_reference_price(state: ExchangeState, command: SetReferencePrice) -> Dec
         return [TradingPaused(command.market, until, jumped_from, command.price), reference]
     draft = TradingDraft(state, market_state)
     draft.events.append(reference)
-    if fill_crossed(draft, reference):
+    more = fill_crossed(draft, reference)
+    if more or first_reached(market_state, reference, state.batch_milliseconds) is not None:
         draft.events.append(WorkPostponed(command.market))
     return draft.events
 

@@ -15,7 +15,7 @@ from trading.domain.orders import LIFE, CloseReason, Liquidity, Order, OrderStat
 from trading.domain.state import ExchangeState, MarketState
 
 # Read off its enum a member costs 60 ns in Python 3.11; a global costs 2.
-_BUY, _SELL, _MAKER, _TAKER, _CANCEL = Side.BUY, Side.SELL, Liquidity.MAKER, Liquidity.TAKER, OrderStep.CANCEL
+_BUY, _SELL, _MAKER, _TAKER = Side.BUY, Side.SELL, Liquidity.MAKER, Liquidity.TAKER
 # Columns of the table of lives, by the status before.
 _AFTER_FILL_PART = {before: after for (before, step), after in LIFE.items() if step is OrderStep.FILL_PART}
 _AFTER_FILL_REST = {before: after for (before, step), after in LIFE.items() if step is OrderStep.FILL_REST}
@@ -36,11 +36,16 @@ def notional_within(budget: int, fee_basis_points: int) -> int:
 
 
 def required_hold(order: Order, market: Market) -> int:
-    """What an open order must hold: a sell its remaining base; a limit buy its remaining cost and maximal fee."""
+    """What an order that rests or waits must hold: a sell its remaining base; a limit buy its remaining cost and
+    maximal fee; a waiting buy without a limit its quote amount, or cost and fee at the worst price it may trade at.
+    """
     remaining = order.quantity - order.filled_quantity
     if order.side is Side.SELL:
         return remaining
-    return _required_quote(order, market, remaining, order.fee_numerator, order.fees)
+    if order.price:
+        return _required_quote(order, market, remaining, order.fee_numerator, order.fees)
+    cost = market.notional(order.protection_price, order.quantity)
+    return order.quote_quantity or with_fee(cost, order.taker_fee_basis_points)
 
 
 class Draft:
@@ -65,14 +70,14 @@ class Draft:
     def user_sequence(self, owner: str) -> UserSequence:
         return UserSequence(user_of_owner(owner), self.next_sequence(owner))
 
-    def close(self, order: Order, reason: CloseReason, actor: Actor | None) -> None:
+    def close(self, order: Order, reason: CloseReason, actor: Actor | None, step: OrderStep = OrderStep.CANCEL) -> None:
         market = self.state.markets[order.market].market
         self.events.append(
             OrderClosed(
                 order.order_id,
                 order.user_id,
                 order.market,
-                LIFE[order.status, _CANCEL],
+                LIFE[order.status, step],
                 reason,
                 market.quote if order.side is _BUY else market.base,
                 order.hold,

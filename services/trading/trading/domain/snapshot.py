@@ -68,6 +68,7 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
         moves = tuple(Posting(*posting) for posting in postings)
         add_pending(state, PendingTransfer(transfer, number, hold_key, transfer_kind, expires, since, moves))
     state.frozen_assets.update(frozen)
+    _restore_books(state)
     by_kind = state.keys.by_kind
     for batch, kind, owner, key, *remembered in keys:
         state.keys.by_age.append((batch, kind, (owner, key)))
@@ -175,7 +176,8 @@ def _order(order: Order) -> Plain:
         order.order_type.value, order.time_in_force.value, int(order.post_only), order.quantity, order.quote_quantity,
         order.price, order.protection_price, order.maker_fee_basis_points, order.taker_fee_basis_points, order.hold,
         order.status.value, int(order.resting), order.created_milliseconds, order.updated_milliseconds,
-        order.filled_quantity, order.filled_notional, order.fee_numerator, order.fees,
+        order.filled_quantity, order.filled_notional, order.fee_numerator, order.fees, order.stop_price,
+        order.expires_milliseconds, order.priority, order.amendments,
     ]  # fmt: skip
 
 
@@ -191,9 +193,11 @@ def _restore_order(state: ExchangeState, fields: Plain, taking: dict[str, str]) 
     state.orders[order_id] = order
     state.owners[owner].orders[order_id] = order
     market_state = state.markets[market]
-    # Orders come by number, which is their age, so that every level is rebuilt in its priority.
-    if order.resting:
-        (market_state.bids if order.side is Side.BUY else market_state.asks).add(order)
+    if order.expires_milliseconds:
+        state.expiries.add(order.expires_milliseconds, order)
+    if order.status is OrderStatus.NEW:
+        queue, key = market_state.queue_of(order)
+        queue.add(key, order)
     elif taking[market] == order_id:
         market_state.taking = order
 
@@ -201,6 +205,14 @@ def _restore_order(state: ExchangeState, fields: Plain, taking: dict[str, str]) 
 def _pending_transfer(pending: PendingTransfer) -> Plain:
     *fields, postings = pending
     return [*fields, [list(posting) for posting in postings]]
+
+
+def _restore_books(state: ExchangeState) -> None:
+    """By priority, so that every level comes out in its order."""
+    for order in sorted(state.orders.values(), key=lambda order: order.priority):
+        if order.resting:
+            market_state = state.markets[order.market]
+            (market_state.bids if order.side is Side.BUY else market_state.asks).add(order)
 
 
 def _remembered(state: ExchangeState, batch: int, kind: str, name: tuple[str, str]) -> Plain:

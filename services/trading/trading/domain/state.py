@@ -8,8 +8,9 @@ from trading.domain.accounts import Account, Posting
 from trading.domain.book import BookSide
 from trading.domain.events import ReferencePriceSet
 from trading.domain.markets import OPEN_ORDERS_MAX, Asset, FeeRates, Market, MarketStatus
-from trading.domain.orders import Order, Side
+from trading.domain.orders import Order, Side, waits_for_a_rise
 from trading.domain.traded_volume import TradedVolume
+from trading.domain.waiting import WaitingOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Limits:
     postings_per_transfer: int = 100
     pending_transfers_per_user: int = 100  # far above what anybody withdraws at once
     expiries_per_command: int = 500
+    amendments_per_order: int = 200  # an order's row keeps them all
 
 
 class RememberedKey(NamedTuple):
@@ -104,6 +106,9 @@ class MarketState:
     market: Market
     bids: BookSide = field(default_factory=lambda: BookSide(Side.BUY))
     asks: BookSide = field(default_factory=lambda: BookSide(Side.SELL))
+    # Orders with a stop price, see `queue_of`.
+    waiting_for_a_rise: WaitingOrders = field(default_factory=WaitingOrders)
+    waiting_for_a_fall: WaitingOrders = field(default_factory=WaitingOrders)
     reference: ReferencePriceSet | None = None
     house_bid: HouseDepth = field(default_factory=HouseDepth)  # what the house buys
     house_ask: HouseDepth = field(default_factory=HouseDepth)
@@ -117,6 +122,12 @@ class MarketState:
     def trades_at(self, time_milliseconds: int) -> bool:
         """May anything trade here: neither the operator nor the circuit breaker has stopped it."""
         return self.market.status is MarketStatus.TRADING and self.paused_until_milliseconds <= time_milliseconds
+
+    def queue_of(self, order: Order) -> tuple[WaitingOrders, int]:
+        """Where an order waits for the reference price, and its key there: who is reached first has the smallest."""
+        if waits_for_a_rise(order.order_type, order.side):
+            return self.waiting_for_a_rise, order.stop_price
+        return self.waiting_for_a_fall, -order.stop_price
 
 
 @dataclass(slots=True, eq=False)
@@ -135,6 +146,7 @@ class ExchangeState:
     # (time, number, business key) of those that expire, the next one first
     expiring_transfers: list[tuple[int, int, str]] = field(default_factory=list)
     frozen_assets: dict[str, str] = field(default_factory=dict)  # why, by asset
+    expiries: WaitingOrders = field(default_factory=WaitingOrders)  # those with an expiry, by it
     keys: RememberedKeys = field(default_factory=RememberedKeys)
     # Terminal orders of the current batch with their final figures, for replies and rows. Not part of snapshot or hash.
     closed_in_batch: dict[str, Order] = field(default_factory=dict)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 from trading.domain.accounts import HoldChange, Posting, owner_of_user, user_of_owner
 from trading.domain.events import (
     Event,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
+    OrderTriggered,
     Traded,
     TradeSide,
     TransferHeld,
@@ -26,6 +28,8 @@ from trading.journal.codec import AccountAfter
 
 TransferEvent = TransferPosted | TransferHeld | TransferSettled | TransferReleased
 _TRANSFERS = (TransferPosted, TransferHeld, TransferSettled, TransferReleased)
+_OF_ONE_ORDER = (OrderPlaced, OrderClosed, OrderTriggered, OrderAmended)
+_OrderEvent = OrderPlaced | OrderClosed | OrderTriggered | OrderAmended
 
 
 class OrderView(NamedTuple):
@@ -53,6 +57,8 @@ class OrderView(NamedTuple):
     fees: int
     close_reason: CloseReason | None
     batch: int
+    stop_price: int = 0
+    expires_milliseconds: int = 0
 
 
 class UserStep(NamedTuple):
@@ -87,6 +93,8 @@ def view_of(order: Order, batch: int) -> OrderView:
         order.fees,
         order.close_reason,
         batch,
+        order.stop_price,
+        order.expires_milliseconds,
     )
 
 
@@ -112,6 +120,27 @@ def view_after(events: Sequence[Event], *, time_milliseconds: int, batch: int) -
     return view
 
 
+def view_within(view: OrderView, events: Sequence[Event], later: Sequence[Event]) -> OrderView:
+    """The order right after `events` of one command. `view` is as the batch left it, `later` what came in between."""
+    for event in reversed(later):
+        if isinstance(event, OrderAmended) and event.order_id == view.order_id:
+            view = view._replace(price=event.price_before, quantity=event.quantity_before)
+        elif isinstance(event, Traded) and (side := side_of(event, view.order_id)) is not None:
+            view = view._replace(
+                filled_quantity=view.filled_quantity - event.quantity,
+                filled_notional=view.filled_notional - event.notional,
+                fees=view.fees - side.fee,
+            )
+    view = view._replace(close_reason=None)
+    for event in events:
+        if isinstance(event, OrderAmended | OrderClosed) and event.order_id == view.order_id:
+            reason = event.reason if isinstance(event, OrderClosed) else None
+            view = view._replace(status=event.status, close_reason=reason)
+        elif isinstance(event, Traded) and (side := side_of(event, view.order_id)) is not None:
+            view = view._replace(status=side.status)
+    return view
+
+
 def _placed(event: OrderPlaced, time_milliseconds: int, batch: int) -> OrderView:
     return OrderView(
         event.order_id,
@@ -127,12 +156,14 @@ def _placed(event: OrderPlaced, time_milliseconds: int, batch: int) -> OrderView
         event.price,
         time_milliseconds,
         time_milliseconds,
-        OrderStatus.OPEN,
+        OrderStatus.NEW if event.stop_price else OrderStatus.OPEN,
         0,
         0,
         0,
         None,
         batch,
+        event.stop_price,
+        event.expires_milliseconds,
     )
 
 
@@ -154,7 +185,7 @@ def touched_accounts(events: Iterable[Event]) -> dict[tuple[str, str], None]:
 
 
 def touched_orders(events: Sequence[Event]) -> dict[str, None]:
-    """The orders that the events placed, filled or closed."""
+    """The orders that the events placed, triggered, amended, filled or closed."""
     touched: dict[str, None] = {}
     for event in events:
         kind = type(event)
@@ -162,7 +193,7 @@ def touched_orders(events: Sequence[Event]) -> dict[str, None]:
             for side in (event.buyer, event.seller):  # type: ignore[union-attr]  # the exact type was just compared
                 if side.order_id:
                     touched[side.order_id] = None
-        elif kind is OrderPlaced or kind is OrderClosed:
+        elif kind in _OF_ONE_ORDER:
             touched[event.order_id] = None  # type: ignore[union-attr]
     return touched
 
@@ -172,7 +203,7 @@ def user_sequences(events: Iterable[Event]) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for event in events:
         kind = type(event)
-        if kind is OrderPlaced or kind is OrderClosed:
+        if kind in _OF_ONE_ORDER:
             found.append((event.user_id, event.user_sequence))  # type: ignore[union-attr]  # hot path, see above
         elif kind is Traded:
             for side in (event.buyer, event.seller):  # type: ignore[union-attr]
@@ -201,6 +232,12 @@ def user_steps(
     return steps
 
 
+def _status_after(event: _OrderEvent) -> OrderStatus:
+    if isinstance(event, OrderPlaced):
+        return OrderStatus.NEW if event.stop_price else OrderStatus.OPEN
+    return OrderStatus.OPEN if isinstance(event, OrderTriggered) else event.status
+
+
 class _BackwardWalk:
     """Balances and orders as they are after the event that comes next (backwards)."""
 
@@ -218,25 +255,23 @@ class _BackwardWalk:
         kind = type(event)
         if kind is Traded:
             self._undo_trade(event, steps)  # type: ignore[arg-type]  # the exact type was just compared: hot path
-        elif kind is OrderPlaced or kind is OrderClosed:
+        elif kind in _OF_ONE_ORDER:
             self._undo_order(event, steps)  # type: ignore[arg-type]
         elif kind in _TRANSFERS:
             self._undo_transfer(event, steps)  # type: ignore[arg-type]
 
-    def _undo_order(self, event: OrderPlaced | OrderClosed, steps: list[UserStep]) -> None:
+    def _undo_order(self, event: _OrderEvent, steps: list[UserStep]) -> None:
         holds = holds_of(event)
         owner = owner_of_user(event.user_id)
         if self._only_owner and owner != self._only_owner:
             self._take_back((), holds)
             return
-        view = self._order(event.order_id)
-        if type(event) is OrderPlaced:
-            view = view._replace(
-                status=OrderStatus.OPEN, filled_quantity=0, filled_notional=0, fees=0, close_reason=None
-            )
-        else:
-            # What it was before does not matter: an earlier event of this batch says its own status.
-            self._orders[event.order_id] = view._replace(close_reason=None)
+        view = self._order(event.order_id)._replace(status=_status_after(event))
+        # What its status was before does not matter: an earlier event of this batch says its own.
+        before = view._replace(close_reason=None)
+        if type(event) is OrderAmended:
+            before = before._replace(price=event.price_before, quantity=event.quantity_before)
+        self._orders[event.order_id] = before
         balances = self._balances(owner, (), holds)
         steps.append(UserStep(event.user_id, event.user_sequence, view, None, None, balances))
         self._take_back((), holds)

@@ -107,6 +107,14 @@ ENUMS: tuple[type[Any], ...] = (
 )
 
 _TICK = "market price source source_milliseconds received_milliseconds"
+_ORDER_PLACED = (
+    "order_id order_number user_id market side order_type time_in_force post_only quantity quote_quantity price "
+    "protection_price maker_fee_basis_points taker_fee_basis_points hold_asset hold rests client_order_id "
+    "idempotency_key fingerprint user_sequence actor"
+)
+_PLACE_ORDER = (
+    "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id idempotency_key"
+)
 
 EVENTS: tuple[Layout, ...] = (
     _layout(1, 1, events.BatchStarted, "number time_milliseconds keys_evicted_up_to"),
@@ -114,14 +122,8 @@ EVENTS: tuple[Layout, ...] = (
     _layout(3, 1, events.MarketSet, "market actor reason", {Market: _MARKET_1}),
     _layout(3, 2, events.MarketSet, "market actor reason version"),
     _layout(4, 1, events.ReferencePriceSet, _TICK),
-    _layout(
-        5,
-        1,
-        events.OrderPlaced,
-        "order_id order_number user_id market side order_type time_in_force post_only quantity quote_quantity price "
-        "protection_price maker_fee_basis_points taker_fee_basis_points hold_asset hold rests client_order_id "
-        "idempotency_key fingerprint user_sequence actor",
-    ),
+    _layout(5, 1, events.OrderPlaced, _ORDER_PLACED),
+    _layout(5, 2, events.OrderPlaced, _ORDER_PLACED + " stop_price expires_milliseconds"),
     _layout(
         6,
         1,
@@ -142,6 +144,19 @@ EVENTS: tuple[Layout, ...] = (
     ),
     _layout(11, 1, events.WorkPostponed, "market"),
     _layout(12, 1, events.WorkFinished, "market"),
+    _layout(
+        20,
+        1,
+        events.OrderTriggered,
+        "order_id user_id market reference_price protection_price priority rests user_sequence",
+    ),
+    _layout(
+        21,
+        1,
+        events.OrderAmended,
+        "order_id user_id market price quantity protection_price price_before quantity_before priority rests "
+        "hold_asset hold_change status user_sequence actor",
+    ),
     _layout(50, 1, events.TradingPaused, "market until_milliseconds price_before price"),
     _layout(51, 1, events.TradingResumed, "market time_milliseconds actor reason"),
     _layout(52, 1, events.UserFeesSet, "user_id rates actor reason"),
@@ -170,13 +185,8 @@ EVENTS: tuple[Layout, ...] = (
 
 COMMANDS: tuple[Layout, ...] = (
     _layout(101, 1, commands.StartBatch, "number time_milliseconds"),
-    _layout(
-        102,
-        1,
-        commands.PlaceOrder,
-        "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id "
-        "idempotency_key",
-    ),
+    _layout(102, 1, commands.PlaceOrder, _PLACE_ORDER),
+    _layout(102, 2, commands.PlaceOrder, _PLACE_ORDER + " stop_price expires_milliseconds"),
     _layout(103, 1, commands.CancelOrder, "actor order_id idempotency_key"),
     _layout(104, 1, commands.CancelAll, "actor market idempotency_key"),
     _layout(105, 1, commands.SetReferencePrice, _TICK),
@@ -186,6 +196,8 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(108, 1, commands.SetMarket, "actor market reason", {Market: _MARKET_1}),
     _layout(108, 2, commands.SetMarket, "actor market reason expected_version idempotency_key"),
     _layout(109, 1, commands.Continue, "market"),
+    _layout(120, 1, commands.AmendOrder, "actor order_id price quantity idempotency_key"),
+    _layout(121, 1, commands.ExpireOrders, ""),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),
     _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
     _layout(130, 1, commands.HoldTransfer, "actor business_key kind postings expires_milliseconds reason"),

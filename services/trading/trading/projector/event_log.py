@@ -8,17 +8,15 @@ from cryptovault.trading.v1 import trading_pb2
 from trading.api.messages import user_event_message
 from trading.domain.events import Event
 from trading.domain.markets import Market
-from trading.domain.orders import OrderStatus
 from trading.domain.queries import user_cursor
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import BatchBody, decode_body
 from trading.journal.history import OrderView, touched_orders, user_sequences, user_steps
 from trading.journal.store import Journal
 from trading.projector.projector import Projector
-from trading.storage.decimals import to_units
 from trading.storage.documents import OrderDocument
 from trading.storage.order_queries import OrderQueries, page_size
-from trading.storage.rows import view_of_document
+from trading.storage.rows import view_as_of, view_of_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +83,7 @@ def _events_of(user_id: str, events: Sequence[Event]) -> list[Event]:
 
 
 def _as_of(document: OrderDocument, market: Market, batch: SealedBatch) -> OrderView:
-    """The order as it was after that batch: its fills up to then. Its status is in the batch's own events."""
-    view = view_of_document(document, market)
+    """The order as it was after that batch."""
     if document.batch == batch.number:
-        return view
-    fills = [fill for fill in document.fills if fill.batch <= batch.number]
-    return view._replace(
-        updated_milliseconds=batch.time_milliseconds,
-        status=OrderStatus.PARTIALLY_FILLED if fills else OrderStatus.OPEN,
-        filled_quantity=sum(to_units(fill.amount, market.base_scale) for fill in fills),
-        filled_notional=sum(to_units(fill.quote_amount, market.quote_scale) for fill in fills),
-        fees=sum(to_units(fill.fee, market.quote_scale) for fill in fills),
-        close_reason=None,
-        batch=batch.number,
-    )
+        return view_of_document(document, market)
+    return view_as_of(document, market, batch=batch.number, time_milliseconds=batch.time_milliseconds)

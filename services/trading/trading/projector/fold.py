@@ -7,8 +7,10 @@ from trading.domain.events import (
     Event,
     HoldEnd,
     KeyUsed,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
+    OrderTriggered,
     Traded,
     TradeSide,
     TransferHeld,
@@ -28,6 +30,7 @@ from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes, HoldOutcome
 from trading.storage.rows import (
     Row,
+    amendment_part,
     bring_up_to_date,
     fill_part,
     order_row,
@@ -81,7 +84,8 @@ class Fold:
                 if side.order_id:
                     self._note_fill(event, side, batch, time)
                     touched[side.order_id] = None
-        elif isinstance(event, OrderClosed):
+        elif isinstance(event, OrderClosed | OrderTriggered | OrderAmended):
+            self._note_change(event, batch=batch.number, time=time)
             touched[event.order_id] = None
         elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
             self._note_transfer(event, changes, batch=batch.number, time=time)
@@ -94,6 +98,13 @@ class Fold:
         if isinstance(event, TransferSettled | TransferReleased):
             end = HoldEnd.POSTED if isinstance(event, TransferSettled) else event.end
             changes.end_hold(event.hold_key, HoldOutcome(end.value, batch))
+
+    def _note_change(self, event: OrderClosed | OrderTriggered | OrderAmended, *, batch: int, time: datetime) -> None:
+        row = self._open_rows[event.order_id]
+        if isinstance(event, OrderTriggered):
+            row["triggered_batch"] = batch
+        elif isinstance(event, OrderAmended):
+            row["amendments"].append(amendment_part(event, self._market(event.market), batch=batch, time=time))
 
     def _note_fill(self, trade: Traded, side: TradeSide, batch: SealedBatch, time: datetime) -> None:
         part = fill_part(

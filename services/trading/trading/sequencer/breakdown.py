@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from chassis.logs import get_logger
 
-from trading.domain.commands import Actor, CancelOrder, Command, PlaceOrder, SetMarket
+from trading.domain.commands import Actor, AmendOrder, CancelOrder, Command, PlaceOrder, SetMarket
 from trading.domain.markets import Market, MarketStatus
 from trading.domain.state import ExchangeState
 from trading.sequencer.tickets import Committed, Ticket
@@ -34,7 +34,7 @@ def markets_to_stop(state: ExchangeState, command: Command) -> list[str]:
     symbol = ""
     if isinstance(command, PlaceOrder):
         symbol = command.market
-    elif isinstance(command, CancelOrder) and command.order_id in state.orders:
+    elif isinstance(command, AmendOrder | CancelOrder) and command.order_id in state.orders:
         symbol = state.orders[command.order_id].market
     return [symbol] if symbol in state.markets else list(state.markets)
 

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Command,
@@ -54,7 +55,7 @@ def key_names(command: Command) -> list[tuple[str, KeyName]]:
         if command.client_order_id:
             names.append(("client_order", (owner, command.client_order_id)))
         return names
-    if isinstance(command, CancelOrder | CancelAll):
+    if isinstance(command, AmendOrder | CancelOrder | CancelAll):
         if not command.idempotency_key:
             return []
         return [("idempotency", (owner_of_user(command.actor.user_id), command.idempotency_key))]

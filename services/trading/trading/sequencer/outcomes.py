@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from trading.domain.commands import CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
+from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
 from trading.domain.events import (
     Event,
+    KeyUsed,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
     TransferHeld,
@@ -24,8 +26,10 @@ def committed_now(
     state: ExchangeState, command: Command, events: Sequence[Event], *, batch: int, time_milliseconds: int
 ) -> Committed:
     """To be called right after the command, before the next one moves the figures."""
-    if isinstance(command, PlaceOrder | CancelOrder):
-        order_id = next(event.order_id for event in events if isinstance(event, OrderPlaced | OrderClosed))
+    if isinstance(command, PlaceOrder | CancelOrder | AmendOrder):
+        order_id = next(
+            event.order_id for event in events if isinstance(event, OrderPlaced | OrderAmended | OrderClosed)
+        )
         record = order(state, order_id)
         view = None if record is None else view_of(record, batch)
         user_id = command.actor.user_id
@@ -43,12 +47,12 @@ def committed_now(
 def committed_before(
     state: ExchangeState, command: Command, repeat: Repeat, view: OrderView | None, entry: Entry | None
 ) -> Committed:
-    """The first reply again. `view` is the order it was about, `entry` the one that placed it."""
-    if isinstance(command, PlaceOrder | CancelOrder) and view is not None:
+    """The first reply again. `view` is the order it was about, `entry` the one that placed or amended it."""
+    if isinstance(command, PlaceOrder | CancelOrder | AmendOrder) and view is not None:
         user_id = command.actor.user_id
         return Committed(
             max(repeat.batch, user_cursor(state, user_id).batch),
-            view.created_milliseconds if entry is not None else view.updated_milliseconds,
+            view.created_milliseconds if isinstance(command, PlaceOrder) else view.updated_milliseconds,
             entry.events if entry is not None else (),
             view,
             market_balances(state, user_id, view.market),
@@ -78,6 +82,16 @@ def changing_entry(entries: Sequence[Entry], command: SetMarket) -> Entry | None
         ):
             return entry
     return None
+
+
+def amending_entry(entries: Sequence[Entry], command: AmendOrder) -> tuple[Entry, list[Event]]:
+    """The entry in which the command's key was used, and the events after it. It must be there."""
+    for index, entry in enumerate(entries):
+        for event in entry.events:
+            used = (event.user_id, event.idempotency_key) if type(event) is KeyUsed else None
+            if used == (command.actor.user_id, command.idempotency_key):
+                return entry, [later for after in entries[index + 1 :] for later in after.events]
+    raise AssertionError("the key is not in the batch that used it")
 
 
 def placed_view(entry: Entry, *, batch: int, time_milliseconds: int) -> OrderView | None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from trading.domain.commands import CancelAll, CancelOrder, PlaceOrder
+from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder
 from trading.domain.keys import TransferCommand
 from trading.domain.state import RememberedKeys
 from trading.journal.history import OrderView
 from trading.sequencer.open_batch import FinishedBatch
 
-KeyedCommand = PlaceOrder | CancelOrder | CancelAll | TransferCommand
+KeyedCommand = PlaceOrder | AmendOrder | CancelOrder | CancelAll | TransferCommand
 
 
 class History(Protocol):
@@ -29,6 +29,10 @@ class History(Protocol):
 
     async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
         """The order's row; None while it is not there or older than that batch."""
+        ...
+
+    async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
+        """The order as that batch, which touched it, left it; None while its row is not there or older."""
         ...
 
 

@@ -8,18 +8,24 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import CancelOrder, PlaceOrder, PostTransfer, SetMarket, VoidTransfer
+from trading.domain.commands import AmendOrder, CancelOrder, PlaceOrder, PostTransfer, SetMarket, VoidTransfer
 from trading.domain.held_transfers import refuse_ended
 from trading.domain.keys import TransferCommand, fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
 from trading.journal.codec import Entry, decode_body
-from trading.journal.history import OrderView
+from trading.journal.history import OrderView, view_within
 from trading.journal.store import Journal, JournalUnreachable
 from trading.sequencer.errors import HistoryBehind
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch
-from trading.sequencer.outcomes import changing_entry, committed_before, placed_view, placing_entry
+from trading.sequencer.outcomes import (
+    amending_entry,
+    changing_entry,
+    committed_before,
+    placed_view,
+    placing_entry,
+)
 from trading.sequencer.ports import History, KeyedCommand
 from trading.sequencer.tickets import Ticket
 from trading.sequencer.waiting_line import WaitingLine
@@ -67,7 +73,7 @@ class Repeats:
     def answer(self, ticket: Ticket, repeat: Repeat) -> None:
         """The first reply again; at once where memory holds what it needs, else after reading it."""
         command = ticket.command
-        if not isinstance(command, PlaceOrder | CancelOrder | SetMarket):
+        if not isinstance(command, PlaceOrder | CancelOrder | AmendOrder | SetMarket):
             self._reply(ticket, repeat, None, None)
             return
         finished = next((batch for batch in reversed(self._recent) if batch.number == repeat.batch), None)
@@ -77,6 +83,8 @@ class Repeats:
             self._reply(ticket, repeat, None, changing_entry(finished.entries, command))
         elif isinstance(command, CancelOrder):
             self._reply(ticket, repeat, finished.orders.get(repeat.order_ids[0]), None)
+        elif isinstance(command, AmendOrder):
+            self._reply_amended(ticket, repeat, finished.entries, finished.orders[repeat.order_ids[0]])
         else:
             entry = placing_entry(finished.entries, repeat.order_ids[0])
             self._reply_placed(ticket, repeat, entry, finished.time_milliseconds)
@@ -102,7 +110,7 @@ class Repeats:
 
     async def _answer_from_history(self, ticket: Ticket, repeat: Repeat) -> None:
         if isinstance(ticket.command, CancelOrder):
-            view = await self._order(repeat)
+            view = await self._order(lambda: self._history.order(repeat.order_ids[0], at_least_batch=repeat.batch))
             await self._settled()
             self._reply(ticket, repeat, view, None)
             return
@@ -114,13 +122,21 @@ class Repeats:
             await self._settled()
             self._reply(ticket, repeat, None, changing_entry(entries, ticket.command))
             return
+        if isinstance(ticket.command, AmendOrder):
+            time = batch.time_milliseconds
+            view = await self._order(
+                lambda: self._history.order_as_of(repeat.order_ids[0], batch=repeat.batch, time_milliseconds=time)
+            )
+            await self._settled()
+            self._reply_amended(ticket, repeat, entries, view)
+            return
         entry = placing_entry(entries, repeat.order_ids[0])
         await self._settled()
         self._reply_placed(ticket, repeat, entry, batch.time_milliseconds)
 
-    async def _order(self, repeat: Repeat) -> OrderView:
+    async def _order(self, read: Callable[[], Awaitable[OrderView | None]]) -> OrderView:
         for _ in range(HISTORY_TRIES):
-            view = await self._history.order(repeat.order_ids[0], at_least_batch=repeat.batch)
+            view = await read()
             if view is not None:
                 return view
             await asyncio.sleep(HISTORY_RETRY_SECONDS)
@@ -129,6 +145,10 @@ class Repeats:
     def _reply_placed(self, ticket: Ticket, repeat: Repeat, entry: Entry | None, time_milliseconds: int) -> None:
         view = None if entry is None else placed_view(entry, batch=repeat.batch, time_milliseconds=time_milliseconds)
         self._reply(ticket, repeat, view, entry)
+
+    def _reply_amended(self, ticket: Ticket, repeat: Repeat, entries: Sequence[Entry], view: OrderView) -> None:
+        entry, later = amending_entry(entries, ticket.command)  # type: ignore[arg-type]  # only amendments get here
+        self._reply(ticket, repeat, view_within(view, entry.events, later), entry)
 
     def _reply(self, ticket: Ticket, repeat: Repeat, view: OrderView | None, entry: Entry | None) -> None:
         ticket.prepare(committed_before(self._memory().state, ticket.command, repeat, view, entry))

@@ -16,15 +16,21 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 from prometheus_client import Counter, Gauge, Histogram
 
-from trading.domain.commands import Actor, Command, Continue, ExpireTransfers, PlaceOrder
+from trading.domain.commands import Actor, AmendOrder, Command, Continue, ExpireOrders, ExpireTransfers, PlaceOrder
 from trading.domain.outcomes import Repeat
-from trading.domain.queries import markets_to_continue, reference_matters, transfers_are_due
+from trading.domain.queries import (
+    markets_to_continue,
+    orders_are_due,
+    reference_matters,
+    transfers_are_due,
+)
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal
 from trading.sequencer.appending import append_until_known
 from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
+from trading.sequencer.crossings import Crossings
 from trading.sequencer.errors import DeadlinePassed, NotLeading, OutcomeUnknown
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
@@ -87,7 +93,7 @@ class Sequencer:
         self._epoch = 0
         self._leading = False
         self._line = WaitingLine()
-        self._crossing: set[str] = set()
+        self._crossings = Crossings()
         self._recent: deque[FinishedBatch] = deque(maxlen=RECENT_BATCHES)
         self._in_flight: asyncio.Future[bool] | None = None
         # Cleared while memory holds what never happened and is folded anew.
@@ -125,7 +131,7 @@ class Sequencer:
 
     def look_at_the_clock(self) -> None:
         """To be called now and then: what is due by time alone needs a batch, though nobody asks for one."""
-        if self._leading and transfers_are_due(self.state, self._now()):
+        if self._leading and self._is_due(self._now()):
             self._line.wake()
 
     async def read(self, question: Callable[[ExchangeState], T]) -> T:
@@ -161,6 +167,8 @@ class Sequencer:
             self._memory = await recover(self._journal, self._limits)
         self._leading = True
         log.info("Leading", event="leading", batch=self._memory.number, epoch=self._epoch)
+        # Prices that crossed something while nobody led.
+        self._note_ticks(list(self.state.markets))
 
     async def run(self) -> None:
         """Serves for good. Raises `Deposed` when another writer leads; the process must then end."""
@@ -188,7 +196,7 @@ class Sequencer:
         except CoreBroken as broken:
             broken.bystanders = [ticket for ticket in work.taken if ticket is not broken.ticket]
             raise
-        if len(self._line) or markets_to_continue(self.state) or transfers_are_due(self.state, batch.time_milliseconds):
+        if len(self._line) or markets_to_continue(self.state) or self._is_due(batch.time_milliseconds):
             self._line.wake()
         if batch.has_effects:
             await self._append(batch, work)
@@ -200,15 +208,20 @@ class Sequencer:
         if transfers_are_due(self.state, batch.time_milliseconds):
             # A fault in the ledger is no single market's.
             self._run_own(batch, ExpireTransfers(), *self.state.markets)
+        while orders_are_due(self.state, batch.time_milliseconds) and not batch.is_full:
+            self._run_own(batch, ExpireOrders(), *self.state.markets)
         for symbol in markets_to_continue(self.state):
             self._go_on(batch, symbol)
-        while self._crossing and not batch.is_full:
-            self._enter_price(batch, self._crossing.pop(), crossing=True)
+        while not batch.is_full and (tick := self._crossings.first) is not None:
+            if not self._go_on(batch, tick.market):
+                return
+            self._crossings.drop_first()
+            self._run_own(batch, tick, tick.market)
         while not batch.is_full:
             ticket = self._line.take()
             if ticket is None:
                 return
-            if isinstance(ticket.command, PlaceOrder) and not self._go_on(batch, ticket.command.market):
+            if not self._go_on(batch, self._market_of(ticket.command)):
                 # The market still works on an earlier command; nobody overtakes, so the rest waits for the next batch.
                 self._line.put_back([ticket])
                 return
@@ -224,9 +237,10 @@ class Sequencer:
             work.taken.remove(ticket)
             self._repeats.look_up(ticket, self._line)
             return
-        if isinstance(command, PlaceOrder):
-            self._enter_price(batch, command.market)
-            if not self._go_on(batch, command.market):
+        symbol = self._market_of(command)
+        if symbol:
+            self._enter_price(batch, symbol)
+            if not self._go_on(batch, symbol):
                 # The price crossed more orders than this batch has room for. It is full, so nobody overtakes.
                 work.taken.remove(ticket)
                 self._line.put_back([ticket])
@@ -255,12 +269,19 @@ class Sequencer:
             self._run_own(batch, Continue(symbol), symbol)
         return True
 
-    def _enter_price(self, batch: OpenBatch, symbol: str, *, crossing: bool = False) -> None:
+    def _market_of(self, command: Command) -> str:
+        """Where a command may trade: earlier ones must be done there, and the newest price known. Empty for others."""
+        if isinstance(command, PlaceOrder):
+            return command.market
+        order = self.state.orders.get(command.order_id) if isinstance(command, AmendOrder) else None
+        return "" if order is None else order.market
+
+    def _enter_price(self, batch: OpenBatch, symbol: str) -> None:
         tick = self._prices.command(symbol, batch.time_milliseconds)
         market = self.state.markets.get(symbol)
         if tick is None or market is None or market.postponed:
             return
-        if crossing or adds_something(tick, market.reference, batch.time_milliseconds):
+        if adds_something(tick, market.reference, batch.time_milliseconds):
             self._run_own(batch, self._prices.with_window(tick, market, batch.time_milliseconds), symbol)
 
     def _run_own(self, batch: OpenBatch, command: Command, *symbols: str) -> None:
@@ -362,9 +383,13 @@ class Sequencer:
             market = self.state.markets.get(symbol)
             if tick is None or market is None:
                 continue
-            if reference_matters(self.state, self._prices.with_window(tick, market, now), time_milliseconds=now):
-                self._crossing.add(symbol)
+            tick = self._prices.with_window(tick, market, now)
+            if reference_matters(self.state, tick, time_milliseconds=now):
+                self._crossings.add(tick)
                 self._line.wake()
+
+    def _is_due(self, time_milliseconds: int) -> bool:
+        return transfers_are_due(self.state, time_milliseconds) or orders_are_due(self.state, time_milliseconds)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from beanie import Document
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 # Of a transfer: its first phase, and its state until the second.
@@ -38,6 +38,15 @@ class FillPart(BaseModel):
     postings: list[PostingPart]
 
 
+class AmendmentPart(BaseModel):
+    """What the order's terms were before it was amended; what they became is in the row or the next amendment."""
+
+    batch: int
+    time: datetime
+    price_before: Decimal | None
+    amount_before: Decimal | None
+
+
 class OrderDocument(Document):
     """One order with its fills. `batch` is the newest batch in the row; a row is only written over an older one."""
 
@@ -48,7 +57,9 @@ class OrderDocument(Document):
     side: str
     amount: Decimal | None  # None for an order by quote amount
     quote_amount: Decimal | None
-    price: Decimal | None  # None for a market order
+    price: Decimal | None  # None for an order without a limit
+    stop_price: Decimal | None = None  # where there is none, and in rows from before there were such orders
+    expires_at: datetime | None = None
     status: str
     created_at: datetime
     filled_at: datetime | None
@@ -62,6 +73,8 @@ class OrderDocument(Document):
     filled_quote_amount: Decimal
     fees: Decimal
     close_reason: str | None
+    triggered_batch: int | None = None
+    amendments: list[AmendmentPart] = Field(default_factory=list)
     placed_batch: int
     batch: int
     fills: list[FillPart]

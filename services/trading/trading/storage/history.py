@@ -25,7 +25,7 @@ from trading.storage.documents import (
     UsedKeyDocument,
     used_key_id,
 )
-from trading.storage.rows import view_of_document
+from trading.storage.rows import view_as_of, view_of_document
 
 QUERY_TIMEOUT_SECONDS = 1.0  # half an order's deadline
 
@@ -65,6 +65,14 @@ class MongoHistory:
         if document is None or document.batch < at_least_batch:
             return None
         return view_of_document(document, self._state().markets[document.trading_pair].market)
+
+    async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
+        with _asking():
+            document = await OrderDocument.get(order_id)
+        if document is None or document.batch < batch:
+            return None
+        market = self._state().markets[document.trading_pair].market
+        return view_as_of(document, market, batch=batch, time_milliseconds=time_milliseconds)
 
     async def _business_key(self, business_key: str, known: RememberedKeys) -> None:
         document = await TransferDocument.get(business_key)

@@ -8,6 +8,7 @@ from bson.decimal128 import Decimal128
 from trading.domain.events import (
     HoldEnd,
     KeyUsed,
+    OrderAmended,
     OrderPlaced,
     Traded,
     TradeSide,
@@ -28,6 +29,8 @@ Row = dict[str, Any]
 
 # What changes after an order was placed.
 CHANGING = (
+    "amount",
+    "price",
     "status",
     "filled_at",
     "updated_at",
@@ -35,6 +38,8 @@ CHANGING = (
     "filled_quote_amount",
     "fees",
     "close_reason",
+    "triggered_batch",
+    "amendments",
     "batch",
 )
 
@@ -57,6 +62,8 @@ def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime)
         "amount": _or_none(event.quantity, market.base_scale),
         "quote_amount": _or_none(event.quote_quantity, market.quote_scale),
         "price": _or_none(event.price, market.quote_scale),
+        "stop_price": _or_none(event.stop_price, market.quote_scale),
+        "expires_at": time_of(event.expires_milliseconds) if event.expires_milliseconds else None,
         "status": OrderStatus.OPEN.value,
         "created_at": time,
         "filled_at": None,
@@ -68,6 +75,8 @@ def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime)
         "filled_quote_amount": to_decimal128(0, market.quote_scale),
         "fees": to_decimal128(0, market.quote_scale),
         "close_reason": None,
+        "triggered_batch": None,
+        "amendments": [],
         "placed_batch": batch,
         "batch": batch,
         "fills": [],
@@ -82,6 +91,8 @@ def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime)
 
 def bring_up_to_date(row: Row, order: Order, market: Market, *, batch: int, time: datetime) -> None:
     """Writes the order's present figures into its row."""
+    row["amount"] = _or_none(order.quantity, market.base_scale)
+    row["price"] = _or_none(order.price, market.quote_scale)
     row["status"] = order.status.value
     row["updated_at"] = time
     row["filled_at"] = time if order.status is OrderStatus.FILLED else None
@@ -90,6 +101,15 @@ def bring_up_to_date(row: Row, order: Order, market: Market, *, batch: int, time
     row["fees"] = to_decimal128(order.fees, market.quote_scale)
     row["close_reason"] = order.close_reason.value if order.close_reason is not None else None
     row["batch"] = batch
+
+
+def amendment_part(event: OrderAmended, market: Market, *, batch: int, time: datetime) -> Row:
+    return {
+        "batch": batch,
+        "time": time,
+        "price_before": _or_none(event.price_before, market.quote_scale),
+        "amount_before": _or_none(event.quantity_before, market.base_scale),
+    }
 
 
 def fill_part(trade: Traded, side: TradeSide, market: Market, *, batch: int, time: datetime, milliseconds: int) -> Row:
@@ -178,6 +198,33 @@ def view_of_document(document: OrderDocument, market: Market) -> OrderView:
         to_units(document.fees, market.quote_scale),
         CloseReason(document.close_reason) if document.close_reason else None,
         document.batch,
+        to_units(document.stop_price, market.quote_scale) if document.stop_price is not None else 0,
+        milliseconds_of(document.expires_at) if document.expires_at is not None else 0,
+    )
+
+
+def view_as_of(document: OrderDocument, market: Market, *, batch: int, time_milliseconds: int) -> OrderView:
+    """The order as it was after an earlier batch: with its fills and its terms up to then. Its status is what it was
+    unless an event of that batch says otherwise.
+    """
+    view = view_of_document(document, market)
+    fills = fills_up_to(document, batch)
+    waited = view.stop_price and (document.triggered_batch is None or document.triggered_batch > batch)
+    later = next((amendment for amendment in document.amendments if amendment.batch > batch), None)
+    if later is not None:
+        view = view._replace(
+            price=to_units(later.price_before, market.quote_scale) if later.price_before is not None else 0,
+            quantity=to_units(later.amount_before, market.base_scale) if later.amount_before is not None else 0,
+        )
+    status = OrderStatus.PARTIALLY_FILLED if fills else OrderStatus.OPEN
+    return view._replace(
+        updated_milliseconds=time_milliseconds,
+        status=OrderStatus.NEW if waited else status,
+        filled_quantity=sum(to_units(fill.amount, market.base_scale) for fill in fills),
+        filled_notional=sum(to_units(fill.quote_amount, market.quote_scale) for fill in fills),
+        fees=sum(to_units(fill.fee, market.quote_scale) for fill in fills),
+        close_reason=None,
+        batch=batch,
     )
 
 

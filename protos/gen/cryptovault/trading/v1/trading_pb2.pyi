@@ -55,7 +55,7 @@ class Order(_message.Message):
     side: _builtins.str
     """`buy` or `sell`."""
     type: _builtins.str
-    """`market`, `limit`, later `stop`, `stop_limit`, `take_profit`."""
+    """`market`, `limit`, `stop`, `stop_limit`, `take_profit`."""
     status: _builtins.str
     """`new`, `open`, `partially_filled`, `filled`, `cancelled`, `expired`, `rejected`."""
     quantity: _builtins.str
@@ -298,6 +298,35 @@ class PlaceOrder(_message.Message):
 Global___PlaceOrder: _TypeAlias = PlaceOrder  # noqa: Y015
 
 @_typing.final
+class AmendOrder(_message.Message):
+    """Another limit, another quantity (what was filled included), or both; empty leaves it as it is. The order keeps its place
+    in the book where the price stays and the quantity does not grow.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    price: _builtins.str
+    quantity: _builtins.str
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        price: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "price", b"price", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendOrder: _TypeAlias = AmendOrder  # noqa: Y015
+
+@_typing.final
 class CancelOrder(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -348,6 +377,7 @@ class EnterOrdersRequest(_message.Message):
     PLACE_ORDER_FIELD_NUMBER: _builtins.int
     CANCEL_ORDER_FIELD_NUMBER: _builtins.int
     CANCEL_ORDERS_FIELD_NUMBER: _builtins.int
+    AMEND_ORDER_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.int
     """Unique on this stream."""
     idempotency_key: _builtins.str
@@ -363,6 +393,8 @@ class EnterOrdersRequest(_message.Message):
     def cancel_order(self) -> Global___CancelOrder: ...
     @_builtins.property
     def cancel_orders(self) -> Global___CancelOrders: ...
+    @_builtins.property
+    def amend_order(self) -> Global___AmendOrder: ...
     def __init__(
         self,
         *,
@@ -374,12 +406,13 @@ class EnterOrdersRequest(_message.Message):
         place_order: Global___PlaceOrder | None = ...,
         cancel_order: Global___CancelOrder | None = ...,
         cancel_orders: Global___CancelOrders | None = ...,
+        amend_order: Global___AmendOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "place_order", b"place_order", "principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend_order", b"amend_order", "cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "place_order", b"place_order", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "correlation_id", b"correlation_id", "deadline_milliseconds", b"deadline_milliseconds", "idempotency_key", b"idempotency_key", "place_order", b"place_order", "principal", b"principal", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_order", b"amend_order", "cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "correlation_id", b"correlation_id", "deadline_milliseconds", b"deadline_milliseconds", "idempotency_key", b"idempotency_key", "place_order", b"place_order", "principal", b"principal", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["place_order", "cancel_order", "cancel_orders"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["place_order", "cancel_order", "cancel_orders", "amend_order"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from trading.domain.events import ReferencePriceSet
 from trading.domain.markets import BASIS_POINTS, Market, PriceSource
-from trading.domain.orders import Order, Side
+from trading.domain.orders import BUY, SELL, Order, Side
 from trading.domain.state import HouseDepth, MarketState
 
 
@@ -49,7 +49,7 @@ def reference_age(market: Market, reference: ReferencePriceSet, time_millisecond
 def ladder_price(market: Market, reference_price: int, offset_basis_points: int, side: Side) -> int:
     """What the house bids (BUY) or asks (SELL) that far from the reference, on the tick, rounded away from it."""
     unit = BASIS_POINTS * market.tick
-    if side is Side.SELL:
+    if side is SELL:
         return -(-reference_price * (BASIS_POINTS + offset_basis_points) // unit) * market.tick
     return reference_price * (BASIS_POINTS - offset_basis_points) // unit * market.tick
 
@@ -72,7 +72,7 @@ def quotes(
     """
     market = state.market
     house = market.house
-    if side is Side.SELL:
+    if side is SELL:
         skipped = consumed(state.house_ask, house.refill_per_second, time_milliseconds)
         capacity = house.inventory_limit + state.house_position
         opposite = state.bids.best_price if clipped else None
@@ -95,7 +95,7 @@ def quotes(
         capacity -= quantity
         price = ladder_price(market, reference_price, offset + level * house.step_basis_points, side)
         if opposite is not None:
-            price = max(price, opposite + market.tick) if side is Side.SELL else min(price, opposite - market.tick)
+            price = max(price, opposite + market.tick) if side is SELL else min(price, opposite - market.tick)
         if price <= 0:
             return
         yield price, quantity
@@ -103,7 +103,7 @@ def quotes(
 
 def crossed_orders(state: MarketState, quotation: Quotation, time_milliseconds: int) -> Iterator[tuple[Order, int]]:
     """(order, quantity) that the house would fill: resting orders whose limit its ladder has reached, best first."""
-    for book, house_side in ((state.bids, Side.SELL), (state.asks, Side.BUY)):
+    for book, house_side in ((state.bids, SELL), (state.asks, BUY)):
         sign = book.sign
         ladder = quotes(state, quotation, house_side, time_milliseconds, clipped=False)
         price, offered = next(ladder, (0, 0))

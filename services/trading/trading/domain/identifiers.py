@@ -8,32 +8,27 @@ _VERSION = 0x7 << 12
 _VARIANT = 0b10 << 14
 _KIND_SHIFT = 72  # the two highest of the 74 free bits name the kind, so that ids of different kinds never meet
 _ORDER, _TRADE, _TRANSFER = 0, 1, 2
-_NUMBER_MAX = 1 << _KIND_SHIFT
-_TAIL_BITS = 48  # what stands after the last hyphen
+_TAIL_BITS = 48  # of the number, after the last hyphen
 _TAIL_MASK = (1 << _TAIL_BITS) - 1
+_HEAD_MASK = (1 << _KIND_SHIFT - _TAIL_BITS) - 1
 
 
 def order_id(time_milliseconds: int, order_number: int) -> str:
-    return _identifier(time_milliseconds, _ORDER, order_number)
+    return f"{_head(time_milliseconds, _ORDER, order_number >> _TAIL_BITS)}{order_number & _TAIL_MASK:012x}"
 
 
 def trade_id(time_milliseconds: int, trade_number: int) -> str:
     """`time_milliseconds` is the time of the batch that holds the trade."""
-    return _identifier(time_milliseconds, _TRADE, trade_number)
+    return f"{_head(time_milliseconds, _TRADE, trade_number >> _TAIL_BITS)}{trade_number & _TAIL_MASK:012x}"
 
 
 def transfer_id(time_milliseconds: int, transfer_number: int) -> str:
-    return _identifier(time_milliseconds, _TRANSFER, transfer_number)
-
-
-def _identifier(time_milliseconds: int, kind: int, number: int) -> str:
-    number %= _NUMBER_MAX
-    return f"{_head(time_milliseconds, kind, number >> _TAIL_BITS)}{number & _TAIL_MASK:012x}"
+    return f"{_head(time_milliseconds, _TRANSFER, transfer_number >> _TAIL_BITS)}{transfer_number & _TAIL_MASK:012x}"
 
 
 @lru_cache(maxsize=64)  # the ids of a batch differ in their tails alone
 def _head(time_milliseconds: int, kind: int, number_head: int) -> str:
-    free = kind << _KIND_SHIFT - _TAIL_BITS | number_head
+    free = kind << _KIND_SHIFT - _TAIL_BITS | number_head & _HEAD_MASK
     return (
         f"{time_milliseconds >> 16 & 0xFFFF_FFFF:08x}-{time_milliseconds & 0xFFFF:04x}-{_VERSION | free >> 14:04x}"
         f"-{_VARIANT | free & 0x3FFF:04x}-"

@@ -21,11 +21,25 @@ from trading.domain.errors import (
 from trading.domain.expire_orders import check_no_expiry_due
 from trading.domain.markets import BASIS_POINTS, Market, MarketStatus
 from trading.domain.moments import MOMENT_MAX, moment_text
-from trading.domain.orders import RESTING_TIMES, TRIGGERS, OrderType, Side, TimeInForce, waits_for_a_rise
+from trading.domain.orders import (
+    BUY,
+    GTD,
+    LIMIT,
+    MARKET,
+    RESTING_TIMES,
+    SELL,
+    TRIGGERS,
+    OrderType,
+    Side,
+    TimeInForce,
+    waits_for_a_rise,
+)
 from trading.domain.state import ExchangeState, MarketState
 
 CLIENT_ORDER_ID_LENGTH_MAX = 64  # a UUID with a prefix fits
 KEY_LENGTH_MAX = 255  # the public API's
+
+_TRADING = MarketStatus.TRADING
 
 
 class Terms(Protocol):
@@ -51,7 +65,7 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
     if market_state is None:
         raise UnknownMarket(market=symbol)
     status = market_state.market.status
-    if status is not MarketStatus.TRADING:
+    if status is not _TRADING:
         refusal = MarketHalted if status is MarketStatus.HALTED else MarketCancelOnly
         raise refusal(market=symbol)
     pause = market_state.paused_until_milliseconds - state.batch_milliseconds
@@ -73,15 +87,15 @@ def check_shape(command: PlaceOrder) -> None:
         raise InvalidOrder("The client order id is too long.", field="client_order_id", rule="length")
     if len(command.idempotency_key) > KEY_LENGTH_MAX:
         raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
-    if command.order_type is OrderType.MARKET:
+    if command.order_type is MARKET:
         _check_market_order(command)
-    elif command.order_type is OrderType.LIMIT:
+    elif command.order_type is LIMIT:
         _check_limit_order(command)
     else:
         _check_trigger(command)
     if command.stop_price and command.order_type not in TRIGGERS:
         raise InvalidOrder("Only an order that waits has a stop price.", field="stop_price", rule="only_for_triggers")
-    if command.expires_milliseconds or command.time_in_force is TimeInForce.GTD:
+    if command.expires_milliseconds or command.time_in_force is GTD:
         _check_expiry(command)
 
 
@@ -125,7 +139,7 @@ def _check_trigger(command: PlaceOrder) -> None:
             "The order has either a quantity or a quote quantity, above zero.",
             field="quantity", rule="either_quantity_or_quote_quantity",
         )  # fmt: skip
-    if command.quote_quantity and command.side is Side.SELL:
+    if command.quote_quantity and command.side is SELL:
         # How much base it takes is not known before the price is, so there is nothing definite to hold.
         raise InvalidOrder("A sell that waits is by quantity.", field="quote_quantity", rule="not_for_waiting_sells")
     if command.time_in_force not in RESTING_TIMES:
@@ -135,7 +149,7 @@ def _check_trigger(command: PlaceOrder) -> None:
 
 
 def _check_expiry(command: PlaceOrder) -> None:
-    if command.time_in_force is not TimeInForce.GTD:
+    if command.time_in_force is not GTD:
         raise InvalidOrder("Only a gtd order expires.", field="expires_at", rule="only_for_gtd")
     if not command.expires_milliseconds:
         raise InvalidOrder("A gtd order needs its last moment.", field="expires_at", rule="required")
@@ -212,6 +226,6 @@ def protection_price(market: Market, reference_price: int, side: Side) -> int:
     """The worst price a market order may trade at: the reference price and the slippage cap, on the tick, inwards."""
     cap = market.slippage_cap_basis_points
     unit = BASIS_POINTS * market.tick
-    if side is Side.BUY:
+    if side is BUY:
         return reference_price * (BASIS_POINTS + cap) // unit * market.tick
     return -(-reference_price * (BASIS_POINTS - cap) // unit) * market.tick

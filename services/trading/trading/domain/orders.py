@@ -73,6 +73,13 @@ class CloseReason(StrEnum):
     BELOW_MIN_NOTIONAL = "below_min_notional"
 
 
+# Members by bare names, for the hot path: read off its enum one costs 60 ns in Python 3.11, a global 2.
+BUY, SELL = Side.BUY, Side.SELL
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
+GTD, FOK = TimeInForce.GTD, TimeInForce.FOK
+MAKER, TAKER = Liquidity.MAKER, Liquidity.TAKER
+NEW, OPEN, FILLED = OrderStatus.NEW, OrderStatus.OPEN, OrderStatus.FILLED
+
 # (status, step) -> status. What is not here cannot happen.
 LIFE: dict[tuple[OrderStatus, OrderStep], OrderStatus] = {
     (OrderStatus.NEW, OrderStep.TRIGGER): OrderStatus.OPEN,

@@ -21,7 +21,7 @@ from trading.domain.house import Quotation, fresh_quotation, reference_age
 from trading.domain.identifiers import order_id
 from trading.domain.keys import fingerprint_of, repeat_of_order
 from trading.domain.markets import FeeRates, Market
-from trading.domain.matching import Stop, Taker, Walk, best_offer, walk
+from trading.domain.matching import COMPLETE, EXHAUSTED, FILL_LIMIT, SELF_TRADE, Taker, Walk, best_offer, walk
 from trading.domain.order_rules import (
     Terms,
     check_expiry,
@@ -32,12 +32,12 @@ from trading.domain.order_rules import (
     market_for_orders,
     protection_price,
 )
-from trading.domain.orders import RESTING_TIMES, CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
+from trading.domain.orders import BUY, FOK, MARKET, OPEN, RESTING_TIMES, CloseReason, Order, Side
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
 from trading.domain.state import ExchangeState, MarketState
 
-_UNTOUCHED = Walk((), Stop.FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
+_UNTOUCHED = Walk((), FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
 
 
 class _Plan(NamedTuple):
@@ -78,7 +78,7 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
     check_expiry(command, now)
     check_size(command, market, reference.price)
     quotation = fresh_quotation(market, reference, now)
-    if command.order_type is OrderType.MARKET:
+    if command.order_type is MARKET:
         if quotation is None:
             age, limit = reference_age(market, reference, now)
             raise StalePrice(market=market.symbol, age_milliseconds=age, limit_milliseconds=limit)
@@ -90,13 +90,13 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
         check_post_only(command, market_state, quotation, now)
     rates = fee_rates(state.owners.get(owner), market, now)
     budget = command.quote_quantity
-    if budget and command.side is Side.BUY:
+    if budget and command.side is BUY:
         budget = notional_within(budget, rates.taker)
     taker = Taker(owner, command.side, worst_price, command.quantity, budget)
     result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
     check_fills(command, market, worst_price, rates, result)
-    rests = result.stop is Stop.EXHAUSTED and command.time_in_force in RESTING_TIMES
-    if rests or result.stop is Stop.FILL_LIMIT:
+    rests = result.stop is EXHAUSTED and command.time_in_force in RESTING_TIMES
+    if rests or result.stop is FILL_LIMIT:
         _check_open_orders(state, market, owner)
     return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, rates, result), rates)
 
@@ -114,7 +114,7 @@ def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
     if command.price:
         worst_price = command.price
         check_price_band(command.price, market, command.stop_price)
-    elif command.side is Side.BUY and command.quantity:
+    elif command.side is BUY and command.quantity:
         worst_price = protection_price(market, command.stop_price, command.side)
     _check_open_orders(state, market, owner)
     rates = fee_rates(state.owners.get(owner), market, state.batch_milliseconds)
@@ -125,8 +125,8 @@ def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
 def check_post_only(command: Terms, market_state: MarketState, quotation: Quotation | None, now: int) -> None:
     market = market_state.market
     best = best_offer(market_state, command.side, quotation, now)
-    if best is not None and (command.price >= best if command.side is Side.BUY else command.price <= best):
-        nearest = best - market.tick if command.side is Side.BUY else best + market.tick
+    if best is not None and (command.price >= best if command.side is BUY else command.price <= best):
+        nearest = best - market.tick if command.side is BUY else best + market.tick
         raise PostOnlyWouldTake(
             best_opposite=market.price_text(best),
             given=market.price_text(command.price),
@@ -135,17 +135,17 @@ def check_post_only(command: Terms, market_state: MarketState, quotation: Quotat
 
 
 def check_fills(command: Terms, market: Market, worst_price: int, rates: FeeRates, result: Walk) -> None:
-    if command.time_in_force is TimeInForce.FOK and result.stop is not Stop.COMPLETE:
+    if command.time_in_force is FOK and result.stop is not COMPLETE:
         by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
             fillable=market.quantity_text(result.quantity) if by_quantity else market.quote_text(result.notional),
             given=market.quantity_text(command.quantity) if by_quantity else market.quote_text(command.quote_quantity),
         )
-    if result.fills or command.price or result.stop is Stop.SELF_TRADE:
+    if result.fills or command.price or result.stop is SELF_TRADE:
         return
-    if result.stop is Stop.COMPLETE:
+    if result.stop is COMPLETE:
         lot = market.notional(worst_price, market.lot)
-        if command.side is Side.BUY:
+        if command.side is BUY:
             lot = with_fee(lot, rates.taker)
         raise BelowMinNotional(
             field="quote_quantity",
@@ -177,12 +177,12 @@ def _hold(  # noqa: PLR0917 - what an order and its walk are made of
     """A limit order holds for its limit. A market order holds for its fills and the worst of what is postponed: so does
     one that waits, whose whole quantity is to come.
     """
-    postponed = result.stop is Stop.FILL_LIMIT
-    if command.side is Side.BUY:
+    postponed = result.stop is FILL_LIMIT
+    if command.side is BUY:
         if command.quote_quantity:
             return command.quote_quantity
         if command.price:
-            return with_fee(market.notional(command.price, command.quantity), max(rates))
+            return with_fee(command.price * command.quantity // market.base_unit, max(rates))
         rest = market.notional(worst_price, command.quantity - result.quantity) if postponed else 0
         return with_fee(result.notional + rest, rates.taker)
     if command.quantity:
@@ -195,7 +195,7 @@ def _hold(  # noqa: PLR0917 - what an order and its walk are made of
 
 def check_funds(state: ExchangeState, market: Market, side: Side, owner: str, hold: int) -> None:
     """Raises where that much cannot be held."""
-    buying = side is Side.BUY
+    buying = side is BUY
     asset, scale = (market.quote, market.quote_scale) if buying else (market.base, market.base_scale)
     if hold > AMOUNT_MAX:
         raise AmountTooLarge(limit=format_amount(AMOUNT_MAX, scale), given=format_amount(hold, scale))
@@ -227,7 +227,7 @@ def _placed(draft: TradingDraft, command: PlaceOrder, owner: str, fingerprint: s
         plan.worst_price,
         plan.rates.maker,
         plan.rates.taker,
-        market.quote if command.side is Side.BUY else market.base,
+        market.quote if command.side is BUY else market.base,
         plan.hold,
         plan.rests,
         command.client_order_id,
@@ -259,23 +259,23 @@ def _take(draft: TradingDraft, placed: OrderPlaced, owner: str, result: Walk) ->
         placed.maker_fee_basis_points,
         placed.taker_fee_basis_points,
         placed.hold,
-        OrderStatus.OPEN,
+        OPEN,
         False,  # it does not rest
         draft.state.batch_milliseconds,
         draft.state.batch_milliseconds,
     )
     take(draft, order, result)
-    if result.stop is Stop.FILL_LIMIT:
+    if result.stop is FILL_LIMIT:
         draft.events.append(WorkPostponed(placed.market))
 
 
 def take(draft: TradingDraft, order: Order, result: Walk) -> None:
     """The trades of a walk, and the end of the order where it neither rests nor is postponed. Moves `order` along."""
     last = len(result.fills) - 1
-    complete = result.stop is Stop.COMPLETE
+    complete = result.stop is COMPLETE
     for index, fill in enumerate(result.fills):
         draft.trade(fill, order, taker_done=complete and index == last)
-    if result.stop is Stop.SELF_TRADE:
+    if result.stop is SELF_TRADE:
         draft.close(order, CloseReason.SELF_TRADE, None)
-    elif result.stop is Stop.EXHAUSTED and not order.may_rest:
+    elif result.stop is EXHAUSTED and not order.may_rest:
         draft.close(order, CloseReason.IMMEDIATE_OR_CANCEL if order.price else CloseReason.NO_LIQUIDITY, None)

@@ -4,8 +4,10 @@ from chassis.grpc_client import open_channel
 from chassis.mongo import init_documents
 from chassis.service import Runtime
 from cryptovault.market_data.v1 import market_data_pb2_grpc
-from cryptovault.trading.v1 import trading_pb2_grpc
+from cryptovault.trading.v1 import operator_pb2_grpc, trading_pb2_grpc
 
+from trading.api.books import Books
+from trading.api.operator_servicer import OperatorServicer
 from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
 from trading.clients.price_stream import PriceStream
@@ -55,6 +57,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         await open_markets()
         await stream.run()
 
+    books = Books(sequencer=sequencer, prices=prices, clock=runtime.clock)
     await sequencer.lead()
     metrics.begin(sequencer.state)
     runtime.background("sequencer", sequencer.run)
@@ -62,8 +65,14 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     runtime.background("clockwork", Clockwork(sequencer).run)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,
-        TradingServicer(sequencer=sequencer, watchers=watchers, prices=prices, clock=runtime.clock),
+        TradingServicer(sequencer=sequencer, watchers=watchers, books=books, clock=runtime.clock),
         "cryptovault.trading.v1.TradingService",
+    )
+
+    runtime.add_servicer(
+        operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
+        OperatorServicer(sequencer=sequencer, clock=runtime.clock),
+        "cryptovault.trading.v1.TradingOperatorService",
     )
 
     async def leading() -> bool:

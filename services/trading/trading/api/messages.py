@@ -8,13 +8,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.domain.amounts import average_price, format_amount
 from trading.domain.events import Event, Traded, TradeSide
+from trading.domain.fees import FeeStanding
 from trading.domain.identifiers import trade_id
-from trading.domain.markets import Asset, Market
+from trading.domain.markets import Asset, FeeTier, Market, MarketStatus
 from trading.domain.orders import OrderStatus
 from trading.domain.queries import Balance
-from trading.domain.state import ExchangeState
+from trading.domain.state import ExchangeState, MarketState
 from trading.journal.history import OrderView, UserStep, side_of
 
+PAUSED = "paused"  # shown on top of the operator's status
 _SCALE_OF_UNKNOWN_ASSET = 0
 _CACHED_TIMES = 1_024  # the batches that replies, events and open orders speak of
 _CACHED_ORDERS = 2_048  # a few batches: replies are built just before the same batch's events
@@ -61,6 +63,8 @@ def _order_message(view: OrderView, base_scale: int, quote_scale: int, quote: st
         batch=view.batch,
         stop_price=format_amount(view.stop_price, quote_scale) if view.stop_price else "",
         expires_at=timestamp(view.expires_milliseconds) if view.expires_milliseconds else None,
+        maker_fee_basis_points=view.maker_fee_basis_points,
+        taker_fee_basis_points=view.taker_fee_basis_points,
     )
 
 
@@ -141,19 +145,23 @@ def public_trades(
                     quantity=format_amount(event.quantity, market.base_scale),
                     taker_side=event.taker_side,
                     time=timestamp(time_milliseconds),
+                    sequence=event.tape_sequence,
                 )
             )
     return trades
 
 
-def market_message(market: Market, assets: dict[str, Asset]) -> trading_pb2.Market:
+def market_message(state: MarketState, assets: dict[str, Asset], now_milliseconds: int) -> trading_pb2.Market:
+    market = state.market
     base = assets.get(market.base)
+    paused = market.status is MarketStatus.TRADING and not state.trades_at(now_milliseconds)
+    breaker = market.breaker
     return trading_pb2.Market(
         symbol=market.symbol,
         base_asset=market.base,
         quote_asset=market.quote,
         base_name=base.name if base is not None else market.base,
-        status=market.status,
+        status=PAUSED if paused else market.status,
         tick=market.price_text(market.tick),
         lot=market.quantity_text(market.lot),
         min_notional=market.quote_text(market.minimum_notional),
@@ -162,4 +170,30 @@ def market_message(market: Market, assets: dict[str, Asset]) -> trading_pb2.Mark
         taker_fee_basis_points=market.taker_fee_basis_points,
         price_band_basis_points=market.price_band_basis_points,
         slippage_cap_basis_points=market.slippage_cap_basis_points,
+        max_open_orders=market.maximum_open_orders,
+        fee_tiers=[fee_tier_message(tier, market) for tier in market.fee_tiers],
+        circuit_breaker=trading_pb2.CircuitBreaker(**breaker._asdict()) if breaker.move_basis_points else None,
+        paused_until=timestamp(state.paused_until_milliseconds) if paused else None,
+    )
+
+
+def fee_tier_message(tier: FeeTier, market: Market) -> trading_pb2.FeeTier:
+    return trading_pb2.FeeTier(
+        volume=market.quote_text(tier.volume),
+        maker_fee_basis_points=tier.maker_fee_basis_points,
+        taker_fee_basis_points=tier.taker_fee_basis_points,
+    )
+
+
+def fees_message(standing: FeeStanding, market: Market) -> trading_pb2.MarketFees:
+    next_tier = standing.next_tier
+    return trading_pb2.MarketFees(
+        market=market.symbol,
+        quote_asset=market.quote,
+        maker_fee_basis_points=standing.rates.maker,
+        taker_fee_basis_points=standing.rates.taker,
+        tier=standing.tier,
+        volume_30d=market.quote_text(standing.volume),
+        overridden=standing.overridden,
+        next_tier=fee_tier_message(next_tier, market) if next_tier is not None else None,
     )

@@ -9,6 +9,7 @@ from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 
 from trading.api.messages import order_message, timestamp
 from trading.domain.amounts import format_amount
+from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
 from trading.journal.store import JournalUnreachable
 from trading.projector.event_log import EventLog
@@ -18,10 +19,12 @@ from trading.storage.decimals import to_units
 from trading.storage.documents import FillPart, OrderDocument
 from trading.storage.order_queries import FillOfOrder, OrderQueries
 from trading.storage.rows import milliseconds_of, view_of_document
+from trading.storage.tape import Tape
 
 FRESHNESS_SECONDS_MAX = 1.0
 ANSWERING_SECONDS = 0.2  # of the caller's deadline, kept for the query itself
 JOURNAL_WAIT_SECONDS_MAX = 5.0
+SEQUENCE_MAX = 2**63 - 1
 
 
 class OrderNotFound(ServiceError):
@@ -46,9 +49,16 @@ class ProjectionBehind(ServiceError):
 
 class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
     def __init__(
-        self, *, projector: Projector, queries: OrderQueries, event_log: EventLog, journal_reader: JournalReader
+        self,
+        *,
+        projector: Projector,
+        queries: OrderQueries,
+        tape: Tape,
+        event_log: EventLog,
+        journal_reader: JournalReader,
     ) -> None:
         self._projector = projector
+        self._tape = tape
         self._queries = queries
         self._event_log = event_log
         self._journal_reader = journal_reader
@@ -97,6 +107,30 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         except JournalUnreachable as error:
             raise Unavailable("The journal cannot be read.") from error
         return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more)
+
+    async def ListTrades(self, request: trading_pb2.ListTradesRequest, context: Any) -> trading_pb2.ListTradesResponse:
+        if request.limit < 0 or max(request.before, request.after) > SEQUENCE_MAX:
+            raise InvalidArgument("There is no such place on the tape.", field="before", rule="range")
+        fresh = await self._is_fresh(request.at_least_batch, context)
+        if request.market not in self._projector.fold.state.markets:
+            raise UnknownMarket(market=request.market)
+        page = await self._tape.page(request.market, before=request.before, after=request.after, limit=request.limit)
+        return trading_pb2.ListTradesResponse(
+            trades=[
+                trading_pb2.PublicTrade(
+                    id=trade.id,
+                    market=request.market,
+                    price=trade.price,
+                    quantity=trade.quantity,
+                    taker_side=trade.taker_side,
+                    time=timestamp(milliseconds_of(trade.time)),
+                    sequence=trade.sequence,
+                )
+                for trade in page.trades
+            ],
+            more=page.more,
+            behind=not fresh,
+        )
 
     async def ReadJournal(
         self, request: trading_pb2.ReadJournalRequest, context: Any

@@ -2,7 +2,6 @@
 """TradingService: translate, ask the sequencer, translate."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 from chassis.clock import Clock
@@ -11,29 +10,28 @@ from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 
 from trading.api import parsing
-from trading.api.messages import balance_message, market_message, timestamp
+from trading.api.books import Books
+from trading.api.messages import balance_message, fees_message, market_message
 from trading.api.order_entry import OrderEntry
+from trading.api.unary_commands import actor_of_caller, enter
 from trading.api.watch import Watchers
-from trading.domain.commands import Actor, Command
-from trading.domain.errors import UnknownMarket
-from trading.domain.markets import Market
-from trading.domain.queries import Depth, balances, depth, user_cursor
+from trading.domain.accounts import owner_of_user
+from trading.domain.commands import Command
+from trading.domain.fees import fee_standing
+from trading.domain.queries import balances, user_cursor
 from trading.domain.state import ExchangeState
-from trading.sequencer.future_ticket import FutureTicket
-from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
 
 DEPTH_DEFAULT = 20
 DEPTH_MAX = 100  # a book view of one screen shows 20
-TRANSFER_DEADLINE_SECONDS = 2.0
 
 
 class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
-    def __init__(self, *, sequencer: Sequencer, watchers: Watchers, prices: ReferencePrices, clock: Clock) -> None:
+    def __init__(self, *, sequencer: Sequencer, watchers: Watchers, books: Books, clock: Clock) -> None:
         self._sequencer = sequencer
         self._watchers = watchers
-        self._prices = prices
+        self._books = books
         self._clock = clock
         self._order_entry = OrderEntry(sequencer, clock)
 
@@ -48,7 +46,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         return self._watchers.watch()
 
     async def Transfer(self, request: trading_pb2.TransferRequest, context: Any) -> trading_pb2.TransferResponse:
-        command = parsing.transfer(request, self._sequencer.state, _actor(request.business_key))
+        command = parsing.transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.TransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -57,7 +55,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
     async def HoldTransfer(
         self, request: trading_pb2.HoldTransferRequest, context: Any
     ) -> trading_pb2.HoldTransferResponse:
-        command = parsing.hold_transfer(request, self._sequencer.state, _actor(request.business_key))
+        command = parsing.hold_transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.HoldTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -66,7 +64,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
     async def PostTransfer(
         self, request: trading_pb2.PostTransferRequest, context: Any
     ) -> trading_pb2.PostTransferResponse:
-        command = parsing.post_transfer(request, self._sequencer.state, _actor(request.business_key))
+        command = parsing.post_transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.PostTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -75,7 +73,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
     async def VoidTransfer(
         self, request: trading_pb2.VoidTransferRequest, context: Any
     ) -> trading_pb2.VoidTransferResponse:
-        command = parsing.void_transfer(request, _actor(request.business_key))
+        command = parsing.void_transfer(request, actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.VoidTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -97,60 +95,47 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         return await self._sequencer.read(question)
 
     async def GetBook(self, request: trading_pb2.GetBookRequest, context: Any) -> trading_pb2.GetBookResponse:
-        if not 0 <= request.depth <= DEPTH_MAX:
-            raise InvalidArgument("The depth is too large.", field="depth", rule="maximum", limit=str(DEPTH_MAX))
-        levels = request.depth or DEPTH_DEFAULT
-        now = int(self._clock.now().timestamp() * 1000)
+        return await self._books.get(request.market, _levels(request.depth))
 
-        def question(state: ExchangeState) -> trading_pb2.GetBookResponse:
-            if request.market not in state.markets:
-                raise UnknownMarket(market=request.market)
-            found = self._depth(state, request.market, levels, now)
-            market = state.markets[request.market].market
-            return trading_pb2.GetBookResponse(
-                market=request.market,
-                batch=state.batch_number,
-                bids=[_level(market, level.price, level.quantity) for level in found.bids],
-                asks=[_level(market, level.price, level.quantity) for level in found.asks],
-                time=timestamp(now),
-            )
-
-        return await self._sequencer.read(question)
+    def WatchBook(
+        self, request: trading_pb2.WatchBookRequest, context: Any
+    ) -> AsyncIterator[trading_pb2.WatchBookResponse]:
+        return self._books.watch(request.market, _levels(request.depth))
 
     async def ListMarkets(
         self, request: trading_pb2.ListMarketsRequest, context: Any
     ) -> trading_pb2.ListMarketsResponse:
+        now = self._now()
         return await self._sequencer.read(
             lambda state: trading_pb2.ListMarketsResponse(
-                markets=[market_message(market.market, state.assets) for _, market in sorted(state.markets.items())]
+                markets=[market_message(market, state.assets, now) for _, market in sorted(state.markets.items())]
             )
         )
 
-    def _depth(self, state: ExchangeState, symbol: str, levels: int, now: int) -> Depth:
-        """The journal holds a tick only once it was used; what is shown stands around the newest one."""
-        market_state = state.markets[symbol]
-        reference = self._prices.as_reference(symbol, now) or market_state.reference
-        shown = ExchangeState(markets={symbol: replace(market_state, reference=reference)})
-        return depth(shown, symbol, levels, time_milliseconds=now)
+    async def GetFees(self, request: trading_pb2.GetFeesRequest, context: Any) -> trading_pb2.GetFeesResponse:
+        owner = owner_of_user(current_caller().required_user())
+        now = self._now()
+
+        def question(state: ExchangeState) -> trading_pb2.GetFeesResponse:
+            # A volume is asked for no earlier than its newest trade.
+            time = max(now, state.batch_milliseconds)
+            return trading_pb2.GetFeesResponse(
+                markets=[
+                    fees_message(fee_standing(state.owners.get(owner), market.market, time), market.market)
+                    for _, market in sorted(state.markets.items())
+                ]
+            )
+
+        return await self._sequencer.read(question)
 
     async def _enter(self, command: Command, context: Any) -> Committed:
-        remaining = min(context.time_remaining() or TRANSFER_DEADLINE_SECONDS, TRANSFER_DEADLINE_SECONDS)
-        deadline = int((self._clock.now().timestamp() + remaining) * 1000)
-        ticket = FutureTicket(command, deadline)
-        self._sequencer.enter(ticket)
-        return await ticket.outcome
+        return await enter(self._sequencer, self._clock, command, context)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
 
 
-def _actor(business_key: str) -> Actor:
-    """Who asks. A service that acts on its own, without a request behind it, is traced by the business key."""
-    caller = current_caller()
-    return Actor(
-        caller.user_id or "",
-        caller.session_id or caller.service,
-        caller.request_id or business_key,
-        caller.address or "",
-    )
-
-
-def _level(market: Market, price: int, quantity: int) -> trading_pb2.BookLevel:
-    return trading_pb2.BookLevel(price=market.price_text(price), quantity=market.quantity_text(quantity))
+def _levels(depth: int) -> int:
+    if not 0 <= depth <= DEPTH_MAX:
+        raise InvalidArgument("The depth is too large.", field="depth", rule="maximum", limit=str(DEPTH_MAX))
+    return depth or DEPTH_DEFAULT

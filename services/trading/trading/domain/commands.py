@@ -169,7 +169,8 @@ class SetMarket(NamedTuple):
     """The operator's: a new market, or all rules of an existing one, its status included.
 
     `expected_version`, where it is above 0, is the version that the operator saw: another one refuses the change. So a
-    key needs no longer memory than the exchange's: a repeat that comes later finds another version.
+    key needs no longer memory than the exchange's: a repeat that comes later finds another version. `change` is what
+    the operator asked for, as text: for the audit trail, and to tell a repeat from another change.
     """
 
     actor: Actor
@@ -177,6 +178,7 @@ class SetMarket(NamedTuple):
     reason: str
     expected_version: int = 0
     idempotency_key: str = ""
+    change: str = ""
 
 
 class ResumeMarket(NamedTuple):

@@ -49,7 +49,7 @@ def fingerprint_of(command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | 
     if isinstance(command, CancelAll):
         return f"cancel_all|{command.market}"
     if isinstance(command, SetMarket):
-        return f"set_market|{command.expected_version}|{command.market}"
+        return f"set_market|{command.market.symbol}|{command.expected_version}|{command.change or command.market}"
     return _fingerprint_of_transfer(command)
 
 

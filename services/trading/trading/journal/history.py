@@ -59,6 +59,8 @@ class OrderView(NamedTuple):
     batch: int
     stop_price: int = 0
     expires_milliseconds: int = 0
+    maker_fee_basis_points: int = 0
+    taker_fee_basis_points: int = 0
 
 
 class UserStep(NamedTuple):
@@ -95,6 +97,8 @@ def view_of(order: Order, batch: int) -> OrderView:
         batch,
         order.stop_price,
         order.expires_milliseconds,
+        order.maker_fee_basis_points,
+        order.taker_fee_basis_points,
     )
 
 
@@ -164,6 +168,8 @@ def _placed(event: OrderPlaced, time_milliseconds: int, batch: int) -> OrderView
         batch,
         event.stop_price,
         event.expires_milliseconds,
+        event.maker_fee_basis_points,
+        event.taker_fee_basis_points,
     )
 
 

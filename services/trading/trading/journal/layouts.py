@@ -194,7 +194,7 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(106, 1, commands.Transfer, "actor business_key kind postings reason"),
     _layout(107, 1, commands.SetAsset, "actor asset reason"),
     _layout(108, 1, commands.SetMarket, "actor market reason", {Market: _MARKET_1}),
-    _layout(108, 2, commands.SetMarket, "actor market reason expected_version idempotency_key"),
+    _layout(108, 2, commands.SetMarket, "actor market reason expected_version idempotency_key change"),
     _layout(109, 1, commands.Continue, "market"),
     _layout(120, 1, commands.AmendOrder, "actor order_id price quantity idempotency_key"),
     _layout(121, 1, commands.ExpireOrders, ""),

@@ -15,6 +15,7 @@ from trading.storage.documents import DOCUMENTS
 from trading.storage.open_journal import open_journal
 from trading.storage.order_queries import OrderQueries
 from trading.storage.projection import Projection
+from trading.storage.tape import Tape
 
 
 async def compose(runtime: Runtime[ProjectorSettings]) -> None:
@@ -26,6 +27,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,
+        tape=Tape(mongo.database),
         event_log=EventLog(journal=journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
     )

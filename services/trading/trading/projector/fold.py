@@ -38,6 +38,7 @@ from trading.storage.rows import (
     transfer_row,
     used_key_row,
 )
+from trading.storage.tape import tape_row
 
 # Who follows the journal asks for them soon after; what is older is in the rows. About 20 MB.
 RECENTLY_CLOSED_MAX = 20_000
@@ -62,9 +63,22 @@ class Fold:
         check_follows(batch, number=self.cursor.batch, digest=self.cursor.digest)
         time = time_of(batch.time_milliseconds)
         touched: dict[str, None] = {}
+        trades: dict[str, list[Traded]] = {}
         for event in decode_events(batch.body):
             self._exchange.apply(event)
             self._note(event, changes, touched, batch=batch, time=time)
+            if isinstance(event, Traded):
+                trades.setdefault(event.market, []).append(event)
+        for symbol, traded in trades.items():
+            changes.tape.append(
+                tape_row(
+                    traded,
+                    self._market(symbol),
+                    batch=batch.number,
+                    time=time,
+                    milliseconds=batch.time_milliseconds,
+                )
+            )
         for order_id in touched:
             self._finish_row(order_id, changes, batch=batch.number, time=time)
         self.cursor = Cursor(batch.number, batch.digest)

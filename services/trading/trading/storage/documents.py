@@ -66,6 +66,8 @@ class OrderDocument(Document):
     updated_at: datetime
     time_in_force: str
     post_only: bool
+    maker_fee_basis_points: int = 0  # rows of before it was told have none
+    taker_fee_basis_points: int = 0
     client_order_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str
@@ -145,8 +147,31 @@ class UsedKeyDocument(Document):
         ]
 
 
+class TapePart(BaseModel):
+    """One trade; `price` and `quantity` as decimal strings."""
+
+    id: str
+    sequence: int
+    price: str
+    quantity: str
+    taker_side: str
+
+
+class TapeDocument(Document):
+    """A market's trades in one batch. Its id is the market and the first trade's sequence."""
+
+    id: str  # type: ignore[assignment]  # Beanie means any type of id
+    batch: int
+    time: datetime
+    trades: list[TapePart]
+
+    class Settings:
+        name = "tape"
+        indexes: ClassVar[list[IndexModel]] = []
+
+
 def used_key_id(user_id: str, key: str) -> str:
     return f"{user_id}\n{key}"
 
 
-DOCUMENTS = (OrderDocument, TransferDocument, UsedKeyDocument)
+DOCUMENTS = (OrderDocument, TransferDocument, UsedKeyDocument, TapeDocument)

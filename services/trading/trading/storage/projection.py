@@ -15,7 +15,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from trading.storage.cursors import ORDERS, Cursor, Cursors
-from trading.storage.documents import OrderDocument, TransferDocument, UsedKeyDocument
+from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
 from trading.storage.rows import CHANGING, Row
 
 _DUPLICATE_KEY = 11000
@@ -39,6 +39,7 @@ class Changes:
     transfers: list[Row] = field(default_factory=list)
     ended_holds: dict[str, HoldOutcome] = field(default_factory=dict)  # by business key, of rows written before
     used_keys: list[Row] = field(default_factory=list)
+    tape: list[Row] = field(default_factory=list)
 
     def end_hold(self, hold_key: str, outcome: HoldOutcome) -> None:
         """The held transfer's row may be one of these batches' own."""
@@ -59,6 +60,7 @@ class Projection:
         self._orders = database.get_collection(OrderDocument.Settings.name)
         self._transfers = database.get_collection(TransferDocument.Settings.name)
         self._used_keys = database.get_collection(UsedKeyDocument.Settings.name)
+        self._tape = database.get_collection(TapeDocument.Settings.name)
         self._cursors = Cursors(database)
 
     async def cursor(self) -> Cursor:
@@ -85,6 +87,8 @@ class Projection:
             )
         for rows in _portions(changes.used_keys):
             await _insert(self._used_keys, rows)
+        for rows in _portions(changes.tape):
+            await _insert(self._tape, rows)
         crash_point("projection_before_cursor")
         await self._cursors.move(ORDERS, before=before, after=after)
 

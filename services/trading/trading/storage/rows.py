@@ -70,6 +70,8 @@ def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime)
         "updated_at": time,
         "time_in_force": event.time_in_force.value,
         "post_only": event.post_only,
+        "maker_fee_basis_points": event.maker_fee_basis_points,
+        "taker_fee_basis_points": event.taker_fee_basis_points,
         "fingerprint": event.fingerprint,
         "filled_amount": to_decimal128(0, market.base_scale),
         "filled_quote_amount": to_decimal128(0, market.quote_scale),
@@ -200,6 +202,8 @@ def view_of_document(document: OrderDocument, market: Market) -> OrderView:
         document.batch,
         to_units(document.stop_price, market.quote_scale) if document.stop_price is not None else 0,
         milliseconds_of(document.expires_at) if document.expires_at is not None else 0,
+        document.maker_fee_basis_points,
+        document.taker_fee_basis_points,
     )
 
 

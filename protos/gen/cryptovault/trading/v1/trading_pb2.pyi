@@ -48,6 +48,8 @@ class Order(_message.Message):
     CLOSE_REASON_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     FILLED_QUOTE_QUANTITY_FIELD_NUMBER: _builtins.int
+    MAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    TAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     user_id: _builtins.str
     client_order_id: _builtins.str
@@ -77,6 +79,9 @@ class Order(_message.Message):
     """The newest batch in this row."""
     filled_quote_quantity: _builtins.str
     """Quote amount of all fills, without fees."""
+    maker_fee_basis_points: _builtins.int
+    """Fixed when the order was placed."""
+    taker_fee_basis_points: _builtins.int
     @_builtins.property
     def fees(self) -> _containers.RepeatedCompositeFieldContainer[Global___AssetAmount]: ...
     @_builtins.property
@@ -113,10 +118,12 @@ class Order(_message.Message):
         close_reason: _builtins.str = ...,
         batch: _builtins.int = ...,
         filled_quote_quantity: _builtins.str = ...,
+        maker_fee_basis_points: _builtins.int = ...,
+        taker_fee_basis_points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "filled_at", b"filled_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "batch", b"batch", "client_order_id", b"client_order_id", "close_reason", b"close_reason", "created_at", b"created_at", "expires_at", b"expires_at", "fees", b"fees", "filled_at", b"filled_at", "filled_quantity", b"filled_quantity", "filled_quote_quantity", b"filled_quote_quantity", "id", b"id", "market", b"market", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "quote_quantity", b"quote_quantity", "side", b"side", "status", b"status", "stop_price", b"stop_price", "time_in_force", b"time_in_force", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "batch", b"batch", "client_order_id", b"client_order_id", "close_reason", b"close_reason", "created_at", b"created_at", "expires_at", b"expires_at", "fees", b"fees", "filled_at", b"filled_at", "filled_quantity", b"filled_quantity", "filled_quote_quantity", b"filled_quote_quantity", "id", b"id", "maker_fee_basis_points", b"maker_fee_basis_points", "market", b"market", "post_only", b"post_only", "price", b"price", "quantity", b"quantity", "quote_quantity", b"quote_quantity", "side", b"side", "status", b"status", "stop_price", b"stop_price", "taker_fee_basis_points", b"taker_fee_basis_points", "time_in_force", b"time_in_force", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -614,11 +621,14 @@ class PublicTrade(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     TAKER_SIDE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     market: _builtins.str
     price: _builtins.str
     quantity: _builtins.str
     taker_side: _builtins.str
+    sequence: _builtins.int
+    """Counts this market's trades 1, 2, 3, ... without gap."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -630,10 +640,11 @@ class PublicTrade(_message.Message):
         quantity: _builtins.str = ...,
         taker_side: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "market", b"market", "price", b"price", "quantity", b"quantity", "taker_side", b"taker_side", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "market", b"market", "price", b"price", "quantity", b"quantity", "sequence", b"sequence", "taker_side", b"taker_side", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1024,6 +1035,115 @@ class GetBookResponse(_message.Message):
 Global___GetBookResponse: _TypeAlias = GetBookResponse  # noqa: Y015
 
 @_typing.final
+class WatchBookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    depth: _builtins.int
+    """Levels per side; what lies deeper is not told."""
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchBookRequest: _TypeAlias = WatchBookRequest  # noqa: Y015
+
+@_typing.final
+class WatchBookResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.bool
+    """The whole book; otherwise levels that changed, with quantity `0` where one is gone."""
+    batch: _builtins.int
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLevel]: ...
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookLevel]: ...
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.bool = ...,
+        batch: _builtins.int = ...,
+        bids: _abc.Iterable[Global___BookLevel] | None = ...,
+        asks: _abc.Iterable[Global___BookLevel] | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "batch", b"batch", "bids", b"bids", "snapshot", b"snapshot", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchBookResponse: _TypeAlias = WatchBookResponse  # noqa: Y015
+
+@_typing.final
+class FeeTier(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: _builtins.int
+    MAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    TAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    volume: _builtins.str
+    """Of the last 30 days, in the quote asset."""
+    maker_fee_basis_points: _builtins.int
+    taker_fee_basis_points: _builtins.int
+    def __init__(
+        self,
+        *,
+        volume: _builtins.str = ...,
+        maker_fee_basis_points: _builtins.int = ...,
+        taker_fee_basis_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maker_fee_basis_points", b"maker_fee_basis_points", "taker_fee_basis_points", b"taker_fee_basis_points", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeeTier: _TypeAlias = FeeTier  # noqa: Y015
+
+@_typing.final
+class CircuitBreaker(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    WINDOW_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    PAUSE_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    move_basis_points: _builtins.int
+    window_milliseconds: _builtins.int
+    pause_milliseconds: _builtins.int
+    def __init__(
+        self,
+        *,
+        move_basis_points: _builtins.int = ...,
+        window_milliseconds: _builtins.int = ...,
+        pause_milliseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["move_basis_points", b"move_basis_points", "pause_milliseconds", b"pause_milliseconds", "window_milliseconds", b"window_milliseconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CircuitBreaker: _TypeAlias = CircuitBreaker  # noqa: Y015
+
+@_typing.final
 class Market(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1040,12 +1160,16 @@ class Market(_message.Message):
     TAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     PRICE_BAND_BASIS_POINTS_FIELD_NUMBER: _builtins.int
     SLIPPAGE_CAP_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    FEE_TIERS_FIELD_NUMBER: _builtins.int
+    CIRCUIT_BREAKER_FIELD_NUMBER: _builtins.int
+    PAUSED_UNTIL_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     base_asset: _builtins.str
     quote_asset: _builtins.str
     base_name: _builtins.str
     status: _builtins.str
-    """`trading`, `cancel_only`, `halted`."""
+    """`trading`, `paused` (by the circuit breaker), `cancel_only`, `halted`."""
     tick: _builtins.str
     lot: _builtins.str
     min_notional: _builtins.str
@@ -1054,6 +1178,20 @@ class Market(_message.Message):
     taker_fee_basis_points: _builtins.int
     price_band_basis_points: _builtins.int
     slippage_cap_basis_points: _builtins.int
+    max_open_orders: _builtins.int
+    """Of one user in this market."""
+    @_builtins.property
+    def fee_tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeeTier]:
+        """Instead of the two rates, by growing volume."""
+
+    @_builtins.property
+    def circuit_breaker(self) -> Global___CircuitBreaker:
+        """Not set where there is none."""
+
+    @_builtins.property
+    def paused_until(self) -> _timestamp_pb2.Timestamp:
+        """Set while the market is paused."""
+
     def __init__(
         self,
         *,
@@ -1070,14 +1208,161 @@ class Market(_message.Message):
         taker_fee_basis_points: _builtins.int = ...,
         price_band_basis_points: _builtins.int = ...,
         slippage_cap_basis_points: _builtins.int = ...,
+        max_open_orders: _builtins.int = ...,
+        fee_tiers: _abc.Iterable[Global___FeeTier] | None = ...,
+        circuit_breaker: Global___CircuitBreaker | None = ...,
+        paused_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["circuit_breaker", b"circuit_breaker", "paused_until", b"paused_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_asset", b"base_asset", "base_name", b"base_name", "lot", b"lot", "maker_fee_basis_points", b"maker_fee_basis_points", "max_quantity", b"max_quantity", "min_notional", b"min_notional", "price_band_basis_points", b"price_band_basis_points", "quote_asset", b"quote_asset", "slippage_cap_basis_points", b"slippage_cap_basis_points", "status", b"status", "symbol", b"symbol", "taker_fee_basis_points", b"taker_fee_basis_points", "tick", b"tick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_asset", b"base_asset", "base_name", b"base_name", "circuit_breaker", b"circuit_breaker", "fee_tiers", b"fee_tiers", "lot", b"lot", "maker_fee_basis_points", b"maker_fee_basis_points", "max_open_orders", b"max_open_orders", "max_quantity", b"max_quantity", "min_notional", b"min_notional", "paused_until", b"paused_until", "price_band_basis_points", b"price_band_basis_points", "quote_asset", b"quote_asset", "slippage_cap_basis_points", b"slippage_cap_basis_points", "status", b"status", "symbol", b"symbol", "taker_fee_basis_points", b"taker_fee_basis_points", "tick", b"tick"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Market: _TypeAlias = Market  # noqa: Y015
+
+@_typing.final
+class GetFeesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFeesRequest: _TypeAlias = GetFeesRequest  # noqa: Y015
+
+@_typing.final
+class GetFeesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def markets(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketFees]: ...
+    def __init__(
+        self,
+        *,
+        markets: _abc.Iterable[Global___MarketFees] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["markets", b"markets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFeesResponse: _TypeAlias = GetFeesResponse  # noqa: Y015
+
+@_typing.final
+class MarketFees(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    QUOTE_ASSET_FIELD_NUMBER: _builtins.int
+    MAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    TAKER_FEE_BASIS_POINTS_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    VOLUME_30D_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_FIELD_NUMBER: _builtins.int
+    NEXT_TIER_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    quote_asset: _builtins.str
+    maker_fee_basis_points: _builtins.int
+    taker_fee_basis_points: _builtins.int
+    tier: _builtins.int
+    """0 is below the first of the market's tiers."""
+    volume_30d: _builtins.str
+    """What counts for the tier: traded in all markets of this quote asset, today and the 29 days before it (UTC)."""
+    overridden: _builtins.bool
+    """True where the rates are the user's own, whatever the tier."""
+    @_builtins.property
+    def next_tier(self) -> Global___FeeTier:
+        """Not set in the highest tier."""
+
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        quote_asset: _builtins.str = ...,
+        maker_fee_basis_points: _builtins.int = ...,
+        taker_fee_basis_points: _builtins.int = ...,
+        tier: _builtins.int = ...,
+        volume_30d: _builtins.str = ...,
+        overridden: _builtins.bool = ...,
+        next_tier: Global___FeeTier | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_tier", b"next_tier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maker_fee_basis_points", b"maker_fee_basis_points", "market", b"market", "next_tier", b"next_tier", "overridden", b"overridden", "quote_asset", b"quote_asset", "taker_fee_basis_points", b"taker_fee_basis_points", "tier", b"tier", "volume_30d", b"volume_30d"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketFees: _TypeAlias = MarketFees  # noqa: Y015
+
+@_typing.final
+class ListTradesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_BATCH_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    before: _builtins.int
+    """Trades older than this sequence; 0: from the newest."""
+    after: _builtins.int
+    """Only trades younger than this sequence."""
+    limit: _builtins.int
+    at_least_batch: _builtins.int
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        before: _builtins.int = ...,
+        after: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        at_least_batch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "at_least_batch", b"at_least_batch", "before", b"before", "limit", b"limit", "market", b"market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesRequest: _TypeAlias = ListTradesRequest  # noqa: Y015
+
+@_typing.final
+class ListTradesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """True where older ones, younger than `after`, exist."""
+    behind: _builtins.bool
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublicTrade]:
+        """Newest first, without gap."""
+
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___PublicTrade] | None = ...,
+        more: _builtins.bool = ...,
+        behind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "more", b"more", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesResponse: _TypeAlias = ListTradesResponse  # noqa: Y015
 
 @_typing.final
 class ListMarketsRequest(_message.Message):

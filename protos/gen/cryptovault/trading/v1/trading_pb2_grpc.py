@@ -75,10 +75,20 @@ class TradingServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBookRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBookResponse.FromString,
                 _registered_method=True)
+        self.WatchBook = channel.unary_stream(
+                '/cryptovault.trading.v1.TradingService/WatchBook',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.FromString,
+                _registered_method=True)
         self.ListMarkets = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingService/ListMarkets',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsResponse.FromString,
+                _registered_method=True)
+        self.GetFees = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingService/GetFees',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesResponse.FromString,
                 _registered_method=True)
 
 
@@ -141,8 +151,22 @@ class TradingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchBook(self, request, context):
+        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMarkets(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFees(self, request, context):
+        """What the caller's next order would pay in each market, and why.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -190,10 +214,20 @@ def add_TradingServiceServicer_to_server(servicer, server):
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBookRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBookResponse.SerializeToString,
             ),
+            'WatchBook': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchBook,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.SerializeToString,
+            ),
             'ListMarkets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMarkets,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsResponse.SerializeToString,
+            ),
+            'GetFees': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFees,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -424,6 +458,33 @@ class TradingService:
             _registered_method=True)
 
     @staticmethod
+    def WatchBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/WatchBook',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListMarkets(request,
             target,
             options=(),
@@ -440,6 +501,33 @@ class TradingService:
             '/cryptovault.trading.v1.TradingService/ListMarkets',
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFees(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/GetFees',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetFeesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -487,6 +575,11 @@ class TradingQueryServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsResponse.FromString,
                 _registered_method=True)
+        self.ListTrades = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingQueryService/ListTrades',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.FromString,
+                _registered_method=True)
         self.ReadJournal = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingQueryService/ReadJournal',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ReadJournalRequest.SerializeToString,
@@ -530,6 +623,13 @@ class TradingQueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTrades(self, request, context):
+        """A market's public tape, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadJournal(self, request, context):
         """Whole batches after a number, for folds in other services.
         """
@@ -564,6 +664,11 @@ def add_TradingQueryServiceServicer_to_server(servicer, server):
                     servicer.ListUserEvents,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsResponse.SerializeToString,
+            ),
+            'ListTrades': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrades,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.SerializeToString,
             ),
             'ReadJournal': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadJournal,
@@ -708,6 +813,33 @@ class TradingQueryService:
             '/cryptovault.trading.v1.TradingQueryService/ListUserEvents',
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListUserEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingQueryService/ListTrades',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.FromString,
             options,
             channel_credentials,
             insecure,

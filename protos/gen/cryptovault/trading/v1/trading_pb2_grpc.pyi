@@ -48,7 +48,11 @@ class TradingServiceStub:
     GetBalances: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesRequest, _trading_pb2.GetBalancesResponse]
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]
+    WatchBook: _grpc.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]
+    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
     ListMarkets: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]
+    GetFees: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]
+    """What the caller's next order would pay in each market, and why."""
 
 @_typing.type_check_only
 class TradingServiceAsyncStub(TradingServiceStub):
@@ -70,7 +74,11 @@ class TradingServiceAsyncStub(TradingServiceStub):
     GetBalances: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesRequest, _trading_pb2.GetBalancesResponse]  # type: ignore[assignment]
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]  # type: ignore[assignment]
+    WatchBook: _aio.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]  # type: ignore[assignment]
+    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
     ListMarkets: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]  # type: ignore[assignment]
+    GetFees: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]  # type: ignore[assignment]
+    """What the caller's next order would pay in each market, and why."""
 
 class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
     """The exchange's leader: orders, transfers, and what it knows from memory. Money, prices and quantities are decimal strings."""
@@ -139,11 +147,27 @@ class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_trading_pb2.GetBookResponse, _abc.Awaitable[_trading_pb2.GetBookResponse]]: ...
 
     @_abc_1.abstractmethod
+    def WatchBook(
+        self,
+        request: _trading_pb2.WatchBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_trading_pb2.WatchBookResponse], _abc.AsyncIterator[_trading_pb2.WatchBookResponse]]:
+        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+
+    @_abc_1.abstractmethod
     def ListMarkets(
         self,
         request: _trading_pb2.ListMarketsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_trading_pb2.ListMarketsResponse, _abc.Awaitable[_trading_pb2.ListMarketsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetFees(
+        self,
+        request: _trading_pb2.GetFeesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.GetFeesResponse, _abc.Awaitable[_trading_pb2.GetFeesResponse]]:
+        """What the caller's next order would pay in each market, and why."""
 
 def add_TradingServiceServicer_to_server(servicer: TradingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
@@ -162,6 +186,8 @@ class TradingQueryServiceStub:
     ListFills: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListFillsRequest, _trading_pb2.ListFillsResponse]
     ListUserEvents: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListUserEventsRequest, _trading_pb2.ListUserEventsResponse]
     """One user's private events after a sequence number, gap-free."""
+    ListTrades: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListTradesRequest, _trading_pb2.ListTradesResponse]
+    """A market's public tape, newest first."""
     ReadJournal: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ReadJournalRequest, _trading_pb2.ReadJournalResponse]
     """Whole batches after a number, for folds in other services."""
 
@@ -178,6 +204,8 @@ class TradingQueryServiceAsyncStub(TradingQueryServiceStub):
     ListFills: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListFillsRequest, _trading_pb2.ListFillsResponse]  # type: ignore[assignment]
     ListUserEvents: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListUserEventsRequest, _trading_pb2.ListUserEventsResponse]  # type: ignore[assignment]
     """One user's private events after a sequence number, gap-free."""
+    ListTrades: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListTradesRequest, _trading_pb2.ListTradesResponse]  # type: ignore[assignment]
+    """A market's public tape, newest first."""
     ReadJournal: _aio.UnaryUnaryMultiCallable[_trading_pb2.ReadJournalRequest, _trading_pb2.ReadJournalResponse]  # type: ignore[assignment]
     """Whole batches after a number, for folds in other services."""
 
@@ -221,6 +249,14 @@ class TradingQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trading_pb2.ListUserEventsResponse, _abc.Awaitable[_trading_pb2.ListUserEventsResponse]]:
         """One user's private events after a sequence number, gap-free."""
+
+    @_abc_1.abstractmethod
+    def ListTrades(
+        self,
+        request: _trading_pb2.ListTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.ListTradesResponse, _abc.Awaitable[_trading_pb2.ListTradesResponse]]:
+        """A market's public tape, newest first."""
 
     @_abc_1.abstractmethod
     def ReadJournal(

@@ -1,0 +1,135 @@
+"""Both services of the exchange over real gRPC, on the real journal; orders as messages."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chassis.clock import SystemClock
+from chassis.grpc_client import open_channel
+from chassis.mongo import MongoDatabase
+from chassis.testing import serve
+from cryptovault.trading.v1 import operator_pb2_grpc, trading_pb2, trading_pb2_grpc
+from shell_factory import NoHistory, Shell
+from trading.api.books import Books
+from trading.api.operator_servicer import OperatorServicer
+from trading.api.query_servicer import TradingQueryServicer
+from trading.api.trading_servicer import TradingServicer
+from trading.api.watch import Watchers
+from trading.domain.default_markets import default_assets, default_markets
+from trading.domain.state import Limits
+from trading.projector.event_log import EventLog
+from trading.projector.journal_reader import JournalReader
+from trading.projector.projector import Projector
+from trading.sequencer.open_markets import OpenMarkets
+from trading.sequencer.reference_prices import ReferencePrices
+from trading.sequencer.sequencer import Sequencer
+from trading.storage.journal import MongoJournal
+from trading.storage.order_queries import OrderQueries
+from trading.storage.projection import Projection
+from trading.storage.tape import Tape
+
+BOOK_CADENCE_SECONDS = 0.01
+
+
+class Exchange:
+    """Both servicers over real gRPC, on the real journal."""
+
+    def __init__(self, address: str, shell: Shell, watchers: Watchers, projector: Projector) -> None:
+        self.channel = open_channel(address, service="gateway")
+        self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
+        self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)
+        self.operator = operator_pb2_grpc.TradingOperatorServiceStub(self.channel)
+        self.shell = shell
+        self.watchers = watchers
+        self.projector = projector
+        self.correlation = 0
+
+    async def pay(self, user: str, amount: str, key: str) -> trading_pb2.TransferResponse:
+        leg = trading_pb2.TransferLeg(
+            asset="USD", amount=amount, debit_account="external", credit_account=f"user:{user}"
+        )
+        request = trading_pb2.TransferRequest(business_key=key, kind="practice_money", legs=[leg])
+        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=5)
+        return reply
+
+    def request(self, user: str, key: str = "", **command: Any) -> trading_pb2.EnterOrdersRequest:
+        self.correlation += 1
+        deadline = command.pop("deadline_milliseconds", self.shell.now + 5_000)
+        return trading_pb2.EnterOrdersRequest(
+            correlation_id=self.correlation, principal=trading_pb2.Principal(user_id=user, session_id="s"),
+            idempotency_key=key, deadline_milliseconds=deadline, **command,
+        )  # fmt: skip
+
+    async def ask(self, *requests: trading_pb2.EnterOrdersRequest) -> list[trading_pb2.EnterOrdersResponse]:
+        """All answers on one stream, in the requests' order."""
+        call: Any = self.trading.EnterOrders()
+        for request in requests:
+            await call.write(request)
+        answers = {}
+        for _ in requests:
+            answer = await call.read()
+            answers[answer.correlation_id] = answer
+        await call.done_writing()
+        return [answers[request.correlation_id] for request in requests]
+
+
+@contextlib.asynccontextmanager
+async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> AsyncIterator[Exchange]:
+    clock, prices = SystemClock(), ReferencePrices()
+    sequencer = Sequencer(
+        journal=mongo_journal, history=NoHistory(), prices=prices, clock=clock, writer="w", limits=Limits()
+    )
+    watchers = Watchers(lambda: sequencer.state)
+    sequencer.on_batch(watchers.publish)
+    await sequencer.lead()
+    projector, queries = Projector(mongo_journal, Projection(mongo_database)), OrderQueries()
+    await projector.catch_up()
+    tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projector.run())]
+    shell = Shell(sequencer, prices, clock, tasks[0])  # type: ignore[arg-type]  # real time here
+    await OpenMarkets(sequencer, default_assets(), default_markets())()
+    shell.tick()
+    books = Books(sequencer=sequencer, prices=prices, clock=clock, cadence_seconds=BOOK_CADENCE_SECONDS)
+    servicer = TradingServicer(sequencer=sequencer, watchers=watchers, books=books, clock=clock)
+    query_servicer = TradingQueryServicer(
+        projector=projector,
+        queries=queries,
+        tape=Tape(mongo_database),
+        event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
+        journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
+    )
+    add, add_queries = (
+        trading_pb2_grpc.add_TradingServiceServicer_to_server,
+        trading_pb2_grpc.add_TradingQueryServiceServicer_to_server,
+    )
+    async with serve(
+        [
+            (add, servicer, "cryptovault.trading.v1.TradingService"),
+            (add_queries, query_servicer, "cryptovault.trading.v1.TradingQueryService"),
+            (
+                operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
+                OperatorServicer(sequencer=sequencer, clock=clock),
+                "cryptovault.trading.v1.TradingOperatorService",
+            ),
+        ]
+    ) as address:
+        running = Exchange(address, shell, watchers, projector)
+        yield running
+        await running.channel.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def buy(amount: str, **more: Any) -> dict[str, Any]:
+    return {
+        "place_order": trading_pb2.PlaceOrder(
+            market="BTC-USD", side="buy", type="market", quote_quantity=amount, **more
+        )
+    }
+
+
+def rest(side: str, quantity: str, price: str) -> dict[str, Any]:
+    return {
+        "place_order": trading_pb2.PlaceOrder(market="BTC-USD", side=side, type="limit", quantity=quantity, price=price)
+    }

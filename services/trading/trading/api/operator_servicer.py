@@ -1,0 +1,82 @@
+# ruff: noqa: N802 - the contract's names
+"""TradingOperatorService: markets and fees as operators see and change them."""
+
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.identity import current_caller
+from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc
+
+from trading.api import market_rules
+from trading.api.unary_commands import actor_of_caller, enter
+from trading.domain.commands import ResumeMarket
+from trading.domain.errors import UnknownMarket
+from trading.domain.events import MarketSet
+from trading.domain.state import ExchangeState, MarketState
+from trading.sequencer.sequencer import Sequencer
+
+PERMISSION = "markets:write"
+
+
+class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
+    """The gateway asks for the permission too; what changes the exchange is not left to one door."""
+
+    def __init__(self, *, sequencer: Sequencer, clock: Clock) -> None:
+        self._sequencer = sequencer
+        self._clock = clock
+
+    async def ListMarketRules(
+        self, _request: operator_pb2.ListMarketRulesRequest, _context: Any
+    ) -> operator_pb2.ListMarketRulesResponse:
+        current_caller().require(PERMISSION)
+        return await self._sequencer.read(
+            lambda state: operator_pb2.ListMarketRulesResponse(
+                markets=[self._rules(market, state) for _, market in sorted(state.markets.items())]
+            )
+        )
+
+    async def ChangeMarket(
+        self, request: operator_pb2.ChangeMarketRequest, context: Any
+    ) -> operator_pb2.ChangeMarketResponse:
+        current_caller().require(PERMISSION)
+        known = self._market(request.symbol)
+        outcome = await self._enter(market_rules.change_command(request, known, actor_of_caller()), context)
+        for event in outcome.events:
+            if isinstance(event, MarketSet):
+                # As it was after this change, though others may have followed.
+                changed = MarketState(event.market, version=event.version, house_position=known.house_position)
+                rules = self._rules(changed, self._sequencer.state)
+                return operator_pb2.ChangeMarketResponse(rules=rules, replayed=outcome.replayed)
+        # Nothing would have changed, so nothing did.
+        return operator_pb2.ChangeMarketResponse(rules=await self._present(request.symbol))
+
+    async def ResumeMarket(
+        self, request: operator_pb2.ResumeMarketRequest, context: Any
+    ) -> operator_pb2.ResumeMarketResponse:
+        current_caller().require(PERMISSION)
+        command = ResumeMarket(actor_of_caller(), request.symbol, market_rules.reason(request.reason))
+        await self._enter(command, context)
+        return operator_pb2.ResumeMarketResponse(rules=await self._present(request.symbol))
+
+    async def SetUserFees(
+        self, request: operator_pb2.SetUserFeesRequest, context: Any
+    ) -> operator_pb2.SetUserFeesResponse:
+        current_caller().require(PERMISSION)
+        await self._enter(market_rules.user_fees_command(request, actor_of_caller()), context)
+        return operator_pb2.SetUserFeesResponse()
+
+    async def _enter(self, command: market_rules.OperatorCommand, context: Any) -> Any:
+        return await enter(self._sequencer, self._clock, command, context)
+
+    async def _present(self, symbol: str) -> operator_pb2.MarketRules:
+        return await self._sequencer.read(lambda state: self._rules(state.markets[symbol], state))
+
+    def _market(self, symbol: str) -> MarketState:
+        known = self._sequencer.state.markets.get(symbol)
+        if known is None:
+            raise UnknownMarket(market=symbol)
+        return known
+
+    def _rules(self, market: MarketState, state: ExchangeState) -> operator_pb2.MarketRules:
+        now = int(self._clock.now().timestamp() * 1000)
+        return market_rules.rules_message(market, state.assets, now)

@@ -54,5 +54,6 @@ async def test_axe_finds_nothing(new_visitor: NewVisitor, size: tuple[int, int],
     assert await violations(visitor.page) == []
     await visitor.confirm()
     await expect(visitor.page.get_by_text("Bought 0.0")).to_be_visible()
+    await visitor.let_an_order_rest()
     for path in FOR_MEMBERS:
         await check(visitor, path)

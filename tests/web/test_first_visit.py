@@ -26,13 +26,7 @@ async def test_sign_up_buy_rest_cancel_and_come_back(member: Visitor) -> None:
     await expect(page.get_by_text("Bought 0.0")).to_be_visible()
 
     # A limit order far below the market rests, and is taken back.
-    await page.get_by_role("radio", name="Limit").click()
-    price = Decimal(await page.get_by_label("Limit price").get_attribute("placeholder") or "0")
-    await page.get_by_label("Limit price").fill(str((price * Decimal("0.95")).quantize(Decimal("0.01"))))
-    await page.get_by_label("Amount", exact=True).fill("0.01")
-    await member.button("Buy BTC").click()
-    await member.confirm()
-    await expect(page.get_by_role("tab", name="Open orders (1)")).to_be_visible()
+    await member.let_an_order_rest()
     await page.get_by_role("button", name="Cancel the order").click()
     await expect(page.get_by_text("No open orders.")).to_be_visible()
     await page.get_by_role("tab", name="History").click()

@@ -73,6 +73,16 @@ class Visitor:
     async def confirm(self) -> None:
         await self.button("Place order").click()
 
+    async def let_an_order_rest(self) -> None:
+        """A limit order to buy far below the market."""
+        await self.page.get_by_role("radio", name="Limit").click()
+        price = Decimal(await self.page.get_by_label("Limit price").get_attribute("placeholder") or "0")
+        await self.page.get_by_label("Limit price").fill(str((price * Decimal("0.95")).quantize(Decimal("0.01"))))
+        await self.page.get_by_label("Amount", exact=True).fill("0.01")
+        await self.button("Buy BTC").click()
+        await self.confirm()
+        await expect(self.page.get_by_role("tab", name="Open orders (1)")).to_be_visible()
+
     async def is_live(self, *, within_seconds: float = 30.0) -> None:
         await expect(self.page.locator("header").get_by_role("status")).to_have_text(
             "Live", timeout=within_seconds * 1000

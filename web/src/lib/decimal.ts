@@ -13,6 +13,7 @@ Decimal.PE = 40;
 export type Rounding = "down" | "up" | "half-up";
 
 const MODES = { down: 0, "half-up": 1, up: 3 } as const;
+const LOCAL_POINT = new Intl.NumberFormat().format(1.5).includes(",") ? "," : ".";
 const WIRE = /^(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/;
 const BASIS_POINTS = "10000";
 
@@ -21,12 +22,22 @@ export function isAmount(text: string): boolean {
   return WIRE.test(text);
 }
 
-/** What a person typed, as the API wants it; null where it is no amount. A comma counts as the decimal point. */
-export function parseAmount(typed: string): string | null {
+/**
+ * What a person typed, as the API wants it; null where it is no amount. Comma and point both count as the decimal point,
+ * except where it might be meant for thousands: 1,000 is a thousand in one country and one in another, so it is neither.
+ */
+export function parseAmount(typed: string, point: "." | "," = LOCAL_POINT): string | null {
+  const thousands = point === "." ? /^[1-9]\d{0,2},\d{3}$/ : /^[1-9]\d{0,2}\.\d{3}$/;
+  if (thousands.test(typed.trim())) return null;
   const text = typed.trim().replace(/^(\d*),(\d*)$/, "$1.$2");
   const whole = text.startsWith(".") ? `0${text}` : text.replace(/\.$/, "");
   const trimmed = whole.replace(/^0+(?=\d)/, "");
   return isAmount(trimmed) ? trimmed : null;
+}
+
+/** An amount of the API as a person here would type it. */
+export function asTyped(amount: string, point: "." | "," = LOCAL_POINT): string {
+  return amount.replace(".", point);
 }
 
 export function add(left: string, right: string): string {

@@ -1,8 +1,11 @@
 /** Which lives of an order are not over. */
 import type { Balance, Order } from "@/lib/api-types";
 
+const OVER: ReadonlySet<string> = new Set(["filled", "cancelled", "expired", "rejected"]);
+
+/** Also true of a state that a newer server has and this page does not know yet: rather shown than lost. */
 export function isOpen(order: Order): boolean {
-  return order.status === "new" || order.status === "open" || order.status === "partially_filled";
+  return !OVER.has(order.status);
 }
 
 /** The open orders after this news, newest first. An older word about an order never replaces a newer one. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   add,
+  asTyped,
   basisPointsOf,
   compare,
   decimalsOf,
@@ -71,6 +72,30 @@ describe("what a person types", () => {
     ["0", "0"],
   ])("%j is %s", (typed, expected) => {
     expect(parseAmount(typed)).toBe(expected);
+  });
+
+  test.each([
+    ["1,000", "."],
+    ["999,999", "."],
+    ["1.000", ","],
+  ] as const)("%j may be a thousand where the point is %j: nobody guesses", (typed, point) => {
+    expect(parseAmount(typed, point)).toBeNull();
+  });
+
+  test.each([
+    ["0.125", ","],
+    ["0,125", "."],
+    ["1.0000", ","],
+    ["1,125", ","],
+    ["1.125", "."],
+  ] as const)("%j cannot be one where the point is %j", (typed, point) => {
+    expect(parseAmount(typed, point)).toBe(typed.replace(",", "."));
+  });
+
+  test("an amount that we fill in is read as what it is", () => {
+    expect(asTyped("1.125", ",")).toBe("1,125");
+    expect(parseAmount(asTyped("1.125", ","), ",")).toBe("1.125");
+    expect(asTyped("1.125", ".")).toBe("1.125");
   });
 
   test.each(["", "-1", "+1", "1e3", "1,000.5", "1_000", "٣", "NaN", "0x10", "1.2.3", "1\n2", "1".repeat(19)])(

@@ -59,8 +59,8 @@ describe("a limit order", () => {
 describe("what is refused before it is sent", () => {
   test.each([
     [{ amount: "" }, { amount: "Enter an amount." }],
-    [{ amount: "0" }, { amount: "Enter an amount above zero, such as 0.25." }],
-    [{ amount: "ten" }, { amount: "Enter an amount above zero, such as 0.25." }],
+    [{ amount: "0" }, { amount: "Enter an amount above zero, such as 0.25, without marks for thousands." }],
+    [{ amount: "ten" }, { amount: "Enter an amount above zero, such as 0.25, without marks for thousands." }],
     [{ amount: "0.5" }, { amount: "The smallest order is worth $1.00." }],
     [{ amount: "1000.01" }, { amount: "You have $1,000.00 available." }],
     [{ unit: "base", amount: "0.00015" }, { amount: "The amount moves in steps of 0.0001." }],

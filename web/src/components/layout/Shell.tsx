@@ -17,7 +17,7 @@ const PLACES = [
 /** What is around every page. */
 export function Shell({ children }: { readonly children: ReactNode }) {
   return (
-    <div className="flex min-h-dvh flex-col pb-16 sm:pb-0">
+    <div className="pb-16 sm:pb-0">
       <a
         href="#main"
         className="absolute left-4 z-50 -translate-y-20 rounded-b-lg bg-accent-fill px-4 py-3 font-semibold text-on-fill focus:translate-y-0"
@@ -54,7 +54,12 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           </div>
         </div>
       </header>
-      <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[100rem] flex-1 px-4 pb-8 outline-none">
+      {/* As high as the screen from the first moment, so that the footer does not move when the page arrives. */}
+      <main
+        id="main"
+        tabIndex={-1}
+        className="mx-auto min-h-[calc(100dvh-3.5rem)] w-full max-w-[100rem] px-4 pb-8 outline-none"
+      >
         {children}
       </main>
       <footer className="border-t border-line">

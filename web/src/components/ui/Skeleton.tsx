@@ -14,7 +14,7 @@ export function SkeletonRows({
   readonly rowClassName?: string;
 }) {
   return (
-    <output className="block px-4 py-2">
+    <output className="block px-4">
       <span className="sr-only">Loading…</span>
       {Array.from({ length: rows }, (_, row) => (
         <div key={row} className={classNames("flex items-center", rowClassName)}>

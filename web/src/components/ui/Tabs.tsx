@@ -16,7 +16,7 @@ export function Tabs({ label, tabs }: { readonly label: string; readonly tabs: r
           <Radix.Trigger
             key={id}
             value={id}
-            className="-mb-px min-h-11 border-b-2 border-transparent px-3 text-sm font-medium whitespace-nowrap text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
+            className="-mb-px min-h-11 border-b-2 border-transparent px-3 text-sm font-medium whitespace-nowrap text-muted -outline-offset-2 hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
           >
             {name}
           </Radix.Trigger>

@@ -22,7 +22,7 @@ export function HoldingsTable({ holdings }: { readonly holdings: readonly Holdin
   return (
     // Scrolls sideways on a phone; the keyboard scrolls it too.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Holdings">
+    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="Holdings">
       <table className="w-full text-sm">
         <thead className="text-xs text-muted">
           <tr className="h-10 border-b border-line">

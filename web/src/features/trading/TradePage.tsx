@@ -23,7 +23,11 @@ export default function TradePage() {
     <Page title={`Trade ${symbol}`} headingHidden>
       <DataView
         query={market}
-        skeleton={<Skeleton className="mt-4 h-[70vh] w-full" />}
+        skeleton={
+          <div className="pt-4">
+            <Skeleton className="h-[70vh] w-full" />
+          </div>
+        }
         isEmpty={(found) => found === null}
         empty={
           <EmptyNotice title={`There is no market ${symbol}.`}>

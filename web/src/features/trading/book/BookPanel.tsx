@@ -19,7 +19,7 @@ export function BookPanel({ market }: { readonly market: Market }) {
     <Card title="Order book" flush>
       <DataView
         query={book}
-        skeleton={<SkeletonRows rows={2 * LEVELS_SHOWN + 2} rowClassName="h-6" />}
+        skeleton={<SkeletonRows rows={2 * LEVELS_SHOWN + 3} rowClassName="h-6" />}
         isEmpty={({ bids, asks }) => bids.length === 0 && asks.length === 0}
         empty={<EmptyNotice title="Nobody offers anything at the moment." />}
       >

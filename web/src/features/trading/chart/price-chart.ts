@@ -10,7 +10,7 @@ import {
 import { candlesOf } from "@/features/trading/chart/candles";
 import { readColours } from "@/features/trading/chart/colours";
 import { toPixels } from "@/lib/decimal";
-import { formatTime } from "@/lib/format";
+import { formatNumber, formatTime } from "@/lib/format";
 import type { PricePoint } from "@/lib/price-history";
 
 // Pixels from one point to the next: a few minutes of line, or of candles, fill the panel.
@@ -37,7 +37,10 @@ export class PriceChart {
       layout: { attributionLogo: false, fontFamily: getComputedStyle(container).fontFamily },
       rightPriceScale: { borderVisible: false },
       timeScale: { borderVisible: false, timeVisible: true, secondsVisible: true, rightOffset: 4 },
-      localization: { timeFormatter: (time: number) => formatTime(time * 1000) },
+      localization: {
+        timeFormatter: (time: number) => formatTime(time * 1000),
+        priceFormatter: (price: number) => this.#label(price),
+      },
       // One finger scrolls the page, not the chart.
       handleScroll: { vertTouchDrag: false },
     });
@@ -77,6 +80,11 @@ export class PriceChart {
 
   remove(): void {
     this.#chart.remove();
+  }
+
+  #label(price: number): string {
+    const { decimals } = this.#drawing;
+    return formatNumber(price.toFixed(decimals), { minDecimals: decimals, maxDecimals: decimals });
   }
 
   #setAll(): void {

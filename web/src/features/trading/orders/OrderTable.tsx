@@ -5,7 +5,7 @@ import { classNames } from "@/components/ui/class-names";
 import type { Order } from "@/lib/api-types";
 import { formatDateTime, formatNumber } from "@/lib/format";
 
-const STATUS: Record<Order["status"], string> = {
+const STATUS: Readonly<Record<string, string>> = {
   new: "Waiting",
   open: "Open",
   partially_filled: "Partly filled",
@@ -23,9 +23,10 @@ interface OrderTableProps {
 
 export function OrderTable({ orders, action }: OrderTableProps) {
   return (
-    // A region that scrolls sideways on a phone; the keyboard scrolls it too.
+    // A region that scrolls sideways on a phone; the keyboard scrolls it too. Relative: what only screen readers see has
+    // its place in the table, not beyond the edge of the page.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Orders">
+    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="Orders">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr className="h-9 border-b border-line">
@@ -75,13 +76,18 @@ function Row({ order, action }: { readonly order: Order; readonly action: ReactN
         </Link>
       </th>
       <td className={classNames("px-4 font-medium", order.side === "buy" ? "text-up" : "text-down")}>
-        {order.side === "buy" ? "Buy" : "Sell"} · {order.type.replace("_", " ")}
+        {order.side === "buy" ? "Buy" : "Sell"} · {inWords(order.type)}
       </td>
       <td className="px-4 text-right">
         {price === null ? (
           "Market"
         ) : (
           <Money value={price} asset={quote} maxDecimals={PRICE_DECIMALS_MAX} personal={false} />
+        )}
+        {order.stop_price !== null && (
+          <span className="block text-xs text-muted">
+            stop <Money value={order.stop_price} asset={quote} maxDecimals={PRICE_DECIMALS_MAX} personal={false} />
+          </span>
         )}
       </td>
       <td className="px-4 text-right">
@@ -92,8 +98,12 @@ function Row({ order, action }: { readonly order: Order; readonly action: ReactN
         )}
       </td>
       <td className="px-4 text-right">{formatNumber(order.filled_quantity)}</td>
-      <td className="px-4">{STATUS[order.status]}</td>
+      <td className="px-4">{STATUS[order.status] ?? inWords(order.status)}</td>
       {action !== undefined && <td className="px-4 text-right">{action}</td>}
     </tr>
   );
+}
+
+function inWords(name: string): string {
+  return name.replaceAll("_", " ");
 }

@@ -2,6 +2,7 @@ import { Button } from "@/components/ui/Button";
 import { Choice } from "@/components/ui/Choice";
 import { Field } from "@/components/ui/Field";
 import { amountForShare, type Draft, type Surroundings } from "@/features/trading/ticket/ticket-math";
+import { asTyped } from "@/lib/decimal";
 import type { DraftChange } from "@/features/trading/ticket/use-draft";
 
 const SHARES = [25, 50, 75, 100] as const;
@@ -50,7 +51,7 @@ export function AmountField({ draft, around, error, onChange }: AmountFieldProps
               key={percent}
               size="small"
               disabled={amount === null}
-              onClick={() => amount !== null && onChange({ amount })}
+              onClick={() => amount !== null && onChange({ amount: asTyped(amount) })}
             >
               {percent} %
             </Button>

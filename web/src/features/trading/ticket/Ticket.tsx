@@ -15,6 +15,7 @@ import { Summary } from "@/features/trading/ticket/Summary";
 import { assess, spentAsset, type Problems, type Surroundings } from "@/features/trading/ticket/ticket-math";
 import { useDraft, type DraftChange } from "@/features/trading/ticket/use-draft";
 import type { Market } from "@/lib/api-types";
+import { asTyped } from "@/lib/decimal";
 import { balancesQuery, useMe, usePrice } from "@/lib/queries";
 
 const SIDES = [
@@ -91,7 +92,7 @@ export function Ticket({ market }: { readonly market: Market }) {
             value={draft.price}
             onChange={(event) => change({ price: event.target.value })}
             suffix={market.quote_asset}
-            placeholder={livePrice ?? ""}
+            placeholder={asTyped(livePrice ?? "")}
             error={shown.price}
           />
         )}

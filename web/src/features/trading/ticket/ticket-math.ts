@@ -2,6 +2,7 @@
 import type { Book, Market } from "@/lib/api-types";
 import {
   add,
+  asTyped,
   basisPointsOf,
   compare,
   decimalsOf,
@@ -60,6 +61,7 @@ export interface Assessment {
   readonly problems: Problems;
 }
 
+const PLAIN = ", without marks for thousands";
 const QUOTE_STEP = "0.01"; // what a quote amount is shown and offered in
 
 export function spentAsset(draft: Pick<Draft, "side">, market: Market): string {
@@ -76,7 +78,10 @@ export function assess(draft: Draft, around: Surroundings): Assessment {
     if (wrong !== null) problems.price = wrong;
   }
   if (amount === null || isZero(amount)) {
-    problems.amount = draft.amount.trim() === "" ? "Enter an amount." : "Enter an amount above zero, such as 0.25.";
+    problems.amount =
+      draft.amount.trim() === ""
+        ? "Enter an amount."
+        : `Enter an amount above zero, such as ${asTyped("0.25")}${PLAIN}.`;
     return { estimate: null, problems };
   }
   if (problems.price !== undefined) return { estimate: null, problems };
@@ -101,7 +106,7 @@ export function amountForShare(draft: Draft, percent: number, around: Surroundin
 
 function priceProblem(typed: string, price: string | null, market: Market): string | null {
   if (typed.trim() === "") return "Enter a price.";
-  if (price === null || isZero(price)) return "Enter a price above zero, such as 100.5.";
+  if (price === null || isZero(price)) return `Enter a price above zero, such as ${asTyped("100.5")}${PLAIN}.`;
   return isMultipleOf(price, market.tick) ? null : `The price moves in steps of ${market.tick}.`;
 }
 

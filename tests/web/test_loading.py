@@ -1,0 +1,49 @@
+"""What a visitor with a slow line sees while a page arrives."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.web.conftest import NewVisitor
+
+SHIFT_MAX = 0.02
+# So slow that skeletons are seen: a page goes through each of its states.
+LATENCY_MS, BYTES_PER_SECOND = 150, 200_000
+PAGES = ("/", "/markets", "/trade/BTC-USD", "/portfolio")
+WATCH = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const { value, sources } of list.getEntries()) {
+            window.shifts.push([value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 80))]);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
+async def test_nothing_jumps_while_a_page_arrives(new_visitor: NewVisitor, width: int, height: int) -> None:
+    visitor = await new_visitor(width=width, height=height)
+    page = visitor.page
+    await _slow_down(page)
+    await page.add_init_script(WATCH)
+    for path in PAGES:
+        await page.goto(path)
+        await expect(page.get_by_role("heading", level=1)).to_be_attached()
+        await visitor.is_live()
+        # Two pictures later whatever has just arrived has its place.
+        await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        shifts = await page.evaluate("window.shifts")
+        assert sum(value for value, *_ in shifts) <= SHIFT_MAX, f"{path}: {shifts}"
+
+
+async def _slow_down(page: Page) -> None:
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Network.enable")
+    await devtools.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": LATENCY_MS,
+            "downloadThroughput": BYTES_PER_SECOND,
+            "uploadThroughput": BYTES_PER_SECOND,
+        },
+    )

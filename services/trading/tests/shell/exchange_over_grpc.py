@@ -20,10 +20,12 @@ from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.state import Limits
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
+from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
+from trading.storage.balance_points import BalancePoints
 from trading.storage.journal import MongoJournal
 from trading.storage.order_queries import OrderQueries
 from trading.storage.projection import Projection
@@ -97,6 +99,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
         tape=Tape(mongo_database),
         event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
+        ledger=LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints()),
     )
     add, add_queries = (
         trading_pb2_grpc.add_TradingServiceServicer_to_server,

@@ -21,7 +21,12 @@ async def test_an_order_is_not_found_only_in_rows_that_are_whole(*, reached: boo
     queries: Any = SimpleNamespace(get=no_order, by_client_id=no_order)
     nothing: Any = None
     servicer = TradingQueryServicer(
-        projector=projector, queries=queries, tape=nothing, event_log=nothing, journal_reader=nothing
+        projector=projector,
+        queries=queries,
+        tape=nothing,
+        event_log=nothing,
+        journal_reader=nothing,
+        ledger=nothing,
     )
     context = SimpleNamespace(time_remaining=lambda: 1.0)
     with use_caller(Caller("gateway", "ann", "session", "request-1", None)):

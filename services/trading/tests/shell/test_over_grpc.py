@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
+from google.protobuf.timestamp_pb2 import Timestamp
 from shell_factory import PRICE, UNIT
 from trading.projector import fold, journal_reader
 from trading.storage.journal import MongoJournal
@@ -153,6 +155,74 @@ async def test_what_is_wrong_with_a_transfer_is_refused_with_its_reason(exchange
         assert refusal.value.reason == reason, request
     state = exchange.shell.state
     assert (state.transfer_number, list(state.pending_transfers)) == (2, ["w1"])
+
+
+async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    await exchange.ask(
+        exchange.request("ann", "k1", **buy("100.10")), exchange.request("ann", "k2", **rest("buy", "0.001", "100"))
+    )
+    low = str(PRICE // UNIT - 5_000)
+    await exchange.ask(exchange.request("ann", "k3", **rest("buy", "0.001", low)))
+    held = await exchange.trading.HoldTransfer(withdrawal("w1"))
+    queries = exchange.queries
+    with use_caller(ANN):
+        explained = await queries.ExplainBalance(
+            trading_pb2.ExplainBalanceRequest(asset="USD", limit=1, at_least_batch=held.batch)
+        )
+        balances = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())
+        postings, cursor = list(explained.postings), explained.next_cursor
+        while cursor:
+            page = await queries.ListPostings(trading_pb2.ListPostingsRequest(asset="USD", limit=1, cursor=cursor))
+            postings, cursor = [*postings, *page.postings], page.next_cursor
+        now = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(sequence=balances.sequence))
+        first = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(sequence=1))
+        early = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=Timestamp(seconds=1)))
+        then = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=now.time, asset="USD"))
+    usd = next(balance for balance in balances.balances if balance.asset == "USD")
+    assert explained.balance == usd
+    total = Decimal(usd.available) + Decimal(usd.held)
+    assert Decimal(explained.total) == total == sum(Decimal(posting.amount) for posting in postings)
+    assert sorted(hold.kind for hold in explained.holds) == ["order", "withdrawal"]
+    assert sum(Decimal(hold.amount) for hold in explained.holds) == Decimal(usd.held) > 0
+    assert [(posting.kind, list(posting.counterparties), posting.balance_after) for posting in postings] == [
+        ("trade", ["house", "fees"], explained.total),
+        ("practice_money", ["external"], "1000"),
+    ]
+    assert (now.balances, now.sequence) == (balances.balances, balances.sequence)
+    assert [(balance.asset, balance.available) for balance in first.balances] == [("USD", "1000")]
+    assert (list(early.balances), early.sequence, early.HasField("time")) == ([], 0, False)
+    assert list(then.balances) == [usd]
+    with use_caller(BOB):
+        assert not (await queries.ListPostings(trading_pb2.ListPostingsRequest())).postings
+        assert (await queries.ExplainBalance(trading_pb2.ExplainBalanceRequest(asset="USD"))).total == "0"
+
+
+async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    queries = exchange.queries
+    as_of, postings = trading_pb2.GetBalancesAsOfRequest, trading_pb2.ListPostingsRequest
+    cases: list[tuple[Any, Any, str]] = [
+        (queries.GetBalancesAsOf, as_of(), "invalid_argument"),
+        (queries.GetBalancesAsOf, as_of(sequence=2), "no_such_event"),
+        (queries.GetBalancesAsOf, as_of(sequence=2**63), "no_such_event"),
+        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=2**60)), "invalid_argument"),
+        (queries.GetBalancesAsOf, as_of(sequence=1, asset="NONE"), "unknown_asset"),
+        (queries.ListPostings, postings(asset="NONE"), "unknown_asset"),
+        (queries.ListPostings, postings(limit=201), "invalid_argument"),
+        (queries.ListPostings, postings(limit=-1), "invalid_argument"),
+        (queries.ListPostings, postings(cursor="x"), "invalid_argument"),
+        (queries.ListPostings, postings(from_time=Timestamp(seconds=-1)), "invalid_argument"),
+        (queries.ExplainBalance, trading_pb2.ExplainBalanceRequest(), "invalid_argument"),
+        (queries.ExplainBalance, trading_pb2.ExplainBalanceRequest(asset="NONE"), "unknown_asset"),
+    ]
+    for call, request, reason in cases:
+        with use_caller(ANN), pytest.raises(RemoteError) as refusal:
+            await call(request)
+        assert refusal.value.reason == reason, request
+    with pytest.raises(RemoteError) as refusal:
+        await queries.ListPostings(postings())
+    assert refusal.value.reason == "not_signed_in"
 
 
 async def logged_events(exchange: Exchange, caller: Caller) -> list[trading_pb2.UserEvent]:

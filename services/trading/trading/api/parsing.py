@@ -65,7 +65,7 @@ def place_order(
         _printable(request.client_order_id, "client_order_id", CLIENT_ORDER_ID_LENGTH_MAX),
         _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX),
         market.price_from_text(request.stop_price, "stop_price") if request.stop_price else 0,
-        _milliseconds(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
+        milliseconds_of_timestamp(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
     )
 
 
@@ -105,7 +105,7 @@ def hold_transfer(request: trading_pb2.HoldTransferRequest, state: ExchangeState
         _printable(request.business_key, "business_key", KEY_LENGTH_MAX),
         _printable(request.kind, "kind", KIND_LENGTH_MAX),
         _postings(request.legs, state),
-        _milliseconds(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
+        milliseconds_of_timestamp(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
         request.reason[:REASON_LENGTH_MAX],
     )
 
@@ -167,8 +167,11 @@ def _positive(text: str, field: str) -> int:
     return amount
 
 
-def _milliseconds(moment: Timestamp, field: str) -> int:
-    """What is within a millisecond counts as its beginning: no order lives longer than was said."""
+def milliseconds_of_timestamp(moment: Timestamp, field: str) -> int:
+    """Since 1970. What is within a millisecond counts as its beginning: nothing lives longer than was said.
+
+    Raises `InvalidArgument` for what is before 1970 or after the year 9999.
+    """
     milliseconds = moment.seconds * 1_000 + moment.nanos // 1_000_000
     if not (0 < milliseconds <= MOMENT_MAX and 0 <= moment.nanos < _NANOS_PER_SECOND):
         raise InvalidArgument("There is no such moment.", field=field, rule="range")

@@ -3,17 +3,19 @@
 
 from typing import Any
 
-from chassis.errors import ErrorKind, InvalidArgument, ServiceError, Unavailable
+from chassis.errors import ErrorKind, InvalidArgument, ServiceError
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 
+from trading.api.fresh_reads import answering, is_fresh, time_left
+from trading.api.ledger_servicer import LedgerServicer
 from trading.api.messages import order_message, timestamp
 from trading.domain.amounts import format_amount
 from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
-from trading.journal.store import JournalUnreachable
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
+from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
 from trading.storage.decimals import to_units
 from trading.storage.documents import FillPart, OrderDocument
@@ -21,8 +23,6 @@ from trading.storage.order_queries import FillOfOrder, OrderQueries
 from trading.storage.rows import milliseconds_of, view_of_document
 from trading.storage.tape import Tape
 
-FRESHNESS_SECONDS_MAX = 1.0
-ANSWERING_SECONDS = 0.2  # of the caller's deadline, kept for the query itself
 JOURNAL_WAIT_SECONDS_MAX = 5.0
 SEQUENCE_MAX = 2**63 - 1
 
@@ -47,7 +47,7 @@ class ProjectionBehind(ServiceError):
         super().__init__("The newest orders cannot be looked up just now; ask again.")
 
 
-class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
+class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceServicer):
     def __init__(
         self,
         *,
@@ -56,16 +56,18 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         tape: Tape,
         event_log: EventLog,
         journal_reader: JournalReader,
+        ledger: LedgerReader,
     ) -> None:
         self._projector = projector
         self._tape = tape
+        self._ledger = ledger
         self._queries = queries
         self._event_log = event_log
         self._journal_reader = journal_reader
 
     async def GetOrder(self, request: trading_pb2.GetOrderRequest, context: Any) -> trading_pb2.GetOrderResponse:
         user_id = current_caller().required_user()
-        fresh = await self._is_fresh(request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         document = await self._queries.get(user_id, request.order_id)
         order, fills = self._whole(document, fresh=fresh)
         return trading_pb2.GetOrderResponse(order=order, fills=fills, behind=not fresh)
@@ -74,14 +76,14 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         self, request: trading_pb2.GetOrderByClientIdRequest, context: Any
     ) -> trading_pb2.GetOrderByClientIdResponse:
         user_id = current_caller().required_user()
-        fresh = await self._is_fresh(request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         document = await self._queries.by_client_id(user_id, request.client_order_id)
         order, fills = self._whole(document, fresh=fresh)
         return trading_pb2.GetOrderByClientIdResponse(order=order, fills=fills, behind=not fresh)
 
     async def ListOrders(self, request: trading_pb2.ListOrdersRequest, context: Any) -> trading_pb2.ListOrdersResponse:
         user_id = current_caller().required_user()
-        fresh = await self._is_fresh(request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         page = await self._queries.page(
             user_id, market=request.market, status=request.status, limit=request.limit, cursor=request.cursor
         )
@@ -90,7 +92,7 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
 
     async def ListFills(self, request: trading_pb2.ListFillsRequest, context: Any) -> trading_pb2.ListFillsResponse:
         user_id = current_caller().required_user()
-        fresh = await self._is_fresh(request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         page = await self._queries.fills(
             user_id, market=request.market, order_id=request.order_id, limit=request.limit, cursor=request.cursor
         )
@@ -101,17 +103,15 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         self, request: trading_pb2.ListUserEventsRequest, context: Any
     ) -> trading_pb2.ListUserEventsResponse:
         user_id = current_caller().required_user()
-        await self._is_fresh(request.at_least_batch, context)
-        try:
+        await is_fresh(self._projector, request.at_least_batch, context)
+        with answering():
             page = await self._event_log.read(user_id, after=request.after_sequence, limit=request.limit)
-        except JournalUnreachable as error:
-            raise Unavailable("The journal cannot be read.") from error
         return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more)
 
     async def ListTrades(self, request: trading_pb2.ListTradesRequest, context: Any) -> trading_pb2.ListTradesResponse:
         if request.limit < 0 or max(request.before, request.after) > SEQUENCE_MAX:
             raise InvalidArgument("There is no such place on the tape.", field="before", rule="range")
-        fresh = await self._is_fresh(request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         if request.market not in self._projector.fold.state.markets:
             raise UnknownMarket(market=request.market)
         page = await self._tape.page(request.market, before=request.before, after=request.after, limit=request.limit)
@@ -138,16 +138,11 @@ class TradingQueryServicer(trading_pb2_grpc.TradingQueryServiceServicer):
         if request.limit < 0 or request.wait_milliseconds < 0:
             raise InvalidArgument("Not below zero.", field="limit", rule="minimum", limit="0")
         if request.wait_milliseconds:
-            wait = min(request.wait_milliseconds / 1000, JOURNAL_WAIT_SECONDS_MAX, _time_left(context))
+            wait = min(request.wait_milliseconds / 1000, JOURNAL_WAIT_SECONDS_MAX, time_left(context))
             await self._projector.reached(request.after_batch + 1, wait)
-        try:
+        with answering():
             batches = await self._journal_reader.read(request.after_batch, request.limit)
-        except JournalUnreachable as error:
-            raise Unavailable("The journal cannot be read.") from error
         return trading_pb2.ReadJournalResponse(batches=batches, head=self._projector.batch)
-
-    async def _is_fresh(self, batch: int, context: Any) -> bool:
-        return await self._projector.reached(batch, min(FRESHNESS_SECONDS_MAX, _time_left(context)))
 
     def _whole(
         self, document: OrderDocument | None, *, fresh: bool
@@ -183,8 +178,3 @@ def _fill(order_id: str, side: str, fill: FillPart, market: Market) -> trading_p
         liquidity=fill.liquidity,
         time=timestamp(milliseconds_of(fill.time)),
     )
-
-
-def _time_left(context: Any) -> float:
-    remaining = context.time_remaining()
-    return FRESHNESS_SECONDS_MAX if remaining is None else max(0.0, remaining - ANSWERING_SECONDS)

@@ -8,9 +8,11 @@ from trading.api.query_servicer import TradingQueryServicer
 from trading.projector.bell import Bell
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
+from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
 from trading.projector.reconciler import Reconciler
 from trading.settings import ProjectorSettings
+from trading.storage.balance_points import BalancePoints
 from trading.storage.documents import DOCUMENTS
 from trading.storage.open_journal import open_journal
 from trading.storage.order_queries import OrderQueries
@@ -30,6 +32,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
         tape=Tape(mongo.database),
         event_log=EventLog(journal=journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
+        ledger=LedgerReader(journal=journal, projector=projector, points=BalancePoints()),
     )
     await projector.catch_up()
     runtime.background("projector", projector.run)

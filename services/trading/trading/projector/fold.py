@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from trading.domain.accounts import owner_of_user
 from trading.domain.events import (
     BatchStarted,
     Event,
@@ -25,7 +26,8 @@ from trading.domain.queries import order as find_order
 from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch, check_follows
 from trading.journal.codec import decode_events
-from trading.journal.history import OrderView, TransferEvent, view_of
+from trading.journal.history import OrderView, TransferEvent, user_sequences, view_of
+from trading.storage.balance_points import EVENTS_PER_POINT, balance_point_row
 from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes, HoldOutcome
 from trading.storage.rows import (
@@ -67,6 +69,7 @@ class Fold:
         for event in decode_events(batch.body):
             self._exchange.apply(event)
             self._note(event, changes, touched, batch=batch, time=time)
+            self._note_points(event, changes, batch=batch.number, time=time)
             if isinstance(event, Traded):
                 trades.setdefault(event.market, []).append(event)
         for symbol, traded in trades.items():
@@ -119,6 +122,12 @@ class Fold:
             row["triggered_batch"] = batch
         elif isinstance(event, OrderAmended):
             row["amendments"].append(amendment_part(event, self._market(event.market), batch=batch, time=time))
+
+    def _note_points(self, event: Event, changes: Changes, *, batch: int, time: datetime) -> None:
+        for user_id, sequence in user_sequences((event,)):
+            if sequence % EVENTS_PER_POINT == 0:
+                owner, assets = self.state.owners[owner_of_user(user_id)], self.state.assets
+                changes.balance_points.append(balance_point_row(owner, sequence, assets, batch=batch, time=time))
 
     def _note_fill(self, trade: Traded, side: TradeSide, batch: SealedBatch, time: datetime) -> None:
         part = fill_part(

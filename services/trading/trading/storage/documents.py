@@ -12,6 +12,8 @@ from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from trading.storage.balance_points import BalancePointDocument
+
 # Of a transfer: its first phase, and its state until the second.
 HELD = "held"
 PENDING = "pending"
@@ -174,4 +176,4 @@ def used_key_id(user_id: str, key: str) -> str:
     return f"{user_id}\n{key}"
 
 
-DOCUMENTS = (OrderDocument, TransferDocument, UsedKeyDocument, TapeDocument)
+DOCUMENTS = (OrderDocument, TransferDocument, UsedKeyDocument, TapeDocument, BalancePointDocument)

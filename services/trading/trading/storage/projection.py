@@ -14,6 +14,7 @@ from pymongo import ReplaceOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
+from trading.storage.balance_points import BalancePointDocument
 from trading.storage.cursors import ORDERS, Cursor, Cursors
 from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
 from trading.storage.rows import CHANGING, Row
@@ -40,6 +41,7 @@ class Changes:
     ended_holds: dict[str, HoldOutcome] = field(default_factory=dict)  # by business key, of rows written before
     used_keys: list[Row] = field(default_factory=list)
     tape: list[Row] = field(default_factory=list)
+    balance_points: list[Row] = field(default_factory=list)
 
     def end_hold(self, hold_key: str, outcome: HoldOutcome) -> None:
         """The held transfer's row may be one of these batches' own."""
@@ -61,6 +63,7 @@ class Projection:
         self._transfers = database.get_collection(TransferDocument.Settings.name)
         self._used_keys = database.get_collection(UsedKeyDocument.Settings.name)
         self._tape = database.get_collection(TapeDocument.Settings.name)
+        self._balance_points = database.get_collection(BalancePointDocument.Settings.name)
         self._cursors = Cursors(database)
 
     async def cursor(self) -> Cursor:
@@ -89,6 +92,8 @@ class Projection:
             await _insert(self._used_keys, rows)
         for rows in _portions(changes.tape):
             await _insert(self._tape, rows)
+        for rows in _portions(changes.balance_points):
+            await _insert(self._balance_points, rows)
         crash_point("projection_before_cursor")
         await self._cursors.move(ORDERS, before=before, after=after)
 

@@ -1667,6 +1667,318 @@ class ListUserEventsResponse(_message.Message):
 Global___ListUserEventsResponse: _TypeAlias = ListUserEventsResponse  # noqa: Y015
 
 @_typing.final
+class LedgerPosting(_message.Message):
+    """One change of one balance (available and held together). A trade makes up to two, in its two assets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    BALANCE_AFTER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    COUNTERPARTIES_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The user's event that made it, and which of that event's postings it is."""
+    index: _builtins.int
+    asset: _builtins.str
+    amount: _builtins.str
+    """Negative where it left the user."""
+    balance_after: _builtins.str
+    """The sum of all postings of this asset up to and with this one."""
+    kind: _builtins.str
+    """`trade`, or the kind of the transfer."""
+    trade_id: _builtins.str
+    order_id: _builtins.str
+    """The user's own order, of a trade."""
+    transfer_id: _builtins.str
+    business_key: _builtins.str
+    batch: _builtins.int
+    @_builtins.property
+    def counterparties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What took the other side: `user`, `house`, `fees`, `external`, `rounding`."""
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        index: _builtins.int = ...,
+        asset: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        balance_after: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        trade_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        business_key: _builtins.str = ...,
+        counterparties: _abc.Iterable[_builtins.str] | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        batch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "balance_after", b"balance_after", "batch", b"batch", "business_key", b"business_key", "counterparties", b"counterparties", "index", b"index", "kind", b"kind", "order_id", b"order_id", "sequence", b"sequence", "time", b"time", "trade_id", b"trade_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LedgerPosting: _TypeAlias = LedgerPosting  # noqa: Y015
+
+@_typing.final
+class ListPostingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    AT_LEAST_BATCH_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    """Empty: all."""
+    kind: _builtins.str
+    """Empty: all."""
+    limit: _builtins.int
+    cursor: _builtins.str
+    at_least_batch: _builtins.int
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """From this time on."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """Before this time."""
+
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        at_least_batch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_least_batch", b"at_least_batch", "cursor", b"cursor", "from_time", b"from_time", "kind", b"kind", "limit", b"limit", "to_time", b"to_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostingsRequest: _TypeAlias = ListPostingsRequest  # noqa: Y015
+
+@_typing.final
+class ListPostingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSTINGS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty at the end."""
+    behind: _builtins.bool
+    @_builtins.property
+    def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerPosting]:
+        """Newest first. May be short, even empty, though there is more: a cursor says so."""
+
+    def __init__(
+        self,
+        *,
+        postings: _abc.Iterable[Global___LedgerPosting] | None = ...,
+        next_cursor: _builtins.str = ...,
+        behind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "next_cursor", b"next_cursor", "postings", b"postings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPostingsResponse: _TypeAlias = ListPostingsResponse  # noqa: Y015
+
+@_typing.final
+class GetBalancesAsOfRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    AT_LEAST_BATCH_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Of the caller's events; 0 is before the first."""
+    asset: _builtins.str
+    """Empty: all."""
+    at_least_batch: _builtins.int
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        sequence: _builtins.int = ...,
+        asset: _builtins.str = ...,
+        at_least_batch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment", "sequence", b"sequence", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_least_batch", b"at_least_batch", "moment", b"moment", "sequence", b"sequence", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_moment: _TypeAlias = _typing.Literal["time", "sequence"]  # noqa: Y015
+    _WhichOneofArgType_moment: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_moment) -> _WhichOneofReturnType_moment | None: ...
+
+Global___GetBalancesAsOfRequest: _TypeAlias = GetBalancesAsOfRequest  # noqa: Y015
+
+@_typing.final
+class GetBalancesAsOfResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCES_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The last event in them; nothing where none had happened yet."""
+    batch: _builtins.int
+    behind: _builtins.bool
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]: ...
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        balances: _abc.Iterable[Global___Balance] | None = ...,
+        sequence: _builtins.int = ...,
+        batch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        behind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances", "batch", b"batch", "behind", b"behind", "sequence", b"sequence", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalancesAsOfResponse: _TypeAlias = GetBalancesAsOfResponse  # noqa: Y015
+
+@_typing.final
+class ExplainBalanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    AT_LEAST_BATCH_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    limit: _builtins.int
+    cursor: _builtins.str
+    at_least_batch: _builtins.int
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        at_least_batch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_least_batch", b"at_least_batch", "cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBalanceRequest: _TypeAlias = ExplainBalanceRequest  # noqa: Y015
+
+@_typing.final
+class BalanceHold(_message.Message):
+    """An open order or a pending transfer that holds a part of the balance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    transfer_id: _builtins.str
+    kind: _builtins.str
+    """`order`, or the kind of the transfer."""
+    amount: _builtins.str
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        amount: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "kind", b"kind", "order_id", b"order_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BalanceHold: _TypeAlias = BalanceHold  # noqa: Y015
+
+@_typing.final
+class ExplainBalanceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    POSTINGS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    total: _builtins.str
+    """Available and held together: the sum of all postings."""
+    next_cursor: _builtins.str
+    batch: _builtins.int
+    """The balance is of after this batch."""
+    behind: _builtins.bool
+    @_builtins.property
+    def balance(self) -> Global___Balance: ...
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___BalanceHold]:
+        """Their sum is what is held."""
+
+    @_builtins.property
+    def postings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerPosting]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        balance: Global___Balance | None = ...,
+        total: _builtins.str = ...,
+        holds: _abc.Iterable[Global___BalanceHold] | None = ...,
+        postings: _abc.Iterable[Global___LedgerPosting] | None = ...,
+        next_cursor: _builtins.str = ...,
+        batch: _builtins.int = ...,
+        behind: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "batch", b"batch", "behind", b"behind", "holds", b"holds", "next_cursor", b"next_cursor", "postings", b"postings", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBalanceResponse: _TypeAlias = ExplainBalanceResponse  # noqa: Y015
+
+@_typing.final
 class ReadJournalRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

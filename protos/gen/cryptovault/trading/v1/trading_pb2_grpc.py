@@ -580,6 +580,21 @@ class TradingQueryServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.FromString,
                 _registered_method=True)
+        self.ListPostings = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingQueryService/ListPostings',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsResponse.FromString,
+                _registered_method=True)
+        self.GetBalancesAsOf = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingQueryService/GetBalancesAsOf',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfResponse.FromString,
+                _registered_method=True)
+        self.ExplainBalance = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingQueryService/ExplainBalance',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceResponse.FromString,
+                _registered_method=True)
         self.ReadJournal = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingQueryService/ReadJournal',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ReadJournalRequest.SerializeToString,
@@ -630,6 +645,27 @@ class TradingQueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPostings(self, request, context):
+        """Every change of the caller's balances, newest first: what each balance is the sum of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBalancesAsOf(self, request, context):
+        """The caller's balances as they were at a time, or right after one of their events.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainBalance(self, request, context):
+        """One balance, what holds parts of it, and the postings whose sum it is, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadJournal(self, request, context):
         """Whole batches after a number, for folds in other services.
         """
@@ -669,6 +705,21 @@ def add_TradingQueryServiceServicer_to_server(servicer, server):
                     servicer.ListTrades,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.SerializeToString,
+            ),
+            'ListPostings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPostings,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsResponse.SerializeToString,
+            ),
+            'GetBalancesAsOf': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBalancesAsOf,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfResponse.SerializeToString,
+            ),
+            'ExplainBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainBalance,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceResponse.SerializeToString,
             ),
             'ReadJournal': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadJournal,
@@ -840,6 +891,87 @@ class TradingQueryService:
             '/cryptovault.trading.v1.TradingQueryService/ListTrades',
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPostings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingQueryService/ListPostings',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListPostingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBalancesAsOf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingQueryService/GetBalancesAsOf',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.GetBalancesAsOfResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingQueryService/ExplainBalance',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.ExplainBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

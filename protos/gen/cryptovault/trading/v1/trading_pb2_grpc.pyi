@@ -188,6 +188,12 @@ class TradingQueryServiceStub:
     """One user's private events after a sequence number, gap-free."""
     ListTrades: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListTradesRequest, _trading_pb2.ListTradesResponse]
     """A market's public tape, newest first."""
+    ListPostings: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListPostingsRequest, _trading_pb2.ListPostingsResponse]
+    """Every change of the caller's balances, newest first: what each balance is the sum of."""
+    GetBalancesAsOf: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesAsOfRequest, _trading_pb2.GetBalancesAsOfResponse]
+    """The caller's balances as they were at a time, or right after one of their events."""
+    ExplainBalance: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ExplainBalanceRequest, _trading_pb2.ExplainBalanceResponse]
+    """One balance, what holds parts of it, and the postings whose sum it is, page by page."""
     ReadJournal: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ReadJournalRequest, _trading_pb2.ReadJournalResponse]
     """Whole batches after a number, for folds in other services."""
 
@@ -206,6 +212,12 @@ class TradingQueryServiceAsyncStub(TradingQueryServiceStub):
     """One user's private events after a sequence number, gap-free."""
     ListTrades: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListTradesRequest, _trading_pb2.ListTradesResponse]  # type: ignore[assignment]
     """A market's public tape, newest first."""
+    ListPostings: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListPostingsRequest, _trading_pb2.ListPostingsResponse]  # type: ignore[assignment]
+    """Every change of the caller's balances, newest first: what each balance is the sum of."""
+    GetBalancesAsOf: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBalancesAsOfRequest, _trading_pb2.GetBalancesAsOfResponse]  # type: ignore[assignment]
+    """The caller's balances as they were at a time, or right after one of their events."""
+    ExplainBalance: _aio.UnaryUnaryMultiCallable[_trading_pb2.ExplainBalanceRequest, _trading_pb2.ExplainBalanceResponse]  # type: ignore[assignment]
+    """One balance, what holds parts of it, and the postings whose sum it is, page by page."""
     ReadJournal: _aio.UnaryUnaryMultiCallable[_trading_pb2.ReadJournalRequest, _trading_pb2.ReadJournalResponse]  # type: ignore[assignment]
     """Whole batches after a number, for folds in other services."""
 
@@ -257,6 +269,30 @@ class TradingQueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trading_pb2.ListTradesResponse, _abc.Awaitable[_trading_pb2.ListTradesResponse]]:
         """A market's public tape, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListPostings(
+        self,
+        request: _trading_pb2.ListPostingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.ListPostingsResponse, _abc.Awaitable[_trading_pb2.ListPostingsResponse]]:
+        """Every change of the caller's balances, newest first: what each balance is the sum of."""
+
+    @_abc_1.abstractmethod
+    def GetBalancesAsOf(
+        self,
+        request: _trading_pb2.GetBalancesAsOfRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.GetBalancesAsOfResponse, _abc.Awaitable[_trading_pb2.GetBalancesAsOfResponse]]:
+        """The caller's balances as they were at a time, or right after one of their events."""
+
+    @_abc_1.abstractmethod
+    def ExplainBalance(
+        self,
+        request: _trading_pb2.ExplainBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.ExplainBalanceResponse, _abc.Awaitable[_trading_pb2.ExplainBalanceResponse]]:
+        """One balance, what holds parts of it, and the postings whose sum it is, page by page."""
 
     @_abc_1.abstractmethod
     def ReadJournal(

@@ -55,6 +55,7 @@ from gateway.routes.keys import KeyRoutes
 from gateway.routes.mailbox import MailboxRoutes
 from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
+from gateway.routes.passwords import PasswordRoutes
 from gateway.settings import GatewaySettings
 from gateway.web_app.files import read_files
 from gateway.web_app.web_app import WebApp
@@ -165,6 +166,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     mailbox = httpx.AsyncClient(timeout=_MAILBOX_TIMEOUT_SECONDS, trust_env=False)
     tables: list[Any] = [
         IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
+        PasswordRoutes(auth=stubs.auth),
         MarketRoutes(assets=assets, markets=markets, board=board, trading=stubs.trading),
         OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),

@@ -50,7 +50,20 @@ _CODE_OF_KIND: Mapping[ErrorKind, str] = {
     ErrorKind.UNAVAILABLE: SERVICE_UNAVAILABLE,
 }
 # Of these fields not even a wrong value is repeated.
-SECRET_FIELDS = frozenset({"password", "code", "refresh_token", "access_token", "token", "challenge", "authorization"})
+SECRET_FIELDS = frozenset(
+    {
+        "access_token",
+        "authorization",
+        "challenge",
+        "code",
+        "current_password",
+        "device_token",
+        "new_password",
+        "password",
+        "refresh_token",
+        "token",
+    }
+)
 _SHOWN_VALUE = re.compile(r"[\x20-\x7e]{0,64}")
 _DETAIL_LENGTH_MAX = 512
 

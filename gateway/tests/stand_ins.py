@@ -90,7 +90,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     def session(self) -> auth_pb2.Session:
         return auth_pb2.Session(
             id=SESSION, access_token=self.minter.token(self.now()), refresh_token="refresh-secret-2",
-            access_expires_in=1800, refresh_expires_in=604_800, user=self.user(),
+            device_token="device-secret-1", access_expires_in=1800, refresh_expires_in=604_800, user=self.user(),
         )  # fmt: skip
 
     async def SignUp(self, request: Any, context: Any) -> auth_pb2.SignUpResponse:  # noqa: N802
@@ -108,6 +108,18 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     async def LogIn(self, request: Any, context: Any) -> auth_pb2.LogInResponse:  # noqa: N802
         self._note(request)
         return auth_pb2.LogInResponse(session=self.session())
+
+    async def RequestPasswordReset(self, request: Any, context: Any) -> auth_pb2.RequestPasswordResetResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.RequestPasswordResetResponse()
+
+    async def ResetPassword(self, request: Any, context: Any) -> auth_pb2.ResetPasswordResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ResetPasswordResponse()
+
+    async def ChangePassword(self, request: Any, context: Any) -> auth_pb2.ChangePasswordResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ChangePasswordResponse()
 
     async def RefreshSession(self, request: Any, context: Any) -> auth_pb2.RefreshSessionResponse:  # noqa: N802
         self._note(request)

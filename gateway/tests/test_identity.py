@@ -1,5 +1,6 @@
 """Signing up, in and out, for programs and for browsers."""
 
+import json
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,7 @@ async def test_logging_out_needs_a_session_and_clears_the_cookies(fresh: "Runnin
     checked(await fresh.client.post(f"{AUTH}/logout"), 401, "AUTHENTICATION_ERROR")
     reply = await fresh.client.post(f"{AUTH}/logout", headers=fresh.bearer(), json={})
     assert (reply.status_code, reply.content) == (204, b"")
-    assert len(cookies_of(reply)) == 3
+    assert len(cookies_of(reply)) == 3, "the device stays known"
     assert fresh.platform.auth.callers[-1].session_id == SESSION
 
 
@@ -162,3 +163,77 @@ async def test_logging_out_everywhere_is_for_the_signed_in(fresh: "Running") -> 
     checked(await fresh.client.post(f"{AUTH}/logout-all"), 401, "AUTHENTICATION_ERROR")
     assert (await fresh.client.post(f"{AUTH}/logout-all", headers=fresh.bearer())).status_code == 204
     checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer()), 401, "AUTHENTICATION_ERROR")
+
+
+PASSWORD_CALLS: list[tuple[str, dict[str, str], str]] = [
+    ("forgot", {"email": "ada@example.com"}, "RequestPasswordResetRequest"),
+    (
+        "reset",
+        {"email": "ada@example.com", "code": "123456", "new_password": "a new battery staple"},
+        "ResetPasswordRequest",
+    ),
+    (
+        "change",
+        {"current_password": "correct horse battery", "new_password": "a new battery staple"},
+        "ChangePasswordRequest",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "message"), PASSWORD_CALLS)
+async def test_what_is_done_about_passwords_is_accepted_and_passed_on(
+    up: "Running", path: str, body: dict[str, str], message: str
+) -> None:
+    reply = await up.client.post(f"{AUTH}/password/{path}", json=body, headers=up.bearer())
+    assert (reply.status_code, reply.json()) == (202, {"status": "accepted"})
+    request = up.platform.auth.requests[-1]
+    assert type(request).__name__ == message
+    assert {name: getattr(request, name) for name in body} == body
+
+
+@pytest.mark.parametrize(("path", "body", "message"), PASSWORD_CALLS)
+async def test_no_password_or_code_is_repeated_in_an_error(
+    up: "Running", path: str, body: dict[str, str], message: str
+) -> None:
+    for name, value in body.items():
+        for broken in ({**body, name: value + "\ud800x" * 400}, {**body, name: 5}, {**body, "more": value}):
+            content = json.dumps(broken).encode()
+            headers = {**up.bearer(), "Content-Type": "application/json"}
+            reply = await up.client.post(f"{AUTH}/password/{path}", content=content, headers=headers)
+            checked(reply, 400, "VALIDATION_ERROR")
+            assert not [secret for secret in body.values() if secret in reply.text]
+    assert up.platform.auth.requests == [], message
+
+
+async def test_a_wrong_old_password_signs_nobody_out(up: "Running") -> None:
+    up.platform.auth.error = RemoteError(kind=ErrorKind.FORBIDDEN, reason="wrong_password", message="No.")
+    reply = await up.client.post(f"{AUTH}/password/change", json=PASSWORD_CALLS[2][1], headers=up.bearer())
+    assert checked(reply, 403, "AUTHORIZATION_ERROR") == {"reason": "wrong_password"}
+    assert (await up.client.post(f"{AUTH}/password/change", json=PASSWORD_CALLS[2][1])).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("login", CREDENTIALS), ("verify-email", {"email": "ada@example.com", "code": "123456"})],
+)
+async def test_a_device_that_signed_in_before_says_so_by_cookie_or_in_the_body(
+    up: "Running", path: str, body: dict[str, str]
+) -> None:
+    reply = await up.client.post(f"{AUTH}/{path}", json=body, headers=own_origin(up))
+    cookie = cookies_of(reply)["__Secure-cv_device"]
+    assert cookie.value == "device-secret-1"
+    assert reply.json()["device_token"] is None
+    assert (cookie["path"], cookie["samesite"], bool(cookie["httponly"]), cookie["secure"]) == (
+        AUTH,
+        "Strict",
+        True,
+        True,
+    )
+    headers = {**own_origin(up), "Cookie": "__Secure-cv_device=device-secret-1", "User-Agent": "Firefox on Linux"}
+    await up.client.post(f"{AUTH}/{path}", json=body, headers=headers)
+    device = up.platform.auth.requests[-1].device
+    assert (device.name, device.token) == ("Firefox on Linux", "device-secret-1")
+    program = {**body, "delivery": "body", "device_token": "device-secret-2"}
+    reply = await up.client.post(f"{AUTH}/{path}", json=program)
+    assert reply.json()["device_token"] == "device-secret-1"
+    assert up.platform.auth.requests[-1].device.token == "device-secret-2"

@@ -6,10 +6,13 @@ from hmac import compare_digest
 
 ACCESS_COOKIE = "__Host-cv_access"
 REFRESH_COOKIE = "__Secure-cv_refresh"
+# Proves at a later sign-in that this browser has signed in before. Stays when its session ends.
+DEVICE_COOKIE = "__Secure-cv_device"
 CSRF_COOKIE = "__Host-cv_csrf"
 CSRF_HEADER = b"x-csrf-token"
 _REFRESH_PATH = "/api/v1/auth"  # the one place where it is worth anything
 _CSRF_BYTES = 32
+_DEVICE_SECONDS = 365 * 24 * 3600
 
 
 def read_cookies(header: bytes | None) -> dict[str, str]:
@@ -38,14 +41,22 @@ def csrf_is_right(cookies: Mapping[str, str], headers: Mapping[bytes, bytes]) ->
 
 
 def session_cookies(
-    *, access_token: str, access_seconds: int, refresh_token: str, refresh_seconds: int, csrf_token: str
+    *,
+    access_token: str,
+    access_seconds: int,
+    refresh_token: str,
+    refresh_seconds: int,
+    csrf_token: str,
+    device_token: str,
 ) -> list[str]:
     """Set-Cookie values that sign a browser in."""
     refresh_scope = f"Path={_REFRESH_PATH}; Max-Age={refresh_seconds}"
+    device_scope = f"Path={_REFRESH_PATH}; Max-Age={_DEVICE_SECONDS}"
     return [
         f"{ACCESS_COOKIE}={access_token}; Path=/; Max-Age={access_seconds}; Secure; HttpOnly; SameSite=Lax",
         f"{REFRESH_COOKIE}={refresh_token}; {refresh_scope}; Secure; HttpOnly; SameSite=Strict",
         f"{CSRF_COOKIE}={csrf_token}; Path=/; Max-Age={refresh_seconds}; Secure; SameSite=Strict",
+        f"{DEVICE_COOKIE}={device_token}; {device_scope}; Secure; HttpOnly; SameSite=Strict",
     ]
 
 

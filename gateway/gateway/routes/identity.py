@@ -8,7 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admission.admission import Admission
-from gateway.admission.cookies import REFRESH_COOKIE, cleared_cookies, new_csrf_token, read_cookies, session_cookies
+from gateway.admission.cookies import (
+    DEVICE_COOKIE,
+    REFRESH_COOKIE,
+    cleared_cookies,
+    new_csrf_token,
+    read_cookies,
+    session_cookies,
+)
 from gateway.admission.policy import Access, LimitClass
 from gateway.admission.revocations import SeenRevocations
 from gateway.edge.bodies import read_body, read_optional_body
@@ -30,6 +37,8 @@ _TAG = "identity"
 _EXAMPLE_EMAIL = "ada@example.com"
 _EXAMPLE_PASSWORD = "correct horse battery"  # noqa: S105 - documentation
 _UNAUTHENTICATED = 401
+_DEVICE_NAME_LENGTH_MAX = 512
+_DEVICE_TOKEN_LENGTH_MAX = 256
 
 
 class IdentityRoutes:
@@ -112,7 +121,8 @@ class IdentityRoutes:
         body = await read_body(request, schemas.VerifyEmail)
         self._check_delivery(request, body.delivery)
         answer = await self._auth.VerifyEmail(
-            pb.VerifyEmailRequest(email=body.email, code=body.code), timeout=SPENDING_DEADLINE_SECONDS
+            pb.VerifyEmailRequest(email=body.email, code=body.code, device=device_of(request, body.device_token)),
+            timeout=SPENDING_DEADLINE_SECONDS,
         )
         return _signed_in(request, answer.session, body.delivery)
 
@@ -120,7 +130,8 @@ class IdentityRoutes:
         body = await read_body(request, schemas.LogIn)
         self._check_delivery(request, body.delivery)
         answer = await self._auth.LogIn(
-            pb.LogInRequest(email=body.email, password=body.password), timeout=HASHING_DEADLINE_SECONDS
+            pb.LogInRequest(email=body.email, password=body.password, device=device_of(request, body.device_token)),
+            timeout=HASHING_DEADLINE_SECONDS,
         )
         return _signed_in(request, answer.session, body.delivery)
 
@@ -181,6 +192,13 @@ class IdentityRoutes:
             self._admission.check_origin(dict(request.scope["headers"]))
 
 
+def device_of(request: Request, token: str | None) -> pb.Device:
+    """What the client says of its device: its token by body or cookie, and its User-Agent."""
+    kept = read_cookies(dict(request.scope["headers"]).get(b"cookie")).get(DEVICE_COOKIE, "")
+    name = request.headers.get("user-agent", "")[:_DEVICE_NAME_LENGTH_MAX]
+    return pb.Device(name=name, token=(token or kept)[:_DEVICE_TOKEN_LENGTH_MAX])
+
+
 def _signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
     facts = facts_of(request)
     facts.user_id = session.user.id
@@ -193,6 +211,7 @@ def _signed_in(request: Request, session: pb.Session, delivery: str) -> Response
             refresh_token=session.refresh_token,
             refresh_seconds=session.refresh_expires_in,
             csrf_token=csrf_token,
+            device_token=session.device_token,
         ):
             facts.reply_with("set-cookie", cookie)
     return json_reply(
@@ -203,6 +222,7 @@ def _signed_in(request: Request, session: pb.Session, delivery: str) -> Response
             "access_token": None if by_cookie else session.access_token,
             "refresh_token": None if by_cookie else session.refresh_token,
             "csrf_token": csrf_token,
+            "device_token": None if by_cookie else session.device_token,
             "expires_in": session.access_expires_in,
             "refresh_expires_in": session.refresh_expires_in,
         }

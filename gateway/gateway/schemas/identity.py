@@ -21,6 +21,16 @@ Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX, js
 _DELIVERY = "`cookie`: HttpOnly cookies and a CSRF token, for browsers. `body`: tokens in the reply, for programs."
 
 
+DeviceToken = Annotated[
+    str,
+    Field(
+        pattern=TOKEN_PATTERN,
+        description="From an earlier sign-in, for programs: failures of strangers then do not close the door for you.",
+    ),
+]
+Code = Annotated[str, Field(pattern=CODE_PATTERN)]
+
+
 class SignUp(RequestBody):
     email: Email
     password: Password
@@ -29,8 +39,9 @@ class SignUp(RequestBody):
 
 class VerifyEmail(RequestBody):
     email: Email
-    code: Annotated[str, Field(pattern=CODE_PATTERN)]
+    code: Code
     delivery: Delivery = Field(default="cookie", description=_DELIVERY)
+    device_token: DeviceToken | None = None
 
 
 class ResendCode(RequestBody):
@@ -41,6 +52,22 @@ class LogIn(RequestBody):
     email: Email
     password: Password
     delivery: Delivery = Field(default="cookie", description=_DELIVERY)
+    device_token: DeviceToken | None = None
+
+
+class ForgotPassword(RequestBody):
+    email: Email
+
+
+class ResetPassword(RequestBody):
+    email: Email
+    code: Code
+    new_password: Password
+
+
+class ChangePassword(RequestBody):
+    current_password: Password
+    new_password: Password
 
 
 class Refresh(RequestBody):
@@ -81,6 +108,7 @@ class SignedIn(ReplyBody):
     access_token: str | None
     refresh_token: str | None
     csrf_token: str | None
+    device_token: str | None
     expires_in: int = Field(description="Seconds until the access token ends.")
     refresh_expires_in: int = Field(description="Seconds until the refresh token ends.")
 

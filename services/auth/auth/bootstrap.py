@@ -13,12 +13,14 @@ from cryptovault.auth.v1 import auth_pb2_grpc
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
 from auth.clients.notifications import NotificationsCourier
 from auth.crypto.access_tokens import HS256, SignedAccessTokens, shared_key, signing_key
+from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
 from auth.storage.login_attempts import MongoLoginAttempts
@@ -27,6 +29,7 @@ from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases import ports
+from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
@@ -34,11 +37,16 @@ from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
 from auth.use_cases.log_out_all import LogOutAll
+from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession
+from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.refresh_session import RefreshSession
+from auth.use_cases.request_password_reset import RequestPasswordReset
 from auth.use_cases.resend_code import ResendCode
+from auth.use_cases.reset_password import ResetPassword
 from auth.use_cases.revoke_sessions import RevokeSessions
 from auth.use_cases.sign_up import SignUp
+from auth.use_cases.spend_code import SpendCode
 from auth.use_cases.verify_email import VerifyEmail
 
 
@@ -54,12 +62,14 @@ class Adapters:
     passwords: ports.Passwords
     access_tokens: ports.AccessTokens
     refresh_tokens: ports.RefreshTokens
+    device_tokens: ports.DeviceTokens
     users: ports.Users
     throttles: ports.LoginThrottles
     attempts: ports.LoginAttempts
     sessions: ports.Sessions
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
+    audit_trail: ports.AuditTrail
     codes: ports.Codes
     code_limits: ports.CodeLimits
     courier: ports.Courier
@@ -95,12 +105,14 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         passwords=passwords,
         access_tokens=access_tokens,
         refresh_tokens=SeededRefreshTokens(root),
+        device_tokens=SignedDeviceTokens(root),
         users=MongoUsers(),
         throttles=MongoLoginThrottles(digests),
         attempts=attempts,
         sessions=MongoSessions(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
+        audit_trail=MongoAuditTrail(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),
         courier=NotificationsCourier(channel, runtime.clock),
@@ -132,8 +144,8 @@ def make_use_cases(a: Adapters) -> UseCases:
         clock=a.clock, ids=a.ids,
     )  # fmt: skip
     open_session = OpenSession(
-        sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens, digests=a.digests,
-        randomness=a.randomness, clock=a.clock, ids=a.ids,
+        sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens,
+        device_tokens=a.device_tokens, digests=a.digests, randomness=a.randomness, clock=a.clock, ids=a.ids,
     )  # fmt: skip
     revoke_sessions = RevokeSessions(
         sessions=a.sessions,
@@ -142,6 +154,9 @@ def make_use_cases(a: Adapters) -> UseCases:
         transactions=a.transactions,
         clock=a.clock,
     )
+    notify_owner = NotifyOwner(courier=a.courier, errands=a.errands, clock=a.clock, ids=a.ids)
+    record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
+    spend_code = SpendCode(codes=a.codes, digests=a.digests)
     end_sessions = EndSessions(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock)
     return UseCases(
         sign_up=SignUp(
@@ -152,12 +167,24 @@ def make_use_cases(a: Adapters) -> UseCases:
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),
         verify_email=VerifyEmail(
-            users=a.users, codes=a.codes, open_session=open_session, announcements=a.announcements,
-            transactions=a.transactions, digests=a.digests, clock=a.clock,
+            users=a.users, spend_code=spend_code, open_session=open_session, announcements=a.announcements,
+            transactions=a.transactions, clock=a.clock,
         ),
         log_in=LogIn(
             users=a.users, throttles=a.throttles, attempts=a.attempts, passwords=a.passwords,
-            open_session=open_session, digests=a.digests, clock=a.clock,
+            open_session=open_session, device_tokens=a.device_tokens, notify_owner=notify_owner, digests=a.digests,
+            clock=a.clock,
+        ),
+        request_password_reset=RequestPasswordReset(
+            users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
+        ),
+        reset_password=ResetPassword(
+            users=a.users, passwords=a.passwords, spend_code=spend_code, end_sessions=end_sessions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions,
+        ),
+        change_password=ChangePassword(
+            users=a.users, sessions=a.sessions, throttles=a.throttles, passwords=a.passwords, end_sessions=end_sessions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions, clock=a.clock,
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, open_session=open_session,

@@ -12,16 +12,20 @@ import pytest
 from auth.api.servicer import UseCases
 from auth.bootstrap import Adapters, make_use_cases
 from auth.crypto.access_tokens import SignedAccessTokens
+from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.domain.audit import AuditEntry
+from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.login_throttle import OPEN, LoginThrottle
-from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodeVerdict
+from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
 from auth.domain.sessions import Session
-from auth.domain.users import User
+from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
 from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
 from auth.storage.login_attempts import MongoLoginAttempts
@@ -110,31 +114,50 @@ class MemoryUsers:
         self.rows[user_id] = replace(self.rows[user_id], roles=tuple(held for held in roles if held != role))
         return role in roles
 
-    async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
-        if self.rows[user_id].password_hash == old_hash:
-            self.rows[user_id] = replace(self.rows[user_id], password_hash=new_hash)
+    async def note_known_sign_in(self, user_id: UUID, now: datetime) -> None:
+        self.rows[user_id] = replace(self.rows[user_id], last_login=now)
+
+    async def count_reset_code(self, before: User, count: CodeCount) -> bool:
+        if self.rows[before.id].reset_codes != before.reset_codes:
+            return False
+        self.rows[before.id] = replace(self.rows[before.id], reset_codes=count)
+        return True
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        self.rows[user_id] = replace(self.rows[user_id], password_hash=password_hash, throttle=OPEN)
+
+    async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
+        if self.rows[user_id].password_hash != old_hash:
+            return False
+        self.rows[user_id] = replace(self.rows[user_id], password_hash=new_hash)
+        return True
 
 
 class MemoryThrottles:
     def __init__(self, users: MemoryUsers) -> None:
         self._users = users
-        self._strangers: dict[str, LoginThrottle] = {}
+        self._strangers: dict[tuple[str, KnownDevice | None], LoginThrottle] = {}
 
-    async def read(self, email: EmailAddress) -> LoginThrottle:
+    async def read(self, email: EmailAddress, device: KnownDevice | None = None) -> LoginThrottle:
         user = await self._users.by_email(email)
-        return user.throttle if user else self._strangers.get(email, OPEN)
+        return user.throttle if user and device is None else self._strangers.get((email, device), OPEN)
 
-    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
-        before = await self.read(email)
+    async def count_failure(
+        self, email: EmailAddress, now: datetime, device: KnownDevice | None = None
+    ) -> LoginThrottle | None:
+        before = await self.read(email, device)
         if before.seconds_locked(now):
-            return False
+            return None
         after = before.after_failure(now)
         user = await self._users.by_email(email)
-        if user:
+        if user and device is None:
             self._users.rows[user.id] = replace(user, throttle=after)
         else:
-            self._strangers[email] = after
-        return True
+            self._strangers[email, device] = after
+        return after
+
+    async def forget(self, email: EmailAddress, device: KnownDevice) -> None:
+        self._strangers.pop((email, device), None)
 
 
 class MemoryAttempts:
@@ -158,12 +181,19 @@ class MemorySessions:
     async def by_id(self, session_id: UUID) -> Session | None:
         return self.rows.get(session_id)
 
-    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+    async def rotate(
+        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+    ) -> bool:
         held = self.rows[session.id]
         if held.generation != session.generation or held.revoked_at:
             return False
         self.rows[session.id] = replace(
-            held, generation=held.generation + 1, rotated_at=now, rotated_origin=origin, expires_at=expires_at
+            held,
+            generation=held.generation + 1,
+            rotated_at=now,
+            rotated_origin=origin,
+            address=address,
+            expires_at=expires_at,
         )
         return True
 
@@ -203,23 +233,32 @@ class MemoryAnnouncements:
         self.told.append(("SessionRevoked", str(session.user_id)))
 
 
+class MemoryAuditTrail:
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    async def append(self, entry: AuditEntry) -> None:
+        self.entries.append(entry)
+
+
 class MemoryCodes:
     def __init__(self) -> None:
-        self.live: dict[str, tuple[str, int]] = {}
+        self.live: dict[tuple[CodePurpose, str], tuple[str, int]] = {}
 
-    async def put(self, email: EmailAddress, digest: str) -> None:
-        self.live[email] = (digest, 0)
+    async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
+        self.live[purpose, email] = (digest, 0)
 
-    async def check(self, email: EmailAddress, digest: str) -> CodeCheck:
-        if email not in self.live:
+    async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
+        key = (purpose, email)
+        if key not in self.live:
             return CodeCheck(CodeVerdict.MISSING)
-        expected, tries = self.live[email]
+        expected, tries = self.live[key]
         if tries >= TRIES_MAX:
             return CodeCheck(CodeVerdict.EXHAUSTED)
         if digest == expected:
-            del self.live[email]
+            del self.live[key]
             return CodeCheck(CodeVerdict.ACCEPTED)
-        self.live[email] = (expected, tries + 1)
+        self.live[key] = (expected, tries + 1)
         return CodeCheck(CodeVerdict.WRONG, TRIES_MAX - tries - 1)
 
 
@@ -264,6 +303,8 @@ class World:
     drop_codes: Callable[[], Awaitable[None]]
     reset_limits: Callable[[], Awaitable[None]]
     is_blacklisted: Callable[[UUID], Awaitable[bool]]
+    # What the trail says was done, oldest first, as (action, actor, resource).
+    audited: Callable[[], Awaitable[list[tuple[str, str, str | None]]]]
 
     @property
     def do(self) -> UseCases:
@@ -286,6 +327,10 @@ class World:
         with use_caller(caller()):
             return await self.do.verify_email(email=email, code=self.last_code(email))
 
+    def notices(self, email: str = EMAIL) -> list[str]:
+        """What the owner of the address was told of, oldest first."""
+        return [mail.facts["event"] for mail in self.courier.mails if mail.email == email and mail.facts]
+
     async def user(self, email: str = EMAIL) -> User:
         user = await self.adapters.users.by_email(email_address(email))
         assert user is not None
@@ -306,6 +351,7 @@ def clock() -> FixedClock:
 @pytest.fixture
 def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
     users, codes, limits, revoked = MemoryUsers(), MemoryCodes(), MemoryCodeLimits(), MemoryRevoked()
+    audit_trail = MemoryAuditTrail()
     announcements, courier, waiting = MemoryAnnouncements(), RecordingCourier(), ListErrands()
     adapters = Adapters(
         **_common(clock, signing_key),
@@ -317,6 +363,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         sessions=MemorySessions(),
         revoked=revoked,
         announcements=announcements,
+        audit_trail=audit_trail,
         codes=codes,
         code_limits=limits,
         courier=courier,
@@ -330,6 +377,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         settle=waiting.settle,
         drop_codes=_returning(codes.live.clear),
         reset_limits=_returning(limits.sent.clear),
+        audited=_returning(lambda: [(one.action.value, one.actor, one.resource) for one in audit_trail.entries]),
         is_blacklisted=_returning(lambda session_id: session_id in revoked.published & revoked.remembered),
     )
 
@@ -372,6 +420,7 @@ async def real_world(
         sessions=MongoSessions(),
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),
+        audit_trail=MongoAuditTrail(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),
         courier=courier,
@@ -381,6 +430,10 @@ async def real_world(
     async def events() -> list[tuple[str, str]]:
         rows = await mongo.database[COLLECTION].find({}).sort("_id", 1).to_list(None)
         return [(row["type"].rpartition(".")[2], row["subject"]) for row in rows]
+
+    async def audited() -> list[tuple[str, str, str | None]]:
+        rows = await mongo.database["audit_logs"].find({}).sort("_id", 1).to_list(None)
+        return [(row["action"], row["actor"], row["resource"]) for row in rows]
 
     async def is_blacklisted(session_id: UUID) -> bool:
         durable = await mongo.database["blacklisted_tokens"].find_one({"_id": session_id})
@@ -400,6 +453,7 @@ async def real_world(
         drop_codes=lambda: drop("cryptovault:otp:*"),
         reset_limits=lambda: drop("cryptovault:otp-sends:*"),
         is_blacklisted=is_blacklisted,
+        audited=audited,
     )
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -422,6 +476,7 @@ def _common(clock: FixedClock, signing_key: OKPKey) -> dict[str, Any]:
         "randomness": SystemRandomness(),
         "access_tokens": SignedAccessTokens(key=signing_key, issuer="https://issuer", audience="cryptovault"),
         "refresh_tokens": SeededRefreshTokens(ROOT),
+        "device_tokens": SignedDeviceTokens(ROOT),
     }
 
 

@@ -26,6 +26,9 @@ CODE = "736251"
 WORKER_SECONDS = 30.0  # a whole Python process has to start, on a busy machine
 
 
+NOTICE = notifications_pb2.CODE_PURPOSE_SECURITY_NOTICE
+
+
 def request(message_id: str = "m1", *, code: str = CODE, **changes: Any) -> notifications_pb2.SendCodeRequest:
     asked = notifications_pb2.SendCodeRequest(
         message_id=message_id,
@@ -36,6 +39,7 @@ def request(message_id: str = "m1", *, code: str = CODE, **changes: Any) -> noti
         purpose=notifications_pb2.CODE_PURPOSE_VERIFY_EMAIL,
     )
     asked.expires_at.FromDatetime(datetime.now(UTC) + timedelta(minutes=10))
+    asked.facts.update(changes.pop("facts", {}))
     for name, value in changes.items():
         setattr(asked, name, value)
     return asked
@@ -136,6 +140,10 @@ async def test_the_same_id_with_another_code_is_refused(start: Any) -> None:
         ({"code": ""}, "code"),
         ({"purpose": notifications_pb2.CODE_PURPOSE_UNSPECIFIED}, "purpose"),
         ({"purpose": 99}, "purpose"),
+        ({"purpose": NOTICE}, "facts"),
+        ({"purpose": NOTICE, "facts": {"event": "made_up"}}, "facts"),
+        ({"purpose": NOTICE, "facts": {"event": "new_device", "color": "red"}}, "facts"),
+        ({"purpose": NOTICE, "facts": {"event": "new_device", "device": "d" * 400}}, "facts"),
     ],
 )
 async def test_a_malformed_request_names_its_field(

@@ -12,7 +12,9 @@ from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from pymongo.errors import ConnectionFailure
 
+from auth.domain.devices import Device
 from auth.domain.users import User
+from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.log_in import LogIn
@@ -21,7 +23,9 @@ from auth.use_cases.log_out_all import LogOutAll
 from auth.use_cases.open_session import SignedIn
 from auth.use_cases.ports import AccessTokens
 from auth.use_cases.refresh_session import RefreshSession
+from auth.use_cases.request_password_reset import RequestPasswordReset
 from auth.use_cases.resend_code import ResendCode
+from auth.use_cases.reset_password import ResetPassword
 from auth.use_cases.sign_up import SignUp
 from auth.use_cases.verify_email import VerifyEmail
 
@@ -38,6 +42,9 @@ class UseCases:
     resend_code: ResendCode
     verify_email: VerifyEmail
     log_in: LogIn
+    request_password_reset: RequestPasswordReset
+    reset_password: ResetPassword
+    change_password: ChangePassword
     refresh_session: RefreshSession
     log_out: LogOut
     log_out_all: LogOutAll
@@ -77,13 +84,36 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     @_without_database
     async def VerifyEmail(self, request: auth_pb2.VerifyEmailRequest, context: Any) -> auth_pb2.VerifyEmailResponse:
-        signed_in = await self._do.verify_email(email=request.email, code=request.code)
+        signed_in = await self._do.verify_email(email=request.email, code=request.code, device=_device(request.device))
         return auth_pb2.VerifyEmailResponse(session=_session(signed_in))
 
     @_without_database
     async def LogIn(self, request: auth_pb2.LogInRequest, context: Any) -> auth_pb2.LogInResponse:
-        signed_in = await self._do.log_in(email=request.email, password=request.password)
+        signed_in = await self._do.log_in(
+            email=request.email, password=request.password, device=_device(request.device)
+        )
         return auth_pb2.LogInResponse(session=_session(signed_in))
+
+    @_without_database
+    async def RequestPasswordReset(
+        self, request: auth_pb2.RequestPasswordResetRequest, context: Any
+    ) -> auth_pb2.RequestPasswordResetResponse:
+        await self._do.request_password_reset(email=request.email)
+        return auth_pb2.RequestPasswordResetResponse()
+
+    @_without_database
+    async def ResetPassword(
+        self, request: auth_pb2.ResetPasswordRequest, context: Any
+    ) -> auth_pb2.ResetPasswordResponse:
+        await self._do.reset_password(email=request.email, code=request.code, password=request.new_password)
+        return auth_pb2.ResetPasswordResponse()
+
+    @_without_database
+    async def ChangePassword(
+        self, request: auth_pb2.ChangePasswordRequest, context: Any
+    ) -> auth_pb2.ChangePasswordResponse:
+        await self._do.change_password(current_password=request.current_password, password=request.new_password)
+        return auth_pb2.ChangePasswordResponse()
 
     @_without_database
     async def RefreshSession(
@@ -124,6 +154,10 @@ def _id(text: str) -> UUID:
         raise InvalidArgument("A user id is a UUID.", field="user_id", rule="uuid") from None
 
 
+def _device(message: auth_pb2.Device) -> Device:
+    return Device(name=message.name, token=message.token)
+
+
 def _session(signed_in: SignedIn) -> auth_pb2.Session:
     return auth_pb2.Session(
         id=str(signed_in.session.id),
@@ -132,6 +166,7 @@ def _session(signed_in: SignedIn) -> auth_pb2.Session:
         access_expires_in=signed_in.access_expires_in,
         refresh_expires_in=signed_in.refresh_expires_in,
         user=_user(signed_in.user),
+        device_token=signed_in.device_token,
     )
 
 

@@ -19,6 +19,8 @@ PAUSE_MAX_SECONDS = 5.0
 _PURPOSES = {
     CodePurpose.VERIFY_EMAIL: notifications_pb2.CODE_PURPOSE_VERIFY_EMAIL,
     CodePurpose.ALREADY_REGISTERED: notifications_pb2.CODE_PURPOSE_ALREADY_REGISTERED,
+    CodePurpose.RESET_PASSWORD: notifications_pb2.CODE_PURPOSE_RESET_PASSWORD,
+    CodePurpose.SECURITY_NOTICE: notifications_pb2.CODE_PURPOSE_SECURITY_NOTICE,
 }
 
 log = get_logger(__name__)
@@ -58,4 +60,5 @@ def _request(message: CodeMessage) -> notifications_pb2.SendCodeRequest:
         code=message.code,
         purpose=_PURPOSES[message.purpose],
         expires_at=expires_at,
+        facts=message.facts,
     )

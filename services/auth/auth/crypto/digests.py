@@ -5,6 +5,7 @@ import hmac
 import secrets
 
 from auth.domain.email_address import EmailAddress
+from auth.domain.one_time_codes import CodePurpose
 
 _SEPARATOR = b"\x00"  # in no address and no code, so no two pairs share a digest
 _DIGEST_CHARACTERS = 32  # 128 bits
@@ -23,8 +24,8 @@ class KeyedDigests:
         self._email_key = derived_key(root, "email")
         self._origin_key = derived_key(root, "origin")
 
-    def of_code(self, email: EmailAddress, code: str) -> str:
-        message = email.encode() + _SEPARATOR + code.encode()
+    def of_code(self, purpose: CodePurpose, email: EmailAddress, code: str) -> str:
+        message = _SEPARATOR.join((purpose.encode(), email.encode(), code.encode()))
         return hmac.new(self._code_key, message, hashlib.sha256).hexdigest()
 
     def of_email(self, email: EmailAddress) -> str:

@@ -55,6 +55,23 @@ class AccountLocked(ServiceError):
         )
 
 
+class WrongPassword(ServiceError):
+    """Signed in, but the password given to confirm it is not theirs."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "wrong_password"
+
+    def __init__(self) -> None:
+        super().__init__("The present password is not right.")
+
+
+class PasswordUnchanged(InvalidArgument):
+    reason = "password_unchanged"
+
+    def __init__(self) -> None:
+        super().__init__("The new password is the present one.", field="new_password", rule="differs")
+
+
 class EmailNotVerified(ServiceError):
     """Told only to who gave the right password."""
 

@@ -18,6 +18,8 @@ SENDS_WINDOW = timedelta(minutes=10)
 class CodePurpose(StrEnum):
     VERIFY_EMAIL = "verify_email"
     ALREADY_REGISTERED = "already_registered"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose
+    SECURITY_NOTICE = "security_notice"
 
 
 class CodeVerdict(StrEnum):

@@ -15,7 +15,8 @@ REPEAT_GRACE = timedelta(seconds=10)  # two tabs at once, or a reply that was lo
 class Session:
     """`generation` counts rotations: only the token of the current one is unspent. `seed` makes its tokens its own.
 
-    `rotated_origin` stands for the network address that asked for the last rotation.
+    `rotated_origin` stands for the network address that asked for the last rotation, `address` is that address, for its
+    owner's eyes. `device_id` is the same for all sessions of one device.
     """
 
     id: UUID
@@ -26,6 +27,9 @@ class Session:
     rotated_at: datetime
     rotated_origin: str
     expires_at: datetime
+    device_id: UUID
+    device_name: str
+    address: str | None
     revoked_at: datetime | None = None
 
 
@@ -37,10 +41,21 @@ class RefreshVerdict(StrEnum):
     ENDED = "ended"
 
 
-def opened_session(*, session_id: UUID, user_id: UUID, seed: bytes, origin: str, now: datetime) -> Session:
+def opened_session(
+    *,
+    session_id: UUID,
+    user_id: UUID,
+    seed: bytes,
+    origin: str,
+    device_id: UUID,
+    device_name: str,
+    address: str | None,
+    now: datetime,
+) -> Session:
     return Session(
         id=session_id, user_id=user_id, seed=seed, generation=0, created_at=now, rotated_at=now,
-        rotated_origin=origin, expires_at=now + REFRESH_LIFETIME,
+        rotated_origin=origin, expires_at=now + REFRESH_LIFETIME, device_id=device_id, device_name=device_name,
+        address=address,
     )  # fmt: skip
 
 

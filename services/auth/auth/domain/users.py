@@ -32,6 +32,14 @@ class SignUpClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeCount:
+    """Codes mailed for a new password since a moment: like those of sign-up, in the database, which Redis is not."""
+
+    sent: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """`claim` is there until the address is verified."""
 
@@ -46,6 +54,7 @@ class User:
     throttle: LoginThrottle = OPEN
     roles: tuple[str, ...] = (USER_ROLE,)
     claim: SignUpClaim | None = None
+    reset_codes: CodeCount | None = None
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -86,6 +95,14 @@ def with_code_sent(user: User, now: datetime) -> User | None:
         claim, codes_sent=claim.codes_sent + 1, open_until=now + CODE_LIFETIME, revision=claim.revision + 1
     )
     return replace(user, claim=counted)
+
+
+def reset_codes_after_one_more(user: User, now: datetime) -> CodeCount | None:
+    """None where today's are used up."""
+    count = user.reset_codes
+    if count is None or count.since + CODES_WINDOW <= now:
+        return CodeCount(sent=1, since=now)
+    return replace(count, sent=count.sent + 1) if count.sent < CODES_PER_DAY_MAX else None
 
 
 def display_name(typed: str) -> str:

@@ -3,7 +3,15 @@
 from redis.asyncio import Redis
 
 from auth.domain.email_address import EmailAddress
-from auth.domain.one_time_codes import CODE_LIFETIME, SENDS_MAX, SENDS_WINDOW, TRIES_MAX, CodeCheck, CodeVerdict
+from auth.domain.one_time_codes import (
+    CODE_LIFETIME,
+    SENDS_MAX,
+    SENDS_WINDOW,
+    TRIES_MAX,
+    CodeCheck,
+    CodePurpose,
+    CodeVerdict,
+)
 from auth.storage.redis_errors import redis_errors
 
 # One step for Redis: no two guesses are ever counted as one, and none is judged after the last.
@@ -34,19 +42,19 @@ return 0
 
 
 class RedisCodes:
-    """`cryptovault:otp:{email}`, a hash of digest and tries."""
+    """`cryptovault:otp:{email}` (for sign-up; other purposes name themselves), a hash of digest and tries."""
 
     def __init__(self, redis: Redis) -> None:
         self._put = redis.register_script(_PUT)
         self._check = redis.register_script(_CHECK)
 
-    async def put(self, email: EmailAddress, digest: str) -> None:
+    async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
         with redis_errors():
-            await self._put(keys=[_key(email)], args=[digest, _milliseconds(CODE_LIFETIME.total_seconds())])
+            await self._put(keys=[_key(purpose, email)], args=[digest, _milliseconds(CODE_LIFETIME.total_seconds())])
 
-    async def check(self, email: EmailAddress, digest: str) -> CodeCheck:
+    async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         with redis_errors():
-            verdict, tries_left = await self._check(keys=[_key(email)], args=[digest, TRIES_MAX])
+            verdict, tries_left = await self._check(keys=[_key(purpose, email)], args=[digest, TRIES_MAX])
         return CodeCheck(CodeVerdict(verdict.decode()), int(tries_left))
 
 
@@ -63,8 +71,8 @@ class RedisCodeLimits:
         return -(-wait // 1000)
 
 
-def _key(email: EmailAddress) -> str:
-    return f"cryptovault:otp:{email}"
+def _key(purpose: CodePurpose, email: EmailAddress) -> str:
+    return f"cryptovault:otp:{email}" if purpose is CodePurpose.VERIFY_EMAIL else f"cryptovault:otp:{purpose}:{email}"
 
 
 def _milliseconds(seconds: float) -> int:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 LOGIN_ATTEMPTS_KEPT_SECONDS = 2_592_000  # 30 days, as the product document says
-STRANGERS_KEPT_SECONDS = 86_400  # as long as a failure counts
+STRANGERS_KEPT_SECONDS = 172_800  # the longest lock, and as long again as it counts
 
 
 class ClaimFields(BaseModel):
@@ -20,8 +20,15 @@ class ClaimFields(BaseModel):
     revision: int
 
 
+class CodeCountFields(BaseModel):
+    sent: int
+    since: datetime
+
+
 class UserDocument(Document):
-    """The product document's `users`: `_id` is the database's own, `id` the application's. The last three are ours."""
+    """The product document's `users`: `_id` is the database's own, `id` the application's. From `last_failed_login` on
+    they are ours.
+    """
 
     model_config = ConfigDict(populate_by_name=False, validate_by_name=False, validate_by_alias=True)
 
@@ -36,8 +43,11 @@ class UserDocument(Document):
     failed_login_attempts: int
     locked_until: datetime | None
     last_failed_login: datetime | None
+    # Since the last quiet day or sign-in.
+    login_locks: int = 0
     roles: list[str]
     sign_up: ClaimFields | None
+    reset_codes: CodeCountFields | None = None
 
     class Settings:
         name = "users"
@@ -49,12 +59,13 @@ class UserDocument(Document):
 
 
 class StrangerDocument(Document):
-    """Failed sign-ins at an address without an account. The id is the address's digest."""
+    """Failed sign-ins at an address without an account, or from a known device. The id is the digest of either."""
 
     id: str  # type: ignore[assignment] # beanie's own id is an ObjectId
     failed_login_attempts: int
     last_failed_login: datetime | None
     locked_until: datetime | None
+    login_locks: int = 0
 
     class Settings:
         name = "strangers"
@@ -92,6 +103,9 @@ class SessionDocument(Document):
     rotated_at: datetime
     rotated_origin: str
     expires_at: datetime
+    device_id: UUID
+    device_name: str
+    address: str | None
     revoked_at: datetime | None
     kept_until: datetime
 

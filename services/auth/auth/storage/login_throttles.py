@@ -4,6 +4,7 @@ from typing import Any
 from chassis.errors import Unavailable
 from pymongo.errors import DuplicateKeyError
 
+from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import OPEN, LoginThrottle
 from auth.storage.documents import StrangerDocument, UserDocument
@@ -11,45 +12,64 @@ from auth.use_cases.ports import Digests
 
 RACES_MAX = 50  # failures at one address that end in the same instant; each round at least one of them is counted
 
-_FIELDS = {"_id": 1, "failed_login_attempts": 1, "last_failed_login": 1, "locked_until": 1}
+_FIELDS = {"_id": 1, "failed_login_attempts": 1, "last_failed_login": 1, "locked_until": 1, "login_locks": 1}
 
 
 class MongoLoginThrottles:
-    """In the account where there is one, else among the strangers, by digest: same fields, same rule."""
+    """In the account where there is one, else among the strangers, by digest: same fields, same rule. A known device's
+    is among the strangers too, so that whoever guesses at the address does not touch it.
+    """
 
     def __init__(self, digests: Digests) -> None:
         self._digests = digests
 
-    async def read(self, email: EmailAddress) -> LoginThrottle:
-        _, row = await self._row(email)
+    async def read(self, email: EmailAddress, device: KnownDevice | None = None) -> LoginThrottle:
+        _, row = await self._row(email, device)
         return _throttle(row)
 
-    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
+    async def count_failure(
+        self, email: EmailAddress, now: datetime, device: KnownDevice | None = None
+    ) -> LoginThrottle | None:
         for _ in range(RACES_MAX):
-            is_account, row = await self._row(email)
+            is_account, row = await self._row(email, device)
             before = _throttle(row)
             if before.seconds_locked(now):
-                return False
-            if await self._replace(email, before, before.after_failure(now), is_account=is_account):
-                return True
+                return None
+            after = before.after_failure(now)
+            if await self._replace(email, device, before, after, is_account=is_account):
+                return after
         raise Unavailable("Too many sign-ins fail at this address at once.")
 
-    async def _row(self, email: EmailAddress) -> tuple[bool, dict[str, Any] | None]:
-        account = await UserDocument.get_pymongo_collection().find_one({"email": email}, _FIELDS)
-        if account is not None:
-            return True, account
-        key = {"_id": self._digests.of_email(email)}
+    async def forget(self, email: EmailAddress, device: KnownDevice) -> None:
+        await StrangerDocument.get_pymongo_collection().delete_one({"_id": self._stranger(email, device)})
+
+    async def _row(self, email: EmailAddress, device: KnownDevice | None) -> tuple[bool, dict[str, Any] | None]:
+        if device is None:
+            account = await UserDocument.get_pymongo_collection().find_one({"email": email}, _FIELDS)
+            if account is not None:
+                return True, account
+        key = {"_id": self._stranger(email, device)}
         return False, await StrangerDocument.get_pymongo_collection().find_one(key)
 
+    def _stranger(self, email: EmailAddress, device: KnownDevice | None) -> str:
+        digest = self._digests.of_email(email)
+        return digest if device is None else f"{digest}:{device.id}"
+
     async def _replace(
-        self, email: EmailAddress, before: LoginThrottle, after: LoginThrottle, *, is_account: bool
+        self,
+        email: EmailAddress,
+        device: KnownDevice | None,
+        before: LoginThrottle,
+        after: LoginThrottle,
+        *,
+        is_account: bool,
     ) -> bool:
         change = {"$set": _fields(after)}
         if is_account:
             accounts = UserDocument.get_pymongo_collection()
             return (await accounts.update_one({"email": email, **_fields(before)}, change)).matched_count == 1
         strangers = StrangerDocument.get_pymongo_collection()
-        which = {"_id": self._digests.of_email(email), **_fields(before)}
+        which = {"_id": self._stranger(email, device), **_fields(before)}
         try:
             # Inserts the first failure; where another was counted meanwhile, the id exists with other fields.
             await strangers.update_one(which, change, upsert=True)
@@ -63,6 +83,7 @@ def _fields(throttle: LoginThrottle) -> dict[str, Any]:
         "failed_login_attempts": throttle.failed_attempts,
         "last_failed_login": throttle.last_failure_at,
         "locked_until": throttle.locked_until,
+        "login_locks": throttle.locks,
     }
 
 
@@ -73,4 +94,5 @@ def _throttle(row: dict[str, Any] | None) -> LoginThrottle:
         failed_attempts=row["failed_login_attempts"],
         last_failure_at=row["last_failed_login"],
         locked_until=row["locked_until"],
+        locks=row["login_locks"],
     )

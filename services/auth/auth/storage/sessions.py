@@ -17,6 +17,9 @@ class MongoSessions:
             rotated_at=session.rotated_at,
             rotated_origin=session.rotated_origin,
             expires_at=session.expires_at,
+            device_id=session.device_id,
+            device_name=session.device_name,
+            address=session.address,
             revoked_at=session.revoked_at,
             kept_until=session.created_at + SESSION_LIFETIME,
         ).insert()
@@ -25,13 +28,15 @@ class MongoSessions:
         document = await SessionDocument.find_one({"_id": session_id})
         return _session(document) if document else None
 
-    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+    async def rotate(
+        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+    ) -> bool:
         # One conditional update decides the race; `find_one_and_update` would cost ten times as much.
         outcome = await SessionDocument.get_pymongo_collection().update_one(
             {"_id": session.id, "generation": session.generation, "revoked_at": None},
             {"$set": {
                 "generation": session.generation + 1, "rotated_at": now, "rotated_origin": origin,
-                "expires_at": expires_at,
+                "address": address, "expires_at": expires_at,
             }},
         )  # fmt: skip
         return outcome.matched_count == 1
@@ -59,5 +64,8 @@ def _session(document: SessionDocument) -> Session:
         rotated_at=document.rotated_at,
         rotated_origin=document.rotated_origin,
         expires_at=document.expires_at,
+        device_id=document.device_id,
+        device_name=document.device_name,
+        address=document.address,
         revoked_at=document.revoked_at,
     )

@@ -6,8 +6,10 @@ from pymongo.errors import DuplicateKeyError
 
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
-from auth.domain.users import SignUpClaim, User
-from auth.storage.documents import ClaimFields, UserDocument
+from auth.domain.users import CodeCount, SignUpClaim, User
+from auth.storage.documents import ClaimFields, CodeCountFields, UserDocument
+
+_OPEN = {"failed_login_attempts": 0, "last_failed_login": None, "locked_until": None, "login_locks": 0}
 
 
 class MongoUsers:
@@ -48,14 +50,24 @@ class MongoUsers:
         open_now = [{"locked_until": None}, {"locked_until": {"$lte": now}}]
         return await self._update({"id": user_id, "$or": open_now}, _signed_in(now))
 
+    async def note_known_sign_in(self, user_id: UUID, now: datetime) -> None:
+        await self._update({"id": user_id}, {"$set": {"last_login": now}})
+
+    async def count_reset_code(self, before: User, count: CodeCount) -> bool:
+        held = None if before.reset_codes is None else _count(before.reset_codes)
+        return await self._update({"id": before.id, "reset_codes": held}, {"$set": {"reset_codes": _count(count)}})
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        await self._update({"id": user_id}, {"$set": {"password_hash": password_hash, **_OPEN}})
+
+    async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
+        return await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
+
     async def add_role(self, user_id: UUID, role: str) -> bool:
         return await self._update({"id": user_id, "roles": {"$ne": role}}, {"$push": {"roles": role}})
 
     async def remove_role(self, user_id: UUID, role: str) -> bool:
         return await self._update({"id": user_id, "roles": role}, {"$pull": {"roles": role}})
-
-    async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
-        await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
 
     async def _update(self, which: dict[str, Any], change: dict[str, Any]) -> bool:
         outcome = await UserDocument.get_pymongo_collection().update_one(which, change)
@@ -63,7 +75,11 @@ class MongoUsers:
 
 
 def _signed_in(now: datetime) -> dict[str, Any]:
-    return {"$set": {"last_login": now, "failed_login_attempts": 0, "last_failed_login": None, "locked_until": None}}
+    return {"$set": {"last_login": now, **_OPEN}}
+
+
+def _count(count: CodeCount) -> dict[str, Any]:
+    return {"sent": count.sent, "since": count.since}
 
 
 def _claim(claim: SignUpClaim) -> ClaimFields:
@@ -89,8 +105,10 @@ def _document(user: User) -> UserDocument:
         failed_login_attempts=user.throttle.failed_attempts,
         locked_until=user.throttle.locked_until,
         last_failed_login=user.throttle.last_failure_at,
+        login_locks=user.throttle.locks,
         roles=list(user.roles),
         sign_up=_claim(user.claim) if user.claim else None,
+        reset_codes=CodeCountFields(**_count(user.reset_codes)) if user.reset_codes else None,
     )
 
 
@@ -110,7 +128,9 @@ def _user(document: UserDocument | None) -> User | None:
             failed_attempts=document.failed_login_attempts,
             last_failure_at=document.last_failed_login,
             locked_until=document.locked_until,
+            locks=document.login_locks,
         ),
         roles=tuple(document.roles),
         claim=SignUpClaim(**document.sign_up.model_dump()) if document.sign_up else None,
+        reset_codes=CodeCount(**document.reset_codes.model_dump()) if document.reset_codes else None,
     )

@@ -34,16 +34,16 @@ class IssueCode:
         self._clock = clock
         self._ids = ids
 
-    async def to(self, user: User) -> None:
+    async def to(self, user: User, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
         """A live code, sent by mail. The code is in the clear nowhere but in the message."""
         code = code_digits(self._randomness.below(10**CODE_DIGITS))
-        await self._codes.put(user.email, self._digests.of_code(user.email, code))
-        self._send(user, code, CodePurpose.VERIFY_EMAIL)
-        log.info("Code issued", event="code_issued", account_id=str(user.id))
+        await self._codes.put(purpose, user.email, self._digests.of_code(purpose, user.email, code))
+        self._send(user, code, purpose)
+        log.info("Code issued", event="code_issued", account_id=str(user.id), purpose=purpose.value)
 
-    async def decoy(self, email: EmailAddress) -> None:
+    async def decoy(self, email: EmailAddress, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
         """Counts tries like a live code and matches nothing: guessing at any address looks the same."""
-        await self._codes.put(email, self._randomness.bytes(32).hex())
+        await self._codes.put(purpose, email, self._randomness.bytes(32).hex())
 
     async def already_registered(self, user: User) -> None:
         """The owner of a known address hears of the attempt; who made it sees what a new address would show."""

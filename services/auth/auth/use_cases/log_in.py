@@ -4,19 +4,25 @@ from chassis.clock import Clock
 from chassis.identity import current_caller
 from chassis.logs import get_logger
 
+from auth.domain.devices import NO_DEVICE, Device, KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.errors import AccountLocked, EmailNotVerified, InvalidCredentials
-from auth.domain.login_throttle import OPEN, LoginThrottle
+from auth.domain.login_throttle import OPEN
+from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
 from auth.domain.users import User
+from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import Digests, LoginAttempt, LoginAttempts, LoginThrottles, Passwords, Users
+from auth.use_cases.ports import DeviceTokens, Digests, LoginAttempt, LoginAttempts, LoginThrottles, Passwords, Users
 
 log = get_logger(__name__)
 
 
 class LogIn:
-    """Exchanges an address and its password for a session. Five failures close the address, known or not."""
+    """Exchanges an address and its password for a session. Five failures close the address, known or not.
+
+    Not for the account's own devices: they prove an earlier sign-in by a token, and have five failures each.
+    """
 
     def __init__(
         self,
@@ -26,6 +32,8 @@ class LogIn:
         attempts: LoginAttempts,
         passwords: Passwords,
         open_session: OpenSession,
+        device_tokens: DeviceTokens,
+        notify_owner: NotifyOwner,
         digests: Digests,
         clock: Clock,
     ) -> None:
@@ -34,51 +42,66 @@ class LogIn:
         self._attempts = attempts
         self._passwords = passwords
         self._open_session = open_session
+        self._device_tokens = device_tokens
+        self._notify_owner = notify_owner
         self._digests = digests
         self._clock = clock
 
-    async def __call__(self, *, email: str, password: str) -> SignedIn:
+    async def __call__(self, *, email: str, password: str, device: Device = NO_DEVICE) -> SignedIn:
         """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, EmailNotVerified, TooBusy.
 
-        The first four depend on the input and on the address's failures alone, never on whether it has an account.
+        The first four depend on the input and on the failures alone, never on whether the address has an account.
         """
         address = email_address(email)
         given = normal_form(password)
-        # Refused before the hash: a locked address costs next to nothing, so it cannot be used to keep us busy.
-        self._refuse_if_locked(await self._throttles.read(address))
         user = await self._users.by_email(address)
+        # Strangers close an address for each other; a device that has signed in before has a count of its own.
+        known = self._device_tokens.read(user.id, device.token) if user else None
+        # Refused before the hash: a locked address costs next to nothing, so it cannot be used to keep us busy.
+        await self._refuse_if_locked(address, known)
         check = await self._passwords.verify(given, user.password_hash if user else None)
         # Guesses sent in parallel were all hashed before the first of them failed. So the count, not the look above,
         # decides what is told: only a failure that was counted hears that it was one.
         if user is None or not check.right:
-            counted = await self._throttles.count_failure(address, self._clock.now())
-            self._note(address, user, InvalidCredentials.reason)
-            log.info("Sign-in refused", event="sign_in_refused", account_id=str(user.id) if user else None)
-            if not counted:
-                self._refuse_if_locked(await self._throttles.read(address))
+            await self._fail(address, user, known)
             raise InvalidCredentials
         if not user.email_verified:
-            self._refuse_if_locked(await self._throttles.read(address))
+            await self._refuse_if_locked(address, known)
             self._note(address, user, EmailNotVerified.reason)
             raise EmailNotVerified
         if check.stronger_hash is not None:
-            await self._users.upgrade_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
-        return await self._sign_in(address, user)
+            await self._users.replace_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
+        return await self._sign_in(address, user, device, known)
 
-    async def _sign_in(self, address: EmailAddress, user: User) -> SignedIn:
+    async def _fail(self, address: EmailAddress, user: User | None, known: KnownDevice | None) -> None:
         now = self._clock.now()
-        if not await self._users.admit(user.id, now):
+        throttle = await self._throttles.count_failure(address, now, known)
+        self._note(address, user, InvalidCredentials.reason)
+        log.info("Sign-in refused", event="sign_in_refused", account_id=str(user.id) if user else None)
+        if throttle is None:
+            await self._refuse_if_locked(address, known)
+        elif user is not None and throttle.seconds_locked(now):
+            self._notify_owner(user, NoticeEvent.ACCOUNT_LOCKED)
+
+    async def _sign_in(self, address: EmailAddress, user: User, device: Device, known: KnownDevice | None) -> SignedIn:
+        now = self._clock.now()
+        if known is not None:
+            await self._refuse_if_locked(address, known)
+            await self._throttles.forget(address, known)
+            # The strangers' failures stay counted: the owner's coming and going must not give them new guesses.
+            await self._users.note_known_sign_in(user.id, now)
+        elif not await self._users.admit(user.id, now):
             # The right one among too many parallel guesses: it must not be told from the wrong ones.
-            self._refuse_if_locked(await self._throttles.read(address))
+            await self._refuse_if_locked(address, known)
             raise InvalidCredentials
-        session = self._open_session.prepare(user)
+        session = self._open_session.prepare(user, device)
         await self._open_session.store(session)
         self._note(address, user, "")
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)
 
-    def _refuse_if_locked(self, throttle: LoginThrottle) -> None:
-        seconds = throttle.seconds_locked(self._clock.now())
+    async def _refuse_if_locked(self, address: EmailAddress, known: KnownDevice | None) -> None:
+        seconds = (await self._throttles.read(address, known)).seconds_locked(self._clock.now())
         if seconds:
             raise AccountLocked(retry_after_seconds=seconds)
 

@@ -4,9 +4,10 @@ from chassis.clock import Clock
 from chassis.identity import current_caller
 from chassis.ids import Ids
 
+from auth.domain.devices import Device, KnownDevice, device_name
 from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
 from auth.domain.users import User
-from auth.use_cases.ports import AccessTokens, Digests, Randomness, RefreshTokens, Sessions
+from auth.use_cases.ports import AccessTokens, DeviceTokens, Digests, Randomness, RefreshTokens, Sessions
 
 SEED_BYTES = 32
 
@@ -19,6 +20,7 @@ class SignedIn:
     user: User
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
+    device_token: str = field(repr=False)
     access_expires_in: int
     refresh_expires_in: int
 
@@ -32,6 +34,7 @@ class OpenSession:
         sessions: Sessions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
+        device_tokens: DeviceTokens,
         digests: Digests,
         randomness: Randomness,
         clock: Clock,
@@ -40,18 +43,24 @@ class OpenSession:
         self._sessions = sessions
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
+        self._device_tokens = device_tokens
         self._digests = digests
         self._randomness = randomness
         self._clock = clock
         self._ids = ids
 
-    def prepare(self, user: User) -> Session:
+    def prepare(self, user: User, device: Device) -> Session:
         """A session that exists once it is stored: outside a transaction, so that a second run stores the same."""
+        known = self._device_tokens.read(user.id, device.token)
+        address = current_caller().address
         return opened_session(
             session_id=self._ids.new(),
             user_id=user.id,
             seed=self._randomness.bytes(SEED_BYTES),
-            origin=self._digests.of_origin(current_caller().address),
+            origin=self._digests.of_origin(address),
+            device_id=known.id if known else self._ids.new(),
+            device_name=device_name(device.name),
+            address=address,
             now=self._clock.now(),
         )
 
@@ -67,6 +76,7 @@ class OpenSession:
             user=user,
             access_token=self._access_tokens.token(user=user, session_id=session.id, token_id=self._ids.new(), now=now),
             refresh_token=self._refresh_tokens.token(session, session.generation),
+            device_token=self._device_tokens.token(user.id, KnownDevice(session.device_id)),
             access_expires_in=int(ACCESS_LIFETIME.total_seconds()),
             refresh_expires_in=max(0, int((session.expires_at - now).total_seconds())),
         )

@@ -1,17 +1,18 @@
 """What the use cases need of the outside, in their words. Adapters are in storage/, clients/ and crypto/."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from auth.domain.audit import AuditEntry
+from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
 from auth.domain.one_time_codes import CodeCheck, CodePurpose
 from auth.domain.sessions import Session
-from auth.domain.users import User
+from auth.domain.users import CodeCount, User
 
 T = TypeVar("T")
 
@@ -55,18 +56,36 @@ class Users(Protocol):
         """False where the account does not have it. Joins the running transaction."""
         ...
 
-    async def upgrade_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> None:
-        """The same password under stronger parameters; nothing happens where it was changed in the meantime."""
+    async def note_known_sign_in(self, user_id: UUID, now: datetime) -> None:
+        """Sets the last sign-in; the failures of strangers stay counted."""
+        ...
+
+    async def count_reset_code(self, before: User, count: CodeCount) -> bool:
+        """False where the count is no longer as `before` says."""
+        ...
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        """Whatever it was before; the failures are cleared. Joins the running transaction."""
+        ...
+
+    async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
+        """False where it was changed in the meantime. Joins the running transaction."""
         ...
 
 
 class LoginThrottles(Protocol):
-    """One throttle per address, whether or not it has an account."""
+    """One throttle per address, whether or not it has an account; and one per known device of an account."""
 
-    async def read(self, email: EmailAddress) -> LoginThrottle: ...
+    async def read(self, email: EmailAddress, device: KnownDevice | None = None) -> LoginThrottle: ...
 
-    async def count_failure(self, email: EmailAddress, now: datetime) -> bool:
-        """False where the address is locked already. Exact under concurrency: True for five, then it is locked."""
+    async def count_failure(
+        self, email: EmailAddress, now: datetime, device: KnownDevice | None = None
+    ) -> LoginThrottle | None:
+        """What it is after the failure; None where it was locked already. Exact under concurrency: five are counted."""
+        ...
+
+    async def forget(self, email: EmailAddress, device: KnownDevice) -> None:
+        """The failures of a known device."""
         ...
 
 
@@ -99,7 +118,9 @@ class Sessions(Protocol):
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
-    async def rotate(self, session: Session, *, now: datetime, origin: str, expires_at: datetime) -> bool:
+    async def rotate(
+        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+    ) -> bool:
         """Spend the token of `session.generation`. False where it is spent already or the session is revoked."""
         ...
 
@@ -141,13 +162,13 @@ class AuditTrail(Protocol):
 
 
 class Codes(Protocol):
-    """At most one live code per address, kept as a digest, gone after its lifetime."""
+    """At most one live code per purpose and address, kept as a digest, gone after its lifetime."""
 
-    async def put(self, email: EmailAddress, digest: str) -> None:
+    async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
         """Replaces the one before; its tries start anew. Unavailable where nothing can be stored."""
         ...
 
-    async def check(self, email: EmailAddress, digest: str) -> CodeCheck:
+    async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         """Counts the try and judges it in one step, so parallel guesses cannot exceed the limit. Accepts once."""
         ...
 
@@ -160,6 +181,8 @@ class CodeLimits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CodeMessage:
+    """`facts` are a notice's: `event` and what is known of it."""
+
     message_id: UUID
     user_id: UUID
     email: EmailAddress
@@ -167,6 +190,7 @@ class CodeMessage:
     code: str = field(repr=False)
     purpose: CodePurpose
     expires_at: datetime
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Courier(Protocol):
@@ -216,6 +240,14 @@ class RefreshTokens(Protocol):
     def is_genuine(self, token: PresentedToken, session: Session) -> bool: ...
 
 
+class DeviceTokens(Protocol):
+    def token(self, user_id: UUID, device: KnownDevice) -> str: ...
+
+    def read(self, user_id: UUID, token: str) -> KnownDevice | None:
+        """None for what was not made for that user."""
+        ...
+
+
 class AccessTokens(Protocol):
     def token(self, *, user: User, session_id: UUID, token_id: UUID, now: datetime) -> str: ...
 
@@ -227,7 +259,7 @@ class AccessTokens(Protocol):
 class Digests(Protocol):
     """Keyed one-way forms of what must be compared but not stored."""
 
-    def of_code(self, email: EmailAddress, code: str) -> str: ...
+    def of_code(self, purpose: CodePurpose, email: EmailAddress, code: str) -> str: ...
 
     def of_email(self, email: EmailAddress) -> str: ...
 

@@ -63,7 +63,9 @@ class RefreshSession:
         match verdict:
             case RefreshVerdict.ROTATE:
                 expires_at = refresh_expiry(session, now)
-                if not await self._sessions.rotate(session, now=now, origin=origin, expires_at=expires_at):
+                if not await self._sessions.rotate(
+                    session, now=now, origin=origin, address=current_caller().address, expires_at=expires_at
+                ):
                     return None
                 return replace(session, generation=session.generation + 1, expires_at=expires_at)
             case RefreshVerdict.REPEAT:

@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 from auth.crypto.access_tokens import SignedAccessTokens, shared_key, signing_key
+from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, derived_key
 from auth.crypto.password_pool import NICENESS, PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
 from auth.domain.errors import TooBusy
+from auth.domain.one_time_codes import CodePurpose
 from auth.domain.sessions import opened_session
 from auth.domain.users import User
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -69,8 +72,26 @@ def test_only_keys_that_fit_are_taken_and_the_complaint_shows_none_of_them() -> 
 
 
 def test_refresh_tokens_differ_by_key_session_and_generation() -> None:
-    session = opened_session(session_id=UUID(int=1), user_id=UUID(int=2), seed=b"s" * 32, origin="", now=NOON)
-    other = opened_session(session_id=UUID(int=1), user_id=UUID(int=2), seed=b"t" * 32, origin="", now=NOON)
+    session = opened_session(
+        session_id=UUID(int=1),
+        user_id=UUID(int=2),
+        seed=b"s" * 32,
+        origin="",
+        device_id=UUID(int=3),
+        device_name="",
+        address=None,
+        now=NOON,
+    )
+    other = opened_session(
+        session_id=UUID(int=1),
+        user_id=UUID(int=2),
+        seed=b"t" * 32,
+        origin="",
+        device_id=UUID(int=3),
+        device_name="",
+        address=None,
+        now=NOON,
+    )
     tokens = SeededRefreshTokens(b"root")
     texts = [tokens.token(session, 0), tokens.token(session, 1), tokens.token(other, 0)]
     texts.append(SeededRefreshTokens(b"another root").token(session, 0))
@@ -82,8 +103,10 @@ def test_refresh_tokens_differ_by_key_session_and_generation() -> None:
 def test_digests_are_keyed_and_bound_to_their_purpose() -> None:
     digests = KeyedDigests(b"root")
     address = EmailAddress("a@b.example")
-    assert digests.of_code(address, "123456") != digests.of_code(EmailAddress("c@b.example"), "123456")
-    assert digests.of_code(address, "123456") != KeyedDigests(b"other").of_code(address, "123456")
+    one, other = CodePurpose.VERIFY_EMAIL, CodePurpose.RESET_PASSWORD
+    assert digests.of_code(one, address, "123456") != digests.of_code(one, EmailAddress("c@b.example"), "123456")
+    assert digests.of_code(one, address, "123456") != KeyedDigests(b"other").of_code(one, address, "123456")
+    assert digests.of_code(one, address, "123456") != digests.of_code(other, address, "123456")
     assert digests.of_origin("a@b.example") != digests.of_email(address)
     assert derived_key(b"root", "a") != derived_key(b"root", "b")
 
@@ -151,3 +174,24 @@ async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None
     await first
     await pool.hash("correct horse")
     assert not ran.is_set()
+
+
+def test_a_device_is_known_to_one_account_alone_and_only_by_our_own_token() -> None:
+    tokens, device = SignedDeviceTokens(b"root"), KnownDevice(UUID(int=5))
+    user, other = UUID(int=1), UUID(int=2)
+    token = tokens.token(user, device)
+    assert tokens.read(user, token) == device
+    assert tokens.read(other, token) is None
+    assert SignedDeviceTokens(b"another root").read(user, token) is None
+    for damaged in (
+        "",
+        "x",
+        token[:-2],
+        token + "A",
+        "B" + token[1:],
+        token[:-3] + "AAA",
+        "é" * 64,
+        "=" * 64,
+        "A" * 300,
+    ):
+        assert tokens.read(user, damaged) is None, damaged

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from auth.domain.devices import device_name
 from auth.domain.email_address import EmailAddress
 from auth.domain.errors import InvalidName, UnknownRole
-from auth.domain.login_throttle import FAILURES_MAX, OPEN, LoginThrottle
+from auth.domain.login_throttle import FAILURES_MAX, OPEN, LoginThrottle, lock_duration
 from auth.domain.one_time_codes import code_digits, parse_code
 from auth.domain.roles import ADMIN_ROLE, PERMISSIONS_BY_ROLE, SUPPORT_ROLE, USER_ROLE, known_role, permissions_of
 from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, opened_session
@@ -40,21 +41,45 @@ def failed(times: int, *, start: LoginThrottle = OPEN, now: datetime = NOON) -> 
         (failed(1, start=failed(5), now=after(899)), after(900), 0),
         # After a lock the count starts anew: five more tries, then closed again.
         (failed(4, start=failed(5), now=after(900)), after(900), 0),
-        (failed(5, start=failed(5), now=after(900)), after(900), 900),
+        (failed(5, start=failed(5), now=after(900)), after(900), 1800),
+        # A lock that nobody has touched for a day leaves nothing behind.
+        (failed(5, start=failed(5), now=after(900 + 86_400)), after(900 + 86_400), 900),
         # Failures of a day ago are forgotten.
         (failed(1, start=failed(4), now=after(86_399)), after(86_399), 900),
         (failed(1, start=failed(4), now=after(86_400)), after(86_400), 0),
     ],
 )
-def test_five_failures_close_for_fifteen_minutes(throttle: LoginThrottle, now: datetime, seconds_locked: int) -> None:
+def test_five_failures_close_for_fifteen_minutes_and_then_for_longer(
+    throttle: LoginThrottle, now: datetime, seconds_locked: int
+) -> None:
     assert throttle.seconds_locked(now) == seconds_locked
     assert throttle.failed_attempts <= FAILURES_MAX
+
+
+@pytest.mark.parametrize(("locks", "minutes"), [(0, 15), (1, 30), (2, 60), (6, 960), (7, 1440), (1000, 1440)])
+def test_each_lock_lasts_twice_as_long_up_to_a_day(locks: int, minutes: int) -> None:
+    assert lock_duration(locks) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("", ""),
+        ("Mozilla/5.0  (X11)\tGecko ", "Mozilla/5.0 (X11) Gecko"),
+        ("a\r\nSet-Cookie: x", "a Set-Cookie: x"),
+        ("\x00\u202eevil", "evil"),
+        ("x" * 500, "x" * 200),
+    ],
+)
+def test_a_device_calls_itself_something_that_fits_a_line(header: str, name: str) -> None:
+    assert device_name(header) == name
 
 
 def session(*, generation: int = 3, rotated: float = 0, revoked: bool = False, expires: float = 1000) -> Session:
     return Session(
         id=ID, user_id=ID, seed=b"s", generation=generation, created_at=NOON, rotated_at=after(rotated),
-        rotated_origin="here", expires_at=after(expires), revoked_at=NOON if revoked else None,
+        rotated_origin="here", expires_at=after(expires), device_id=ID, device_name="", address=None,
+        revoked_at=NOON if revoked else None,
     )  # fmt: skip
 
 
@@ -85,7 +110,16 @@ def test_what_a_genuine_refresh_token_gets(
 
 
 def test_a_new_session_has_an_unspent_token() -> None:
-    held = opened_session(session_id=ID, user_id=ID, seed=b"s", origin="here", now=NOON)
+    held = opened_session(
+        session_id=ID,
+        user_id=ID,
+        seed=b"s",
+        origin="here",
+        device_id=UUID(int=3),
+        device_name="",
+        address=None,
+        now=NOON,
+    )
     assert judge_refresh(held, generation=0, origin="here", now=NOON) is RefreshVerdict.ROTATE
 
 

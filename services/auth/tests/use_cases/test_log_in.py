@@ -3,6 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from auth.domain.devices import Device
 from auth.domain.errors import (
     AccountLocked,
     EmailNotVerified,
@@ -189,3 +190,69 @@ async def test_every_attempt_is_on_record_without_a_strangers_address(real_world
         (None, False, "invalid_credentials"),
     ]
     assert "unknown@example.com" not in str(rows)
+
+
+async def lock(world: Any) -> None:
+    await fail(world, EMAIL, FAILURES_MAX)
+
+
+async def test_a_stranger_who_locks_an_address_does_not_lock_a_known_device(world: Any) -> None:
+    member = await world.member()
+    device = Device(name="Firefox", token=member.device_token)
+    await lock(world)
+    with pytest.raises(AccountLocked):
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+    again = await world.do.log_in(email=EMAIL, password=PASSWORD, device=device)
+    assert again.session.device_id == member.session.device_id
+    assert again.session.device_name == "Firefox"
+    # The owner's coming in gives the stranger no new guesses.
+    with pytest.raises(AccountLocked):
+        await world.do.log_in(email=EMAIL, password=PASSWORD)
+
+
+async def test_a_known_device_has_five_failures_of_its_own(world: Any) -> None:
+    member = await world.member()
+    device = Device(token=member.device_token)
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(InvalidCredentials):
+            await world.do.log_in(email=EMAIL, password="not the password", device=device)
+    with pytest.raises(AccountLocked):
+        await world.do.log_in(email=EMAIL, password=PASSWORD, device=device)
+    # The address itself was not touched, and a success on the device clears its count.
+    await world.do.log_in(email=EMAIL, password=PASSWORD)
+    world.clock.advance(900)
+    await world.do.log_in(email=EMAIL, password=PASSWORD, device=device)
+    for _ in range(FAILURES_MAX - 1):
+        with pytest.raises(InvalidCredentials):
+            await world.do.log_in(email=EMAIL, password="not the password", device=device)
+    await world.do.log_in(email=EMAIL, password=PASSWORD, device=device)
+
+
+async def test_another_accounts_device_opens_no_lock(world: Any) -> None:
+    await world.member()
+    other = await world.member("bob@example.com")
+    await lock(world)
+    for token in (other.device_token, "made up", "A" * 64):
+        with pytest.raises(AccountLocked):
+            await world.do.log_in(email=EMAIL, password=PASSWORD, device=Device(token=token))
+
+
+async def test_the_owner_is_told_of_a_lock_once_and_a_stranger_is_not_written_to(world: Any) -> None:
+    await world.member()
+    await fail(world, EMAIL, FAILURES_MAX + 3)
+    await fail(world, "unknown@example.com", FAILURES_MAX + 3)
+    await world.settle()
+    assert world.notices() == ["account_locked"]
+    assert world.notices("unknown@example.com") == []
+
+
+async def test_locks_grow_for_known_and_unknown_addresses_alike(world: Any) -> None:
+    await world.member()
+    for email in (EMAIL, "unknown@example.com"):
+        await fail(world, email, FAILURES_MAX)
+    world.clock.advance(900)
+    for email in (EMAIL, "unknown@example.com"):
+        await fail(world, email, FAILURES_MAX)
+        with pytest.raises(AccountLocked) as refusal:
+            await world.do.log_in(email=email, password=PASSWORD)
+        assert refusal.value.details == {"retry_after_seconds": "1800"}

@@ -225,8 +225,10 @@ async def test_a_rotation_that_comes_late_changes_nothing(world: Any) -> None:
     for generation in range(2):
         current = await sessions.by_id(opened.id)
         assert current.generation == generation
-        assert await sessions.rotate(current, now=now, origin="", expires_at=opened.expires_at)
-    assert not await sessions.rotate(opened, now=now, origin="", expires_at=opened.expires_at)
+        assert await sessions.rotate(current, now=now, origin="", address=None, expires_at=opened.expires_at)
+    assert not await sessions.rotate(opened, now=now, origin="", address=None, expires_at=opened.expires_at)
     assert (await sessions.by_id(opened.id)).generation == 2
     assert await sessions.revoke(opened.id, now)
-    assert not await sessions.rotate(await sessions.by_id(opened.id), now=now, origin="", expires_at=opened.expires_at)
+    assert not await sessions.rotate(
+        await sessions.by_id(opened.id), now=now, origin="", address=None, expires_at=opened.expires_at
+    )

@@ -86,10 +86,10 @@ async def test_a_second_proof_of_the_same_address_tells_nobody_again(real_world:
     """Two codes accepted for one user, as after a reply was lost between Redis and the database."""
     world = real_world
     await world.sign_up()
-    digest = world.adapters.digests.of_code(EMAIL, "123456")
+    digest = world.adapters.digests.of_code(CodePurpose.VERIFY_EMAIL, EMAIL, "123456")
     outcomes = []
     for _ in range(3):
-        await world.adapters.codes.put(EMAIL, digest)
+        await world.adapters.codes.put(CodePurpose.VERIFY_EMAIL, EMAIL, digest)
         outcomes.append(await world.do.verify_email(email=EMAIL, code="123456"))
     assert len({outcome.session.id for outcome in outcomes}) == 3
     assert [name for name, _ in await world.events()] == ["UserVerified"]

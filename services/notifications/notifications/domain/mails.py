@@ -15,11 +15,30 @@ class MailKind(StrEnum):
     VERIFY_EMAIL = "verify_email"
     ALREADY_REGISTERED = "already_registered"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a kind of mail
+    SECURITY_NOTICE = "security_notice"
     ORDER_FILLED = "order_filled"
 
     @property
     def carries_code(self) -> bool:
         return self in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
+
+
+# What a security notice may be about; auth's words, each with its sentences in the template.
+NOTICE_EVENTS = frozenset(
+    {
+        "account_frozen",
+        "account_locked",
+        "account_unfrozen",
+        "api_key_created",
+        "new_device",
+        "password_changed",
+        "password_reset",
+        "recovery_code_used",
+        "recovery_codes_renewed",
+        "two_factor_disabled",
+        "two_factor_enabled",
+    }
+)
 
 
 class MailStatus(StrEnum):

@@ -22,6 +22,7 @@ class CodeMessage:
     kind: MailKind
     user_id: str
     email: str
+    facts: dict[str, str]
     secret: Secret
 
 
@@ -63,8 +64,10 @@ class AcceptCode:
             kind=message.kind,
             user_id=message.user_id,
             recipient=message.email,
-            facts={},
-            digest=self._seal.digest(message.kind.value, message.user_id, message.email, secret.name, secret.code),
+            facts=message.facts,
+            digest=self._seal.digest(
+                message.kind.value, message.user_id, message.email, secret.name, secret.code, *message.facts.values()
+            ),
             status=MailStatus.QUEUED,
             attempts=0,
             created_at=now,

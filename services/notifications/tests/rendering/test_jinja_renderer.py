@@ -1,8 +1,9 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from jinja2 import UndefinedError
-from notifications.domain.mails import MailKind
+from notifications.domain.mails import NOTICE_EVENTS, MailKind
 from notifications.rendering.jinja_renderer import JinjaRenderer
 from notifications.use_cases.ports import Secret
 
@@ -15,6 +16,14 @@ FILL = {
     "notional": "25000.00",
     "average_price": "50000.00",
     "fees": "25.00",
+}
+NOTICE = {
+    "event": "new_device",
+    "time": "2026-01-01 12:30 UTC",
+    "address": "203.0.113.7",
+    "device": "Firefox <on> Linux",
+    "subject": "",
+    "link": "https://vault.example/freeze",
 }
 
 
@@ -37,7 +46,7 @@ def test_a_code_stands_in_both_bodies_with_its_end_and_never_in_the_subject(
 
 def test_every_kind_of_mail_has_its_templates(renderer: JinjaRenderer) -> None:
     for kind in MailKind:
-        content = renderer.render(kind, name="", facts=FILL, secret=SECRET)
+        content = renderer.render(kind, name="", facts=FILL | NOTICE, secret=SECRET)
         assert content.subject
         assert "\n" not in content.subject
         assert content.text.startswith("Hello,")
@@ -63,3 +72,23 @@ def test_a_fill_is_told_with_its_amounts(renderer: JinjaRenderer) -> None:
 def test_a_missing_fact_is_an_error_and_not_a_blank(renderer: JinjaRenderer) -> None:
     with pytest.raises(UndefinedError):
         renderer.render(MailKind.ORDER_FILLED, name="Ann", facts={}, secret=None)
+
+
+@pytest.mark.parametrize("event", sorted(NOTICE_EVENTS))
+def test_every_notice_says_what_happened_when_and_where(renderer: JinjaRenderer, event: str) -> None:
+    facts = NOTICE | {"event": event, "subject": "bot-1"}
+    content = renderer.render(MailKind.SECURITY_NOTICE, name="Ann", facts=facts, secret=replace(SECRET, code=""))
+    assert "CryptoVault" in content.subject or "Two-factor" in content.subject
+    for fact in ("bot-1", "12:30 UTC", "203.0.113.7"):
+        assert fact in content.text
+        assert fact in content.html
+    assert "Firefox <on> Linux" in content.text
+    assert "Firefox &lt;on&gt; Linux" in content.html
+    assert "freeze" not in content.text.replace("frozen", "")
+    assert "set a new password" in content.text
+
+
+def test_a_notice_with_a_code_links_to_where_the_account_is_frozen(renderer: JinjaRenderer) -> None:
+    content = renderer.render(MailKind.SECURITY_NOTICE, name="Ann", facts=NOTICE, secret=SECRET)
+    for body in (content.text, content.html):
+        assert "https://vault.example/freeze#736251" in body

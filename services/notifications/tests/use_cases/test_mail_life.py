@@ -74,7 +74,9 @@ class Room:
         secret = Secret(code=code, name="Ann", expires_at=self.clock.now() + LIFE)
         with use_caller(AUTH):
             await self.accept(
-                CodeMessage(message_id=mail_id, kind=kind, user_id="u1", email="ann@example.org", secret=secret)
+                CodeMessage(
+                    message_id=mail_id, kind=kind, user_id="u1", email="ann@example.org", facts={}, secret=secret
+                )
             )
 
     async def fill(self, order_id: str = "o1", count: int = 1) -> list[str]:

@@ -25,19 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0cryptovault/notifications/v1/notifications.proto\x12\x1c\x63ryptovault.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x0fSendCodeRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12:\n\x07purpose\x18\x06 \x01(\x0e\x32).cryptovault.notifications.v1.CodePurpose\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10SendCodeResponse*\x90\x01\n\x0b\x43odePurpose\x12\x1c\n\x18\x43ODE_PURPOSE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ODE_PURPOSE_VERIFY_EMAIL\x10\x01\x12#\n\x1f\x43ODE_PURPOSE_ALREADY_REGISTERED\x10\x02\x12\x1f\n\x1b\x43ODE_PURPOSE_RESET_PASSWORD\x10\x03\x32\x81\x01\n\x14NotificationsService\x12i\n\x08SendCode\x12-.cryptovault.notifications.v1.SendCodeRequest\x1a..cryptovault.notifications.v1.SendCodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0cryptovault/notifications/v1/notifications.proto\x12\x1c\x63ryptovault.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x02\n\x0fSendCodeRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12:\n\x07purpose\x18\x06 \x01(\x0e\x32).cryptovault.notifications.v1.CodePurpose\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12G\n\x05\x66\x61\x63ts\x18\x08 \x03(\x0b\x32\x38.cryptovault.notifications.v1.SendCodeRequest.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x12\n\x10SendCodeResponse*\xb2\x01\n\x0b\x43odePurpose\x12\x1c\n\x18\x43ODE_PURPOSE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ODE_PURPOSE_VERIFY_EMAIL\x10\x01\x12#\n\x1f\x43ODE_PURPOSE_ALREADY_REGISTERED\x10\x02\x12\x1f\n\x1b\x43ODE_PURPOSE_RESET_PASSWORD\x10\x03\x12 \n\x1c\x43ODE_PURPOSE_SECURITY_NOTICE\x10\x04\x32\x81\x01\n\x14NotificationsService\x12i\n\x08SendCode\x12-.cryptovault.notifications.v1.SendCodeRequest\x1a..cryptovault.notifications.v1.SendCodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryptovault.notifications.v1.notifications_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CODEPURPOSE']._serialized_start=344
-  _globals['_CODEPURPOSE']._serialized_end=488
+  _globals['_SENDCODEREQUEST_FACTSENTRY']._loaded_options = None
+  _globals['_SENDCODEREQUEST_FACTSENTRY']._serialized_options = b'8\001'
+  _globals['_CODEPURPOSE']._serialized_start=463
+  _globals['_CODEPURPOSE']._serialized_end=641
   _globals['_SENDCODEREQUEST']._serialized_start=116
-  _globals['_SENDCODEREQUEST']._serialized_end=321
-  _globals['_SENDCODERESPONSE']._serialized_start=323
-  _globals['_SENDCODERESPONSE']._serialized_end=341
-  _globals['_NOTIFICATIONSSERVICE']._serialized_start=491
-  _globals['_NOTIFICATIONSSERVICE']._serialized_end=620
+  _globals['_SENDCODEREQUEST']._serialized_end=440
+  _globals['_SENDCODEREQUEST_FACTSENTRY']._serialized_start=396
+  _globals['_SENDCODEREQUEST_FACTSENTRY']._serialized_end=440
+  _globals['_SENDCODERESPONSE']._serialized_start=442
+  _globals['_SENDCODERESPONSE']._serialized_end=460
+  _globals['_NOTIFICATIONSSERVICE']._serialized_start=644
+  _globals['_NOTIFICATIONSSERVICE']._serialized_end=773
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -28,6 +30,8 @@ class _CodePurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CodePurpo
     CODE_PURPOSE_VERIFY_EMAIL: _CodePurpose.ValueType  # 1
     CODE_PURPOSE_ALREADY_REGISTERED: _CodePurpose.ValueType  # 2
     CODE_PURPOSE_RESET_PASSWORD: _CodePurpose.ValueType  # 3
+    CODE_PURPOSE_SECURITY_NOTICE: _CodePurpose.ValueType  # 4
+    """Something happened to the account that its owner should know. `facts` say what; the code, if any, ends a link."""
 
 class CodePurpose(_CodePurpose, metaclass=_CodePurposeEnumTypeWrapper): ...
 
@@ -35,11 +39,33 @@ CODE_PURPOSE_UNSPECIFIED: CodePurpose.ValueType  # 0
 CODE_PURPOSE_VERIFY_EMAIL: CodePurpose.ValueType  # 1
 CODE_PURPOSE_ALREADY_REGISTERED: CodePurpose.ValueType  # 2
 CODE_PURPOSE_RESET_PASSWORD: CodePurpose.ValueType  # 3
+CODE_PURPOSE_SECURITY_NOTICE: CodePurpose.ValueType  # 4
+"""Something happened to the account that its owner should know. `facts` say what; the code, if any, ends a link."""
 Global___CodePurpose: _TypeAlias = CodePurpose  # noqa: Y015
 
 @_typing.final
 class SendCodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FactsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
@@ -48,6 +74,7 @@ class SendCodeRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Made by the caller; a repeat of the same id sends nothing twice."""
     user_id: _builtins.str
@@ -57,6 +84,10 @@ class SendCodeRequest(_message.Message):
     purpose: Global___CodePurpose.ValueType
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """For a security notice: `event`, and as far as known `time`, `address`, `device`, `subject`, `link`."""
+
     def __init__(
         self,
         *,
@@ -67,10 +98,11 @@ class SendCodeRequest(_message.Message):
         code: _builtins.str = ...,
         purpose: Global___CodePurpose.ValueType = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "expires_at", b"expires_at", "message_id", b"message_id", "name", b"name", "purpose", b"purpose", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "expires_at", b"expires_at", "facts", b"facts", "message_id", b"message_id", "name", b"name", "purpose", b"purpose", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,64 @@
+from chassis.logs import get_logger
+
+from auth.domain.audit import AuditAction
+from auth.domain.email_address import email_address
+from auth.domain.errors import CodeExpired
+from auth.domain.notices import NoticeEvent
+from auth.domain.one_time_codes import CodePurpose, parse_code
+from auth.domain.passwords import new_password
+from auth.use_cases.end_sessions import EndSessions
+from auth.use_cases.notify_owner import NotifyOwner
+from auth.use_cases.ports import Passwords, Transactions, Users
+from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.spend_code import SpendCode
+
+log = get_logger(__name__)
+
+
+class ResetPassword:
+    """Sets a new password by the code from the mail, opens the address again, and ends all sessions."""
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        passwords: Passwords,
+        spend_code: SpendCode,
+        end_sessions: EndSessions,
+        notify_owner: NotifyOwner,
+        record_audit: RecordAudit,
+        transactions: Transactions,
+    ) -> None:
+        self._users = users
+        self._passwords = passwords
+        self._spend_code = spend_code
+        self._end_sessions = end_sessions
+        self._notify_owner = notify_owner
+        self._record_audit = record_audit
+        self._transactions = transactions
+
+    async def __call__(self, *, email: str, code: str, password: str) -> None:
+        """Raises InvalidEmail, MalformedCode, WeakPassword, InvalidCode, CodeExpired, TooManyAttempts, TooBusy: the
+        same for every address.
+        """
+        address = email_address(email)
+        digits = parse_code(code)
+        # Hashed before the code is looked at: a right one is not spent where too many wait, and all cost the same.
+        password_hash = await self._passwords.hash(new_password(password, email=address))
+        await self._spend_code(CodePurpose.RESET_PASSWORD, address, digits)
+        user = await self._users.by_email(address)
+        if user is None or not user.email_verified:
+            raise CodeExpired
+        account = user
+
+        async def change() -> None:
+            await self._users.set_password(account.id, password_hash)
+            await self._record_audit(AuditAction.PASSWORD_RESET, user_id=account.id)
+
+        # Before, so that a process that dies half-way leaves no session of an old password; after, for one that was
+        # opened with it in between.
+        await self._end_sessions(account.id, why="password_reset")
+        await self._transactions.run(change)
+        await self._end_sessions(account.id, why="password_reset")
+        self._notify_owner(account, NoticeEvent.PASSWORD_RESET)
+        log.info("Password reset", event="password_reset", account_id=str(account.id))

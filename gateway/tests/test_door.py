@@ -193,7 +193,7 @@ async def test_every_operation_is_named_and_documents_its_errors(up: "Running") 
         for method, operation in methods.items()
     ]
     names = [operation["operationId"] for _, _, operation in operations]
-    assert len(names) == len(set(names)) == 28
+    assert len(names) == len(set(names)) >= 28
     schemas = document["components"]["schemas"]
     for path, method, operation in operations:
         place = f"{method} {path}"

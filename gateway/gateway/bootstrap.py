@@ -56,6 +56,7 @@ from gateway.routes.mailbox import MailboxRoutes
 from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
 from gateway.routes.passwords import PasswordRoutes
+from gateway.routes.wallet import WalletRoutes
 from gateway.settings import GatewaySettings
 from gateway.web_app.files import read_files
 from gateway.web_app.web_app import WebApp
@@ -170,8 +171,9 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         MarketRoutes(assets=assets, markets=markets, board=board, trading=stubs.trading),
         OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
-        HoldingRoutes(
-            portfolio=stubs.portfolio, trading=stubs.trading, freshness=freshness, newest_batches=newest_batches
+        HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),
+        WalletRoutes(
+            trading=stubs.trading, trading_queries=stubs.queries, freshness=freshness, newest_batches=newest_batches
         ),
         KeyRoutes(keys),
         HealthRoutes(checks.all(), checks.missing, clock),

@@ -36,6 +36,8 @@ def operation_of(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.reply is not None:
         success["model"] = endpoint.reply
     success["headers"] = _headers(endpoint)
+    if endpoint.also_as:
+        success["content"] = {media: {"schema": {"type": "string"}} for media in endpoint.also_as}
     responses: dict[int | str, dict[str, Any]] = {endpoint.status: success}
     if endpoint.has_etag:
         responses[304] = {"description": "Not changed since the ETag you named.", "headers": _headers(endpoint)}

@@ -162,6 +162,14 @@ def event(sequence: int, *, batch: int = 0, user_id: str = USER, **content: Any)
     return trading_pb2.UserEvent(user_id=user_id, sequence=sequence, batch=batch or sequence, time=NOW, **content)
 
 
+def posting(sequence: int, **content: Any) -> trading_pb2.LedgerPosting:
+    values: dict[str, Any] = {
+        "asset": "USD", "amount": "-25.5", "balance_after": "74.5", "kind": "trade", "trade_id": "trade-1",
+        "order_id": ORDER, "counterparties": ["house", "fees"], "time": NOW, "batch": sequence,
+    }  # fmt: skip
+    return trading_pb2.LedgerPosting(sequence=sequence, **{**values, **content})
+
+
 class Trading(trading_pb2_grpc.TradingServiceServicer):
     """Remembers the commands by key, as the exchange does."""
 
@@ -277,6 +285,9 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
         self.callers: list[Caller] = []
         self.behind = False
         self.events: list[trading_pb2.UserEvent] = []
+        self.postings: list[trading_pb2.LedgerPosting] = []
+        self.postings_per_page = 50
+        self.fail_after = -1  # requests that are still answered before the service breaks; below 0: for ever
         self.error: Exception | None = None
 
     def _note(self, request: Any) -> None:
@@ -284,6 +295,9 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
         self.callers.append(current_caller())
         if self.error is not None:
             raise self.error
+        if self.fail_after == 0:
+            raise RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
+        self.fail_after -= 1
 
     async def GetOrder(self, request: Any, context: Any) -> trading_pb2.GetOrderResponse:  # noqa: N802
         self._note(request)
@@ -307,6 +321,22 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
     async def ListFills(self, request: Any, context: Any) -> trading_pb2.ListFillsResponse:  # noqa: N802
         self._note(request)
         return trading_pb2.ListFillsResponse(fills=[fill()], behind=self.behind)
+
+    async def ListPostings(self, request: Any, context: Any) -> trading_pb2.ListPostingsResponse:  # noqa: N802
+        self._note(request)
+        start = int(request.cursor or 0)
+        page = self.postings[start : start + self.postings_per_page]
+        end = start + len(page)
+        return trading_pb2.ListPostingsResponse(
+            postings=page, next_cursor=str(end) if end < len(self.postings) else "", behind=self.behind
+        )
+
+    async def GetBalancesAsOf(self, request: Any, context: Any) -> trading_pb2.GetBalancesAsOfResponse:  # noqa: N802
+        self._note(request)
+        return trading_pb2.GetBalancesAsOfResponse(
+            balances=[trading_pb2.Balance(asset="USD", available="7", held="1")], sequence=request.sequence, batch=3,
+            time=NOW, behind=self.behind,
+        )  # fmt: skip
 
     async def ListUserEvents(self, request: Any, context: Any) -> trading_pb2.ListUserEventsResponse:  # noqa: N802
         self._note(request)

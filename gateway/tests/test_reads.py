@@ -6,6 +6,7 @@ import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
 from gateway.schemas import trading as schemas
+from gateway.schemas import wallet
 from replies import checked
 from stand_ins import ORDER, OTHER_USER, USER, event, order
 
@@ -26,7 +27,7 @@ BODY = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", 
         ("/api/v1/fills", schemas.FillPage),
         ("/api/v1/events", schemas.EventPage),
         ("/api/v1/portfolio", schemas.Portfolio),
-        ("/api/v1/wallet/balances", schemas.BalancePage),
+        ("/api/v1/wallet/balances", wallet.BalancePage),
     ],
 )
 async def test_replies_are_exactly_what_the_document_says(up: "Running", path: str, model: "type[BaseModel]") -> None:

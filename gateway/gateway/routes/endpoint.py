@@ -46,6 +46,8 @@ class Endpoint:
     # The reply may lag behind what its user did last, and says so in X-Data-Behind.
     may_lag: bool = False
     sets_cookies: bool = False
+    # Other media types than JSON in which the same reply may be asked for.
+    also_as: tuple[str, ...] = ()
     has_etag: bool = False
     documented: bool = True
 

@@ -5,7 +5,6 @@ import re
 from chassis.errors import RemoteError
 from chassis.ids import Ids
 from cryptovault.trading.v1 import trading_pb2 as pb
-from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from gateway.clients.order_entry import NotSent, OrderEntry, OutcomeUnknown
 from gateway.edge.bodies import read_body
 from gateway.edge.facts import facts_of
 from gateway.edge.metrics import ORDERS_UNKNOWN
+from gateway.edge.moments import read_moment
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
 from gateway.errors import PublicError, invalid, unavailable
@@ -71,7 +71,7 @@ class OrderRoutes:
             price=body.price or "",
             stop_price=body.stop_price or "",
             time_in_force=body.time_in_force or "",
-            expires_at=_expiry(body.expires_at),
+            expires_at=None if body.expires_at is None else read_moment(body.expires_at, field="expires_at"),
             post_only=body.post_only,
             client_order_id=body.client_order_id or "",
         )
@@ -152,14 +152,3 @@ def _outcome_unknown(key: str | None, client_order_id: str | None) -> PublicErro
         reason=_OUTCOME_UNKNOWN,
         **ways,
     )
-
-
-def _expiry(text: str | None) -> Timestamp | None:
-    if text is None:
-        return None
-    moment = Timestamp()
-    try:
-        moment.FromJsonString(text)
-    except ValueError:
-        raise invalid("expires_at is no such time.", field="expires_at", rule="rfc3339_utc", value=text) from None
-    return moment

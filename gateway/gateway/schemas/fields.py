@@ -18,6 +18,11 @@ EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,253}$"
 TOKEN_PATTERN = r"^[\x21-\x7e]{1,4096}$"  # noqa: S105 - a pattern
 CODE_PATTERN = r"^[0-9]{6}$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
+MOMENT_OR_SEQUENCE_PATTERN = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z|0|[1-9][0-9]{0,15})$"
+)
+ASSET_PATTERN = r"^[A-Z0-9]{1,16}$"
+KIND_PATTERN = r"^[a-z_]{1,32}$"
 
 # Names of broken rules where the pattern itself would say little.
 RULES: Mapping[str, str] = {
@@ -32,6 +37,9 @@ RULES: Mapping[str, str] = {
     TOKEN_PATTERN: "token",
     CODE_PATTERN: "six_digits",
     TIME_PATTERN: "rfc3339_utc",
+    MOMENT_OR_SEQUENCE_PATTERN: "rfc3339_utc_or_sequence",
+    ASSET_PATTERN: "asset",
+    KIND_PATTERN: "kind",
 }
 PAGE_SIZE_MAX = 200  # one screen of a blotter is 50
 PAGE_SIZE_DEFAULT = 50

@@ -6,11 +6,15 @@ from pydantic import Field
 
 from gateway.errors import invalid
 from gateway.schemas.fields import (
+    ASSET_PATTERN,
     CURSOR_PATTERN,
+    KIND_PATTERN,
     LIMIT_PATTERN,
+    MOMENT_OR_SEQUENCE_PATTERN,
     PAGE_SIZE_DEFAULT,
     PAGE_SIZE_MAX,
     SEQUENCE_PATTERN,
+    TIME_PATTERN,
     UUID_PATTERN,
     ClientOrderId,
     MarketSymbol,
@@ -52,6 +56,30 @@ class FillsQuery(_CursorPage):
 
 class EventsQuery(_Page):
     after: Annotated[str, Field(pattern=SEQUENCE_PATTERN, description="The last sequence you have.")] = "0"
+
+
+class BalancesQuery(RequestBody):
+    as_of: (
+        Annotated[
+            str,
+            Field(
+                pattern=MOMENT_OR_SEQUENCE_PATTERN,
+                description="A time (RFC 3339, UTC), or the sequence of one of your events: the balances right then.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class LedgerQuery(_CursorPage):
+    asset: Annotated[str, Field(pattern=ASSET_PATTERN)] | None = None
+    kind: Annotated[str, Field(pattern=KIND_PATTERN, description="Such as `trade` or `deposit`.")] | None = None
+    from_time: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
+        default=None, alias="from", description="From this time on."
+    )
+    to_time: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
+        default=None, alias="to", description="Before this time."
+    )
 
 
 class CancelQuery(RequestBody):

@@ -50,7 +50,7 @@ class Amount(ReplyBody):
 class Balance(ReplyBody):
     asset: str
     available: Money
-    held: Money = Field(description="Set aside by open orders.")
+    held: Money = Field(description="Set aside by open orders and pending transfers.")
 
 
 class Fill(ReplyBody):
@@ -123,11 +123,6 @@ class UserEvent(ReplyBody):
 class EventPage(ReplyBody):
     items: list[UserEvent]
     next_cursor: str | None = Field(description="Give it as `after` to read on; null where you are up to date.")
-
-
-class BalancePage(ReplyBody):
-    items: list[Balance]
-    next_cursor: None
 
 
 class Holding(ReplyBody):

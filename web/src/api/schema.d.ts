@@ -484,10 +484,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Your balances in the ledger
-         * @description Your balances in the ledger
+         * Your balances in the ledger, now or at any past moment
+         * @description Your balances in the ledger, now or at any past moment
          */
         get: operations["listBalances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/wallet/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every posting of your accounts, newest first
+         * @description With `Accept: text/csv` all of them at once, as a table with a header; then without `limit` and `cursor`.
+         */
+        get: operations["listPostings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -632,7 +652,7 @@ export interface components {
             /**
              * Held
              * Format: decimal
-             * @description Set aside by open orders.
+             * @description Set aside by open orders and pending transfers.
              * @example 0.25
              */
             held: string;
@@ -641,6 +661,8 @@ export interface components {
         BalancePage: {
             /** Items */
             items: components["schemas"]["Balance"][];
+            /** @description With `as_of`: the last of your events in these balances. Null without it, or before the first. */
+            last_event: components["schemas"]["LastEvent"] | null;
             /** Next Cursor */
             next_cursor: null;
         };
@@ -899,6 +921,20 @@ export interface components {
             keys: {
                 [key: string]: string | string[];
             }[];
+        };
+        /** LastEvent */
+        LastEvent: {
+            /**
+             * Sequence
+             * @description Of your events; see `/events`.
+             */
+            sequence: number;
+            /**
+             * Time
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            time: string;
         };
         /** Live */
         Live: {
@@ -1366,6 +1402,73 @@ export interface components {
              * @example 2026-01-15T14:30:00.000Z
              */
             as_of: string;
+        };
+        /**
+         * Posting
+         * @description One change of one balance, available and held together. The postings of an asset sum to its balance.
+         */
+        Posting: {
+            /**
+             * Id
+             * @description The event's sequence and the posting's place in it.
+             */
+            id: string;
+            /**
+             * Sequence
+             * @description Of your events; see `/events`.
+             */
+            sequence: number;
+            /**
+             * Time
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            time: string;
+            /** Asset */
+            asset: string;
+            /**
+             * Amount
+             * Format: decimal
+             * @description Negative where it left you.
+             * @example -1.25
+             */
+            amount: string;
+            /**
+             * Balance After
+             * Format: decimal
+             * @description The sum of this asset's postings up to this one.
+             * @example -1.25
+             */
+            balance_after: string;
+            /**
+             * Kind
+             * @description `trade`, `practice_money`, `deposit`, `withdrawal`, `user_transfer`, `fee`, ...
+             */
+            kind: string;
+            /**
+             * Counterparties
+             * @description What kind of account took the other side.
+             */
+            counterparties: ("user" | "house" | "fees" | "external" | "rounding")[];
+            /** Trade Id */
+            trade_id: string | null;
+            /**
+             * Order Id
+             * @description Your order, of a trade.
+             */
+            order_id: string | null;
+            /** Transfer Id */
+            transfer_id: string | null;
+        };
+        /** PostingPage */
+        PostingPage: {
+            /** Items */
+            items: components["schemas"]["Posting"][];
+            /**
+             * Next Cursor
+             * @description A page may be short, even empty, though there is more.
+             */
+            next_cursor: string | null;
         };
         /** Price */
         Price: {
@@ -7470,7 +7573,9 @@ export interface operations {
     };
     listBalances: {
         parameters: {
-            query?: never;
+            query?: {
+                as_of?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7488,6 +7593,8 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
+                    /** @description `true` where the reply may not hold everything yet. Absent otherwise. */
+                    "X-Data-Behind"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7580,6 +7687,289 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such thing, or it is somebody else's. */
+            404: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is nothing here.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "not_found"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    listPostings: {
+        parameters: {
+            query?: {
+                /** @description At most 200. */
+                limit?: string;
+                cursor?: string | null;
+                asset?: string | null;
+                kind?: string | null;
+                /** @description From this time on. */
+                from?: string | null;
+                /** @description Before this time. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    /** @description `true` where the reply may not hold everything yet. Absent otherwise. */
+                    "X-Data-Behind"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/json": components["schemas"]["PostingPage"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such thing, or it is somebody else's. */
+            404: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is nothing here.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "not_found"
                      *         }
                      *       }
                      *     }

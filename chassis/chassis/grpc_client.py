@@ -204,5 +204,8 @@ class _StreamCall:
     def cancel(self) -> bool:
         return bool(self._call.cancel())
 
+    def leave(self) -> None:
+        """What was heard here says that another process leads; there is only this one to ask (`leader_channel`)."""
+
     def done(self) -> bool:
         return bool(self._call.done())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import grpc
@@ -65,9 +65,11 @@ class GrpcServer:
         await self._server.start()
         return port
 
-    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - a state, not an option
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    async def set_serving(self, serving: bool, except_services: Collection[str] = ()) -> None:  # noqa: FBT001 - a state, not an option
+        """Of the process as a whole and of each service by its name, but for those that are another process's now."""
         for name in ("", *self._names):
+            serves = serving and name not in except_services
+            status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)
 
     async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:

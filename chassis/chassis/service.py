@@ -57,6 +57,7 @@ class Runtime(Generic[S]):
         self._background: list[tuple[str, Hook]] = []
         self._hooks: list[Hook] = []
         self._checks: dict[str, Check] = {}
+        self._serving: dict[str, Check] = {}
 
     async def mongo(self) -> "MongoConnection":
         """The service's own database; the service is not ready while it does not answer."""
@@ -95,9 +96,17 @@ class Runtime(Generic[S]):
             self.on_stop(self._bus.close)
         return self._bus
 
-    def add_servicer(self, add_to_server: AddServicer, servicer: Any, name: str) -> None:
-        """`add_to_server` is the generated `add_..._to_server`, `name` the service's full name in its proto."""
+    def add_servicer(
+        self, add_to_server: AddServicer, servicer: Any, name: str, *, serving: Check | None = None
+    ) -> None:
+        """`add_to_server` is the generated `add_..._to_server`, `name` the service's full name in its proto.
+
+        Health, asked by that name, says SERVING while the process is ready and `serving`, where given, returns true:
+        a process may be in good order and yet leave this service to another one of its kind.
+        """
         self._servicers.append((add_to_server, servicer, name))
+        if serving is not None:
+            self._serving[name] = serving
 
     def background(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Runs beside the server, from after `compose` until the server has stopped. If it raises, the process ends."""
@@ -146,12 +155,16 @@ class Runtime(Generic[S]):
 
     async def _watch_readiness(self, server: GrpcServer | None) -> None:
         ready: bool | None = None
+        resting: frozenset[str] = frozenset()
         while True:
             failing = [name for name, check in self._checks.items() if not await _passes(check)]
-            if ready is not (not failing):
-                ready = not failing
-                if server is not None:
-                    await server.set_serving(ready)
+            rested = resting
+            resting = frozenset([name for name, check in self._serving.items() if not await _passes(check)])
+            changed = ready is not (not failing)
+            ready = not failing
+            if server is not None and (changed or rested != resting):
+                await server.set_serving(ready, except_services=resting)
+            if changed:
                 if ready:
                     log.info("Service is ready", event="service_ready")
                 else:

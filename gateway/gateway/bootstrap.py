@@ -11,6 +11,7 @@ import orjson
 from chassis.clock import Clock
 from chassis.grpc_client import follow, open_channel
 from chassis.ids import Ids
+from chassis.leader_channel import open_leader_channel
 from chassis.logs import get_logger
 from chassis.service import Runtime
 from cryptovault.auth.v1 import auth_pb2
@@ -71,6 +72,7 @@ _LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
 _MAILBOX_TIMEOUT_SECONDS = 2.0
+_WATCH_EVENTS = "/cryptovault.trading.v1.TradingService/WatchEvents"
 
 log = get_logger(__name__)
 
@@ -244,7 +246,7 @@ class _Stubs:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.auth_channel = open_channel(settings.auth_address, service=_SERVICE)
-        self.trading_channel = open_channel(settings.trading_address, service=_SERVICE)
+        self.trading_channel = open_leader_channel(settings.trading_address, service=_SERVICE, beating=(_WATCH_EVENTS,))
         self.queries_channel = open_channel(settings.trading_queries_address, service=_SERVICE)
         self.market_data_channel = open_channel(settings.market_data_address, service=_SERVICE)
         self.portfolio_channel = open_channel(settings.portfolio_address, service=_SERVICE)

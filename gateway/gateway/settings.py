@@ -39,6 +39,7 @@ class GatewaySettings(ServiceSettings):
 
     listen: str = Field(default="127.0.0.1:18000", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
     auth_address: str = "127.0.0.1:18010"
+    # Of all replicas, separated by commas: who leads is found out.
     trading_address: str = "127.0.0.1:18011"
     trading_queries_address: str = "127.0.0.1:18012"
     market_data_address: str = "127.0.0.1:18013"

@@ -11,6 +11,7 @@ from cryptovault.trading.v1 import trading_pb2 as pb
 from gateway.clients.order_entry import OrderEntry, OutcomeUnknown
 
 OVERLOADED = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="overloaded", message="Nothing happened, try again.")
+FOLLOWER = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="not_leading", message="Another process leads.")
 POOR = RemoteError(kind=ErrorKind.REJECTED, reason="insufficient_funds", message="Too little money.")
 
 
@@ -20,8 +21,11 @@ class Stream:
     def __init__(self, answer: RemoteError | None) -> None:
         self._answer = answer
         self._answers: asyncio.Queue[pb.EnterOrdersResponse | None] = asyncio.Queue()
+        self.commands: list[pb.EnterOrdersRequest] = []
+        self.left = False
 
     async def write(self, request: pb.EnterOrdersRequest) -> None:
+        self.commands.append(request)
         if self._answer is None:
             await self._answers.put(None)
         else:
@@ -33,6 +37,9 @@ class Stream:
 
     def cancel(self) -> bool:
         return True
+
+    def leave(self) -> None:
+        self.left = True
 
 
 async def error_of_an_order(*streams: Stream) -> Exception:
@@ -68,3 +75,18 @@ async def test_a_decision_of_the_exchange_is_told_whichever_sending_it_answers()
     error = await error_of_an_order(Stream(None), Stream(POOR))
     assert isinstance(error, RemoteError)
     assert error.reason == "insufficient_funds"
+
+
+async def test_a_command_refused_by_a_follower_goes_on_to_the_leader_with_its_key() -> None:
+    follower, leader = Stream(FOLLOWER), Stream(OVERLOADED)
+    error = await error_of_an_order(follower, leader)
+    assert isinstance(error, RemoteError)
+    assert error.reason == "overloaded"  # told as it is: the follower did nothing
+    assert follower.left
+    assert not leader.left
+    assert [request.idempotency_key for request in (*follower.commands, *leader.commands)] == ["k", "k"]
+
+
+async def test_a_command_lost_with_the_old_leader_stays_in_doubt_whatever_a_follower_says() -> None:
+    error = await error_of_an_order(Stream(None), Stream(FOLLOWER), Stream(OVERLOADED))
+    assert isinstance(error, OutcomeUnknown)

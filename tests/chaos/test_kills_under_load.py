@@ -2,17 +2,23 @@
 
 import asyncio
 import random
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from chassis.grpc_client import open_channel
 from chassis.testing import eventually
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from local_stack.platform import Platform
+from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.chaos.audit import audit
+from tests.conftest import READY_SECONDS, door
 from tests.customers import Customer, MarketRules, sign_up
 
 TRADERS = 4
@@ -106,6 +112,53 @@ async def test_every_acknowledged_order_exists_once_whoever_is_killed(
         await asyncio.gather(*trading)
     await _check_people(traders)
     await _check_journal(platform, traders)
+
+
+async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(tmp_path: Path) -> None:
+    async with (
+        Platform(data_dir=tmp_path, trading_replicas=2, ready_seconds=READY_SECONDS) as platform,
+        door(platform) as http,
+    ):
+        traders = await _traders(http)
+        over = asyncio.Event()
+        trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
+        try:
+            await _orders_flow(traders, trading)
+            first = await _leader(platform)
+            platform.signal(first, signal.SIGSTOP)
+            await _orders_flow(traders, trading)
+            second = await _leader(platform, other_than=first)
+            platform.signal(first, signal.SIGCONT)
+            # It finds that it was followed, ends, and comes back as the one that follows.
+            await eventually(lambda: platform.restarts(first) > 0, timeout_seconds=RECOVERY_SECONDS)
+            await platform.wait_ready(first, timeout_seconds=RECOVERY_SECONDS)
+            await platform.kill(second)
+            await _orders_flow(traders, trading)
+        finally:
+            over.set()
+            await asyncio.gather(*trading)
+        await _check_people(traders)
+        await _check_journal(platform, traders)
+
+
+async def _leader(platform: Platform, *, other_than: str = "") -> str:
+    async def leading() -> str:
+        for name in REPLICAS_OF_TRADING:
+            if name != other_than and await _leads(platform.address(name)):
+                return name
+        return ""
+
+    return await eventually(leading, timeout_seconds=RECOVERY_SECONDS)
+
+
+async def _leads(address: str) -> bool:
+    channel = open_channel(address, service="test")
+    try:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs name no methods
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service="cryptovault.trading.v1.TradingService"))
+    finally:
+        await channel.close()
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 async def _traders(http: httpx.AsyncClient) -> list[Trader]:

@@ -27,13 +27,14 @@ class Platform:
         profile: Literal["local", "bench", "test"] = "test",
         environment: Mapping[str, Mapping[str, str]] | None = None,
         only: Collection[str] | None = None,
+        trading_replicas: int = 1,
         ready_seconds: float = 120.0,
     ) -> None:
         """A free block of ports is taken where `port_base` is None; `environment` adds variables per process name;
         `only` starts the named processes and what they need.
         """
         base = free_port_block(PORT_BLOCK) if port_base is None else port_base
-        settings = StackSettings(port_base=base, data_dir=data_dir, profile=profile)
+        settings = StackSettings(port_base=base, data_dir=data_dir, profile=profile, trading_replicas=trading_replicas)
         # Output goes to the files below `logs`; the runner's own words are for people.
         self._stack = Stack(settings, console=Console(silent=True), environment=environment, only=only)
         self._ready_seconds = ready_seconds

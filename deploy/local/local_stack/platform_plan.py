@@ -33,6 +33,7 @@ NICENESS = {
     "notifications-worker": 10,
     "notifications-beat": 10,
 }
+REPLICAS_OF_TRADING = ("trading", "trading-2")
 PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
 
 
@@ -45,12 +46,15 @@ class JournalServer(MongoServer):
 class PlatformPlan:
     """The processes of the platform whose first port is `ports.base`; their data below `data_dir`."""
 
-    def __init__(self, *, data_dir: Path, ports: Ports, profile: str, log_level: str, keys: Keys) -> None:
+    def __init__(
+        self, *, data_dir: Path, ports: Ports, profile: str, log_level: str, keys: Keys, trading_replicas: int = 1
+    ) -> None:
         self._ports = ports
         self._profile = profile
         self._log_level = log_level
         self._keys = keys
         self._data_dir = data_dir
+        self._trading = REPLICAS_OF_TRADING[:trading_replicas]
         self.mongo = MongoServer(port=ports["mongo"], folder=data_dir / "mongo")
         self.journal = JournalServer(port=ports["journal"], folder=data_dir / "journal")
         self.redis = RedisServer(port=ports["redis"], folder=data_dir / "redis", durable=True)
@@ -124,7 +128,10 @@ class PlatformPlan:
     def _services(self) -> list[ProcessPlan]:
         return [
             self._service("market-data", "market_data"),
-            self._service("trading", "trading", calls=["market-data"], settings={"JOURNAL_URL": self.journal.url}),
+            *(
+                self._service(name, "trading", calls=["market-data"], settings={"JOURNAL_URL": self.journal.url})
+                for name in self._trading
+            ),
             self._service("trading-projector", "trading.projector", settings={"JOURNAL_URL": self.journal.url}),
             self._service(
                 "notifications",
@@ -226,7 +233,7 @@ class PlatformPlan:
             readiness=readiness or GrpcHealth(self._ports[name]),
             settings={
                 **self._connections(),
-                **{_address_setting(other): self._ports.address(other) for other in calls or []},
+                **{_address_setting(other): self._address(other) for other in calls or []},
                 "LISTEN": address,
                 "METRICS_PORT": str(self._ports.metrics(name)),
                 **(settings or {}),
@@ -265,6 +272,11 @@ class PlatformPlan:
             uses=uses,
             ports=ports,
         )
+
+    def _address(self, name: str) -> str:
+        """Where the named service is called; of the exchange all replicas, since any may lead."""
+        names = self._trading if name == "trading" else (name,)
+        return ",".join(self._ports.address(each) for each in names)
 
     def _connections(self) -> dict[str, str]:
         return {"MONGO_URL": self.mongo.url, "REDIS_URL": self.redis.url, "AMQP_URL": self.rabbitmq.url}

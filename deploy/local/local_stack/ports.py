@@ -26,6 +26,7 @@ OFFSETS: Mapping[str, int] = MappingProxyType(
         "portfolio": 14,
         "notifications": 15,
         "notifications-worker": 16,
+        "trading-2": 17,
     },
 )
 

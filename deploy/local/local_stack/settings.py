@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class StackSettings(BaseSettings):
-    """Read from CRYPTOVAULT_PORT_BASE, CRYPTOVAULT_DATA_DIR and CRYPTOVAULT_PROFILE."""
+    """Read from CRYPTOVAULT_PORT_BASE, CRYPTOVAULT_DATA_DIR, CRYPTOVAULT_PROFILE and CRYPTOVAULT_TRADING_REPLICAS."""
 
     model_config = SettingsConfigDict(env_prefix="CRYPTOVAULT_", frozen=True)
 
@@ -21,3 +21,5 @@ class StackSettings(BaseSettings):
     data_dir: Path = REPOSITORY / ".local"
     profile: Literal["local", "bench", "test"] = "local"
     log_level: str = "INFO"
+    # Of the exchange: one leads, another one follows and takes over when it must.
+    trading_replicas: int = Field(default=1, ge=1, le=2)

@@ -67,6 +67,7 @@ class Stack:
             profile=self.settings.profile,
             log_level=self.settings.log_level,
             keys=load_keys(self.folder.path / "secrets"),
+            trading_replicas=self.settings.trading_replicas,
         )
         self._supervisor = Supervisor(
             self._chosen(self._plan.build()), data_dir=self.folder.path, console=self._console, changed=self._report

@@ -41,6 +41,18 @@ def test_a_secret_is_given_only_to_who_needs_it(
     assert {name for name, plan in plans.items() if variable in plan.environment} == holders
 
 
+def test_callers_of_a_replicated_exchange_know_all_replicas(tmp_path: Path) -> None:
+    keys = load_keys(tmp_path / "secrets")
+    plan = PlatformPlan(
+        data_dir=tmp_path, ports=Ports(20_000), profile="test", log_level="INFO", keys=keys, trading_replicas=2
+    )
+    plans = {each.name: each for each in plan.build()}
+    listening = [plans[name].environment["CRYPTOVAULT_LISTEN"] for name in ("trading", "trading-2")]
+    assert len(set(listening)) == 2
+    for caller in ("portfolio", "gateway"):
+        assert plans[caller].environment["CRYPTOVAULT_TRADING_ADDRESS"].split(",") == listening
+
+
 def test_callers_are_given_the_address_at_which_the_other_listens(plans: dict[str, ProcessPlan]) -> None:
     portfolio = plans["portfolio"].environment
     assert portfolio["CRYPTOVAULT_TRADING_ADDRESS"] == plans["trading"].environment["CRYPTOVAULT_LISTEN"]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from chassis.clock import Clock
 from chassis.errors import ErrorKind, RemoteBugError, RemoteError
 from chassis.failures import error_of
+from chassis.leader_channel import NOT_LEADING
 from chassis.logs import get_logger
 from chassis.tracing import current_traceparent
 from cryptovault.trading.v1 import trading_pb2 as pb
@@ -39,20 +40,25 @@ class OrderStream(Protocol):
     async def write(self, request: pb.EnterOrdersRequest) -> None: ...
     def cancel(self) -> bool: ...
 
+    def leave(self) -> None:
+        """Who answers here does not lead: the next stream should go to another."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class _Pending:
     request: pb.EnterOrdersRequest
     answer: asyncio.Future[pb.EnterOrdersResponse]
-    sent: bool = False
-    sent_again: bool = False
+    sent: bool = False  # and not answered
+    in_doubt: bool = False  # an earlier sending was never answered
 
 
 class OrderEntry:
     """`connect` waits until trading can be reached and opens a stream; it raises RemoteError where that fails.
 
     A command that was under way when a stream broke goes out again on the next one, with the same key: trading answers
-    a repeat with the first result, so it takes effect at most once.
+    a repeat with the first result, so it takes effect at most once. Whatever a process that does not lead refused goes
+    out again too, wherever the leader is found before the deadline.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class OrderEntry:
         self._outgoing: deque[_Pending] = deque()
         self._something_to_send = asyncio.Event()
         self._connected = False
+        self._answered = False  # by a leader, on the present stream
 
     @property
     def connected(self) -> bool:
@@ -103,12 +110,12 @@ class OrderEntry:
             async with asyncio.timeout(self._deadline_seconds):
                 answer = await pending.answer
         except TimeoutError:
-            raise (OutcomeUnknown if pending.sent else NotSent) from None
+            raise (OutcomeUnknown if pending.sent or pending.in_doubt else NotSent) from None
         finally:
             del self._pending[request.correlation_id]
         if answer.WhichOneof("outcome") == "failure":
             error = error_of(answer.failure)
-            if pending.sent_again and isinstance(error, RemoteError) and error.kind in _NOT_TAKEN:
+            if pending.in_doubt and isinstance(error, RemoteError) and error.kind in _NOT_TAKEN:
                 # Trading says that nothing happened, and means this sending: the first may have been carried out.
                 raise OutcomeUnknown from error
             raise error
@@ -122,13 +129,15 @@ class OrderEntry:
                 stream: OrderStream = await self._connect()
                 self._resend()
                 self._connected = True
-                pause = _BACKOFF_FIRST_SECONDS
+                self._answered = False
                 await self._converse(stream)
                 problem = "the stream ended"
             except (RemoteError, RemoteBugError, asyncio.InvalidStateError) as error:
                 problem = str(error)
             finally:
                 self._connected = False
+            if self._answered:
+                pause = _BACKOFF_FIRST_SECONDS
             log.warning("Order stream broke, opening it again", event="order_stream_broken", problem=problem)
             await asyncio.sleep(self._dice.uniform(pause / 2, pause))
             pause = min(pause * 2, _BACKOFF_MAX_SECONDS)
@@ -154,7 +163,7 @@ class OrderEntry:
                 if pending.answer.done():
                     continue  # its caller has stopped waiting
                 # Before the write, not after: from here on it may arrive.
-                pending.sent, pending.sent_again = True, pending.sent
+                pending.sent, pending.in_doubt = True, pending.in_doubt or pending.sent
                 await stream.write(pending.request)
             self._something_to_send.clear()
             await self._something_to_send.wait()
@@ -162,6 +171,12 @@ class OrderEntry:
     async def _read(self, stream: OrderStream) -> None:
         while isinstance(response := await stream.read(), pb.EnterOrdersResponse):
             pending = self._pending.get(response.correlation_id)
+            if response.failure.reason == NOT_LEADING:
+                if pending is not None:
+                    pending.sent = False  # it did not count
+                stream.leave()
+                raise error_of(response.failure)
+            self._answered = True
             if pending is not None and not pending.answer.done():
                 pending.answer.set_result(response)
 

@@ -2,6 +2,7 @@
 
 from chassis.grpc_client import open_channel
 from chassis.journal_consumer import JournalConsumer
+from chassis.leader_channel import open_leader_channel
 from chassis.mongo import init_documents
 from chassis.service import Runtime
 from cryptovault.portfolio.v1.portfolio_pb2_grpc import add_PortfolioServiceServicer_to_server
@@ -27,11 +28,12 @@ async def compose(runtime: Runtime[Settings]) -> None:
     await init_documents(mongo.database, [PortfolioDocument])
     channels = {
         address: open_channel(address, service=settings.service_name)
-        for address in (settings.trading_address, settings.trading_queries_address, settings.market_data_address)
+        for address in (settings.trading_queries_address, settings.market_data_address)
     }
-    for channel in channels.values():
+    leader = open_leader_channel(settings.trading_address, service=settings.service_name)
+    for channel in (leader, *channels.values()):
         runtime.on_stop(channel.close)
-    ledger = TradingLedger(channels[settings.trading_address])
+    ledger = TradingLedger(leader)
     store = MongoHoldingsStore(runtime.ids)
     cache = NearPortfolioCache(RedisPortfolioCache(await runtime.redis()), runtime.clock)
     prices = FollowedPrices(channels[settings.market_data_address])

@@ -21,6 +21,7 @@ def _dollars(value: object) -> Decimal:
 
 class Settings(ServiceSettings):
     listen: str = "127.0.0.1:18014"
+    # Of all replicas, separated by commas: who leads is found out.
     trading_address: str = "127.0.0.1:18011"
     trading_queries_address: str = "127.0.0.1:18012"
     market_data_address: str = "127.0.0.1:18013"

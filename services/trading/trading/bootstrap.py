@@ -1,4 +1,6 @@
-"""Builds the leader: journal, sequencer, price stream, gRPC."""
+"""Builds a replica of the exchange: journal, lease, sequencer, price stream, gRPC."""
+
+import asyncio
 
 from chassis.grpc_client import open_channel
 from chassis.mongo import init_documents
@@ -13,6 +15,8 @@ from trading.api.watch import Watchers
 from trading.clients.price_stream import PriceStream
 from trading.domain.default_markets import default_assets, default_markets
 from trading.sequencer.clockwork import Clockwork
+from trading.sequencer.journal_time import JournalTime
+from trading.sequencer.lease import Lease
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.reference_prices import ReferencePrices
@@ -20,6 +24,7 @@ from trading.sequencer.sequencer import Sequencer
 from trading.settings import TradingSettings
 from trading.storage.documents import DOCUMENTS
 from trading.storage.history import MongoHistory
+from trading.storage.lease import MongoLease
 from trading.storage.open_journal import open_journal
 
 
@@ -30,15 +35,19 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     prices = ReferencePrices()
     await init_documents(mongo.database, DOCUMENTS)
     history = MongoHistory(mongo.database, state=lambda: sequencer.state, now=runtime.clock.now)
+    holder = str(runtime.ids.new())
+    time = JournalTime(runtime.clock)
+    lease = Lease(MongoLease(journal.database), holder=holder, clock=runtime.clock, seconds=settings.lease_seconds)
     sequencer = Sequencer(
         journal=journal,
         history=history,
         prices=prices,
-        clock=runtime.clock,
-        writer=str(runtime.ids.new()),
+        time=time,
+        may_lead=lambda: lease.is_live,
+        writer=holder,
         limits=settings.limits,
     )
-    watchers = Watchers(lambda: sequencer.state)
+    watchers = Watchers(lambda: sequencer.state, sequencer.settled)
     sequencer.on_batch(watchers.publish)
     metrics = MarketMetrics()
     sequencer.on_batch(lambda batch: metrics(batch, sequencer.state))
@@ -48,7 +57,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         stub=market_data_pb2_grpc.MarketDataServiceStub(channel),
         prices=prices,
         state=lambda: sequencer.state,
-        clock=runtime.clock,
+        time=time,
     )
     open_markets = OpenMarkets(sequencer, default_assets(), default_markets())
 
@@ -57,25 +66,37 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         await open_markets()
         await stream.run()
 
-    books = Books(sequencer=sequencer, prices=prices, clock=runtime.clock)
-    await sequencer.lead()
-    metrics.begin(sequencer.state)
-    runtime.background("sequencer", sequencer.run)
-    runtime.background("reference-prices", follow_prices)
-    runtime.background("clockwork", Clockwork(sequencer).run)
+    books = Books(sequencer=sequencer, prices=prices, time=time)
+
+    async def lead() -> None:
+        await lease.stand_by(sequencer.follow)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(lease.keep(time.check), name="lease")
+            await sequencer.lead()
+            metrics.begin(sequencer.state)
+            tasks.create_task(sequencer.run(), name="sequencer")
+            tasks.create_task(follow_prices(), name="reference-prices")
+            tasks.create_task(Clockwork(sequencer).run(), name="clockwork")
+
+    async def leads() -> bool:
+        return sequencer.is_leading and lease.is_live and bool(sequencer.state.markets)
+
+    async def leads_or_follows() -> bool:
+        return await leads() or lease.has_living_holder
+
+    await sequencer.recover()
+    runtime.background("leadership", lead)
+    runtime.on_stop(lease.release)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,
-        TradingServicer(sequencer=sequencer, watchers=watchers, books=books, clock=runtime.clock),
+        TradingServicer(sequencer=sequencer, watchers=watchers, books=books, time=time),
         "cryptovault.trading.v1.TradingService",
+        serving=leads,
     )
-
     runtime.add_servicer(
         operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
-        OperatorServicer(sequencer=sequencer, clock=runtime.clock),
+        OperatorServicer(sequencer=sequencer, time=time),
         "cryptovault.trading.v1.TradingOperatorService",
+        serving=leads,
     )
-
-    async def leading() -> bool:
-        return sequencer.is_leading and bool(sequencer.state.markets)
-
-    runtime.readiness("leading", leading)
+    runtime.readiness("leadership", leads_or_follows)

@@ -4,6 +4,7 @@ from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr
 
 from trading.domain.state import Limits
+from trading.sequencer.lease import LEASE_SECONDS
 
 
 class JournalSettings(ServiceSettings):
@@ -15,12 +16,15 @@ class JournalSettings(ServiceSettings):
 
 
 class TradingSettings(JournalSettings):
-    """Of `python -m trading`, the leader."""
+    """Of `python -m trading`: any number of them, of which one leads."""
 
     listen: str = Field(default="127.0.0.1:18011", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
     market_data_address: str = "127.0.0.1:18013"
     # K: memory holds the keys of this many batches, the projection all others.
     remembered_batches: int = Field(default=Limits().remembered_batches, ge=1)
+
+    # How long the others wait for a leader that says nothing. The same for all of them.
+    lease_seconds: float = Field(default=LEASE_SECONDS, ge=0.5, le=60)
 
     @property
     def limits(self) -> Limits:

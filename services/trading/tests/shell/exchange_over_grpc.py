@@ -22,6 +22,7 @@ from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
 from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
@@ -79,20 +80,27 @@ class Exchange:
 @contextlib.asynccontextmanager
 async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> AsyncIterator[Exchange]:
     clock, prices = SystemClock(), ReferencePrices()
+    time = JournalTime(clock)
     sequencer = Sequencer(
-        journal=mongo_journal, history=NoHistory(), prices=prices, clock=clock, writer="w", limits=Limits()
+        journal=mongo_journal,
+        history=NoHistory(),
+        prices=prices,
+        time=time,
+        may_lead=lambda: True,
+        writer="w",
+        limits=Limits(),
     )
-    watchers = Watchers(lambda: sequencer.state)
+    watchers = Watchers(lambda: sequencer.state, sequencer.settled)
     sequencer.on_batch(watchers.publish)
     await sequencer.lead()
     projector, queries = Projector(mongo_journal, Projection(mongo_database)), OrderQueries()
     await projector.catch_up()
     tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projector.run())]
-    shell = Shell(sequencer, prices, clock, tasks[0])  # type: ignore[arg-type]  # real time here
+    shell = Shell(sequencer, prices, clock, tasks[0], time)  # type: ignore[arg-type]  # real time here
     await OpenMarkets(sequencer, default_assets(), default_markets())()
     shell.tick()
-    books = Books(sequencer=sequencer, prices=prices, clock=clock, cadence_seconds=BOOK_CADENCE_SECONDS)
-    servicer = TradingServicer(sequencer=sequencer, watchers=watchers, books=books, clock=clock)
+    books = Books(sequencer=sequencer, prices=prices, time=time, cadence_seconds=BOOK_CADENCE_SECONDS)
+    servicer = TradingServicer(sequencer=sequencer, watchers=watchers, books=books, time=time)
     query_servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,
@@ -111,7 +119,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
             (add_queries, query_servicer, "cryptovault.trading.v1.TradingQueryService"),
             (
                 operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
-                OperatorServicer(sequencer=sequencer, clock=clock),
+                OperatorServicer(sequencer=sequencer, time=time),
                 "cryptovault.trading.v1.TradingOperatorService",
             ),
         ]

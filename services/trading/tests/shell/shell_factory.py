@@ -16,6 +16,7 @@ from trading.journal.batch import SealedBatch, user_key
 from trading.journal.history import OrderView
 from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken, Journal
 from trading.sequencer.future_ticket import FutureTicket
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.ports import History, KeyedCommand
 from trading.sequencer.reference_prices import ReferencePrices, Tick
@@ -102,6 +103,7 @@ class Shell:
     prices: ReferencePrices
     clock: FixedClock
     running: asyncio.Task[None]
+    time: JournalTime
     counter: int = 0
     actors: dict[str, Actor] = field(default_factory=dict)
 
@@ -114,7 +116,8 @@ class Shell:
         return int(self.clock.now().timestamp() * 1000)
 
     def tick(self, price: int = PRICE, market: str = MARKET) -> None:
-        self.prices.update({market: Tick(price, "simulator", self.now)}, received_milliseconds=self.now)
+        now = self.time.now()
+        self.prices.update({market: Tick(price, "simulator", now)}, received_milliseconds=now)
 
     def send(self, command: Command, deadline_milliseconds: int = 0) -> asyncio.Future[Committed]:
         ticket = FutureTicket(command, deadline_milliseconds)
@@ -160,18 +163,26 @@ def cancel_all(user: str, key: str = "") -> CancelAll:
 
 @contextlib.asynccontextmanager
 async def running_shell(
-    journal: Journal, *, history: History | None = None, limits: Limits | None = None, writer: str = "writer-a"
+    journal: Journal,
+    *,
+    history: History | None = None,
+    limits: Limits | None = None,
+    writer: str = "writer-a",
+    may_lead: Callable[[], bool] | None = None,
+    clock: FixedClock | None = None,
 ) -> AsyncIterator[Shell]:
     """A leading sequencer with the default markets and one fresh price."""
-    clock = FixedClock()
+    clock = clock or FixedClock()
+    time = JournalTime(clock)
     prices = ReferencePrices()
     sequencer = Sequencer(
-        journal=journal, history=history or NoHistory(), prices=prices, clock=clock, writer=writer,
-        limits=limits or Limits(),
+        journal=journal, history=history or NoHistory(), prices=prices, time=time,
+        may_lead=may_lead or (lambda: True), writer=writer, limits=limits or Limits(),
     )  # fmt: skip
+    await sequencer.recover()
     await sequencer.lead()
     running = asyncio.create_task(sequencer.run())
-    shell = Shell(sequencer, prices, clock, running)
+    shell = Shell(sequencer, prices, clock, running, time)
     try:
         await OpenMarkets(sequencer, default_assets(), default_markets())()
         shell.tick()

@@ -16,6 +16,7 @@ from trading.domain.events import MarketSet, TradingPaused
 from trading.domain.orders import Side
 from trading.domain.state import ExchangeState
 from trading.journal.codec import decode_events
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_batch import FinishedBatch
 from trading.sequencer.reference_prices import ReferencePrices, Tick
@@ -136,7 +137,7 @@ async def test_a_source_whose_clock_is_ahead_makes_no_price_younger_than_its_arr
     clock, prices, state = FixedClock(), ReferencePrices(), ExchangeState()
     async with running_shell(MemoryJournal()) as shell:
         state = shell.state
-    stream = PriceStream(stub=None, prices=prices, state=lambda: state, clock=clock)  # type: ignore[arg-type]
+    stream = PriceStream(stub=None, prices=prices, state=lambda: state, time=JournalTime(clock))  # type: ignore[arg-type]
     now = int(clock.now().timestamp() * 1000)
     stream.take(streamed(source="coingecko", age_seconds=-90, clock=clock))  # type: ignore[arg-type]
     tick = prices.command(MARKET, now)
@@ -148,7 +149,7 @@ async def test_after_a_switch_of_the_source_nothing_stands_of_the_one_before() -
     clock, prices = FixedClock(), ReferencePrices()
     async with running_shell(MemoryJournal()) as shell:
         state = shell.state
-    stream = PriceStream(stub=None, prices=prices, state=lambda: state, clock=clock)  # type: ignore[arg-type]
+    stream = PriceStream(stub=None, prices=prices, state=lambda: state, time=JournalTime(clock))  # type: ignore[arg-type]
     now = int(clock.now().timestamp() * 1000)
     stream.take(streamed(source="coingecko", age_seconds=1, clock=clock, symbol="ETH"))  # type: ignore[arg-type]
     assert prices.command("ETH-USD", now) is not None

@@ -24,6 +24,7 @@ from trading.domain.state import Limits
 from trading.journal.codec import decode_body
 from trading.projector.projector import Projector
 from trading.sequencer.clockwork import Clockwork
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.reference_prices import ReferencePrices, Tick
 from trading.sequencer.sequencer import Sequencer
 from trading.storage.documents import OrderDocument
@@ -67,7 +68,13 @@ async def test_a_price_that_moved_while_nobody_led_triggers_when_somebody_does()
         await shell.send(stop("ann", Side.BUY, UNIT // 100, PRICE + 300 * UNIT))
     prices = ReferencePrices()
     sequencer = Sequencer(
-        journal=journal, history=NoHistory(), prices=prices, clock=shell.clock, writer="b", limits=Limits()
+        journal=journal,
+        history=NoHistory(),
+        prices=prices,
+        time=JournalTime(shell.clock),
+        may_lead=lambda: True,
+        writer="b",
+        limits=Limits(),
     )
     prices.update({MARKET: Tick(PRICE + 400 * UNIT, "simulator", shell.now)}, received_milliseconds=shell.now)
     await sequencer.lead()
@@ -81,7 +88,15 @@ async def test_an_order_expires_at_its_moment_though_nothing_else_happens() -> N
     journal, prices, clock = MemoryJournal(), ReferencePrices(), SystemClock()
     async with running_shell(journal) as shell:
         await shell.deposit("ann", "USD", 10_000 * UNIT)
-    sequencer = Sequencer(journal=journal, history=NoHistory(), prices=prices, clock=clock, writer="b", limits=Limits())
+    sequencer = Sequencer(
+        journal=journal,
+        history=NoHistory(),
+        prices=prices,
+        time=JournalTime(clock),
+        may_lead=lambda: True,
+        writer="b",
+        limits=Limits(),
+    )
     await sequencer.lead()
     running = asyncio.create_task(sequencer.run())
     ticking = asyncio.create_task(Clockwork(sequencer).run())

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from chassis.clock import Clock
 from chassis.errors import ErrorKind, ServiceError
 from cryptovault.trading.v1 import trading_pb2
 
@@ -14,6 +13,7 @@ from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
 from trading.domain.queries import Depth, Level, depth
 from trading.domain.state import ExchangeState
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
 
@@ -40,11 +40,16 @@ class Book(NamedTuple):
 
 class Books:
     def __init__(
-        self, *, sequencer: Sequencer, prices: ReferencePrices, clock: Clock, cadence_seconds: float = CADENCE_SECONDS
+        self,
+        *,
+        sequencer: Sequencer,
+        prices: ReferencePrices,
+        time: JournalTime,
+        cadence_seconds: float = CADENCE_SECONDS,
     ) -> None:
         self._sequencer = sequencer
         self._prices = prices
-        self._clock = clock
+        self._time = time
         self._cadence_seconds = cadence_seconds
         self._watchers = 0
 
@@ -80,7 +85,7 @@ class Books:
             self._watchers -= 1
 
     async def _look(self, symbol: str, levels: int) -> Book:
-        now = int(self._clock.now().timestamp() * 1000)
+        now = self._time.now()
 
         def question(state: ExchangeState) -> Book:
             market_state = state.markets.get(symbol)

@@ -3,7 +3,6 @@
 
 from typing import Any
 
-from chassis.clock import Clock
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc
 
@@ -13,6 +12,7 @@ from trading.domain.commands import ResumeMarket
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import MarketSet
 from trading.domain.state import ExchangeState, MarketState
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 
 PERMISSION = "markets:write"
@@ -21,9 +21,9 @@ PERMISSION = "markets:write"
 class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     """The gateway asks for the permission too; what changes the exchange is not left to one door."""
 
-    def __init__(self, *, sequencer: Sequencer, clock: Clock) -> None:
+    def __init__(self, *, sequencer: Sequencer, time: JournalTime) -> None:
         self._sequencer = sequencer
-        self._clock = clock
+        self._time = time
 
     async def ListMarketRules(
         self, _request: operator_pb2.ListMarketRulesRequest, _context: Any
@@ -66,17 +66,17 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
         return operator_pb2.SetUserFeesResponse()
 
     async def _enter(self, command: market_rules.OperatorCommand, context: Any) -> Any:
-        return await enter(self._sequencer, self._clock, command, context)
+        return await enter(self._sequencer, self._time, command, context)
 
     async def _present(self, symbol: str) -> operator_pb2.MarketRules:
         return await self._sequencer.read(lambda state: self._rules(state.markets[symbol], state))
 
     def _market(self, symbol: str) -> MarketState:
-        known = self._sequencer.state.markets.get(symbol)
+        known = self._sequencer.leading_state().markets.get(symbol)
         if known is None:
             raise UnknownMarket(market=symbol)
         return known
 
     def _rules(self, market: MarketState, state: ExchangeState) -> operator_pb2.MarketRules:
-        now = int(self._clock.now().timestamp() * 1000)
+        now = self._time.now()
         return market_rules.rules_message(market, state.assets, now)

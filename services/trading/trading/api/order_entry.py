@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from chassis.clock import Clock
 from chassis.errors import ErrorKind, InvalidArgument, ServiceError
 from chassis.failures import failure_of
 from chassis.identity import NotSignedIn
@@ -19,6 +18,7 @@ from trading.api import parsing
 from trading.api.messages import balance_message, fills_of, order_message
 from trading.domain.commands import Actor, CancelAll, Command
 from trading.sequencer.errors import DeadlinePassed
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
 
@@ -42,9 +42,9 @@ class TooManyInFlight(ServiceError):
 class OrderEntry:
     """Serves any number of streams over one sequencer."""
 
-    def __init__(self, sequencer: Sequencer, clock: Clock) -> None:
+    def __init__(self, sequencer: Sequencer, time: JournalTime) -> None:
         self._sequencer = sequencer
-        self._clock = clock
+        self._time = time
 
     async def serve(self, requests: AsyncIterator[_Request]) -> AsyncIterator[_Response]:
         """The responses to `requests`, each as soon as it is known. Ends when the requests have, and are answered."""
@@ -68,6 +68,7 @@ class OrderEntry:
         stream.in_flight += 1
         ticket = _StreamTicket(request.correlation_id, stream, self._sequencer)
         try:
+            self._sequencer.must_lead()
             ticket.deadline_milliseconds = self._deadline(request, stream)
             ticket.command = self._parse(request)
         except ServiceError as error:
@@ -81,7 +82,7 @@ class OrderEntry:
     def _deadline(self, request: _Request, stream: "_Stream") -> int:
         if stream.in_flight > IN_FLIGHT_MAX:
             raise TooManyInFlight
-        now = int(self._clock.now().timestamp() * 1000)
+        now = self._time.wall()
         latest = now + DEADLINE_MILLISECONDS_MAX
         deadline = min(request.deadline_milliseconds or latest, latest)
         if deadline <= now:

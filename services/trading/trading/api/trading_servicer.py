@@ -4,7 +4,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from chassis.clock import Clock
 from chassis.errors import InvalidArgument
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
@@ -20,6 +19,7 @@ from trading.domain.commands import Command
 from trading.domain.fees import fee_standing
 from trading.domain.queries import balances, user_cursor
 from trading.domain.state import ExchangeState
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
 
@@ -28,12 +28,12 @@ DEPTH_MAX = 100  # a book view of one screen shows 20
 
 
 class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
-    def __init__(self, *, sequencer: Sequencer, watchers: Watchers, books: Books, clock: Clock) -> None:
+    def __init__(self, *, sequencer: Sequencer, watchers: Watchers, books: Books, time: JournalTime) -> None:
         self._sequencer = sequencer
         self._watchers = watchers
         self._books = books
-        self._clock = clock
-        self._order_entry = OrderEntry(sequencer, clock)
+        self._time = time
+        self._order_entry = OrderEntry(sequencer, time)
 
     def EnterOrders(
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
@@ -46,7 +46,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         return self._watchers.watch()
 
     async def Transfer(self, request: trading_pb2.TransferRequest, context: Any) -> trading_pb2.TransferResponse:
-        command = parsing.transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
+        command = parsing.transfer(request, self._sequencer.leading_state(), actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.TransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -55,7 +55,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
     async def HoldTransfer(
         self, request: trading_pb2.HoldTransferRequest, context: Any
     ) -> trading_pb2.HoldTransferResponse:
-        command = parsing.hold_transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
+        command = parsing.hold_transfer(request, self._sequencer.leading_state(), actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.HoldTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -64,7 +64,7 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
     async def PostTransfer(
         self, request: trading_pb2.PostTransferRequest, context: Any
     ) -> trading_pb2.PostTransferResponse:
-        command = parsing.post_transfer(request, self._sequencer.state, actor_of_caller(request.business_key))
+        command = parsing.post_transfer(request, self._sequencer.leading_state(), actor_of_caller(request.business_key))
         outcome = await self._enter(command, context)
         return trading_pb2.PostTransferResponse(
             transfer_id=outcome.transfer_id, batch=outcome.batch, replayed=outcome.replayed
@@ -129,10 +129,10 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         return await self._sequencer.read(question)
 
     async def _enter(self, command: Command, context: Any) -> Committed:
-        return await enter(self._sequencer, self._clock, command, context)
+        return await enter(self._sequencer, self._time, command, context)
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return self._time.now()
 
 
 def _levels(depth: int) -> int:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chassis.clock import Clock
 from chassis.identity import current_caller
 
 from trading.domain.commands import Actor, Command
 from trading.sequencer.future_ticket import FutureTicket
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
 
@@ -26,9 +26,9 @@ def actor_of_caller(business_key: str = "") -> Actor:
     )
 
 
-async def enter(sequencer: Sequencer, clock: Clock, command: Command, context: Any) -> Committed:
+async def enter(sequencer: Sequencer, time: JournalTime, command: Command, context: Any) -> Committed:
     """Raises why it was refused, and `DeadlinePassed` or `OutcomeUnknown` where the call's time is over."""
     remaining = min(context.time_remaining() or COMMAND_SECONDS_MAX, COMMAND_SECONDS_MAX)
-    ticket = FutureTicket(command, int((clock.now().timestamp() + remaining) * 1000))
+    ticket = FutureTicket(command, time.wall() + int(remaining * 1000))
     sequencer.enter(ticket)
     return await ticket.outcome

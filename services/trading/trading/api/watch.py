@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import get_logger
@@ -14,6 +14,7 @@ from trading.domain.state import ExchangeState
 from trading.journal.history import user_steps
 from trading.sequencer.open_batch import FinishedBatch
 
+BEAT_SECONDS = 1.0  # at least as often a watcher hears that the leader lives, so that silence says that it does not
 BUFFERED_BATCHES_MAX = 1_024  # some seconds of full load; who is further behind reads the log instead
 
 WATCHERS = Gauge("cryptovault_event_watchers", "Open WatchEvents streams")
@@ -34,8 +35,10 @@ class WatcherTooSlow(ServiceError):
 class Watchers:
     """Builds each batch's message once, and only where somebody watches."""
 
-    def __init__(self, state: Callable[[], ExchangeState]) -> None:
+    def __init__(self, state: Callable[[], ExchangeState], settled: Callable[[], Awaitable[None]]) -> None:
+        """`settled` raises `NotLeading` where this process does not lead."""
         self._state = state
+        self._settled = settled
         self._watchers: set[_Watcher] = set()
 
     def publish(self, batch: FinishedBatch) -> None:
@@ -49,17 +52,26 @@ class Watchers:
             watcher.offer(message)
 
     async def watch(self) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
-        """What happens from now on, after an empty message that says so. Raises `WatcherTooSlow`."""
+        """What happens from now on, after an empty message that says so; others follow while nothing happens.
+
+        Raises `WatcherTooSlow` and `NotLeading`.
+        """
+        await self._settled()
         watcher = _Watcher()
         self._watchers.add(watcher)
         WATCHERS.inc()
         try:
-            yield trading_pb2.WatchEventsResponse(batch=self._state().batch_number)
-            async for message in watcher.messages():
-                yield message
+            while True:
+                yield self._beat()
+                async for message in watcher.messages():
+                    yield message
+                await self._settled()
         finally:
             self._watchers.discard(watcher)
             WATCHERS.dec()
+
+    def _beat(self) -> trading_pb2.WatchEventsResponse:
+        return trading_pb2.WatchEventsResponse(batch=self._state().batch_number)
 
 
 def watch_message(batch: FinishedBatch, state: ExchangeState) -> trading_pb2.WatchEventsResponse:
@@ -88,10 +100,15 @@ class _Watcher:
         self._changed.set()
 
     async def messages(self) -> AsyncIterator[trading_pb2.WatchEventsResponse]:
+        """Ends when there was none for a while."""
         while True:
             while self._buffer:
                 yield self._buffer.popleft()
             if self._too_slow:
                 raise WatcherTooSlow
             self._changed.clear()
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                return

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
-from chassis.clock import Clock
 from chassis.grpc_client import follow
 from chassis.logs import get_logger
 from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.state import ExchangeState
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.reference_prices import ReferencePrices, Tick
 
 PRICES_ARE_IN = "USD"  # market-data's; a market with another quote asset has no reference
@@ -26,12 +26,12 @@ class PriceStream:
         stub: "market_data_pb2_grpc.MarketDataServiceAsyncStub",  # the stubs name it, the generated module does not
         prices: ReferencePrices,
         state: Callable[[], ExchangeState],
-        clock: Clock,
+        time: JournalTime,
     ) -> None:
         self._stub = stub
         self._prices = prices
         self._state = state
-        self._clock = clock
+        self._time = time
 
     async def run(self) -> None:
         messages = follow(
@@ -43,7 +43,7 @@ class PriceStream:
     def take(self, message: market_data_pb2.StreamPricesResponse) -> None:
         """One message of the stream."""
         markets = self._state().markets
-        received = int(self._clock.now().timestamp() * 1000)
+        received = self._time.now()
         ticks = {}
         for price in message.prices:
             symbol = f"{price.symbol}-{PRICES_ARE_IN}"
@@ -54,7 +54,7 @@ class PriceStream:
             if units is None:
                 log.warning("Price cannot be read", event="price_unreadable", market=symbol)
                 continue
-            stated = price.source_time.seconds * 1000 + price.source_time.nanos // 1_000_000
+            stated = self._time.of_wall(price.source_time.seconds * 1000 + price.source_time.nanos // 1_000_000)
             # No price is younger than its arrival: a source whose clock is ahead would otherwise stay fresh for longer.
             ticks[symbol] = Tick(units, price.source, min(stated, received))
         self._prices.update(ticks, received_milliseconds=received, whole=message.snapshot)

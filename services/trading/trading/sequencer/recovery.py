@@ -7,6 +7,7 @@ import random
 from chassis.logs import get_logger
 
 from trading.domain.state import Limits
+from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
 from trading.sequencer.memory import Memory
@@ -26,8 +27,7 @@ async def recover(journal: Journal, limits: Limits) -> Memory:
     # The fold makes objects that stay; collecting among them again and again would double its time.
     gc.disable()
     try:
-        while await _fold_some(journal, memory):
-            end_if_cancelled()
+        await catch_up(journal, memory)
     finally:
         gc.enable()
     gc.freeze()
@@ -35,16 +35,20 @@ async def recover(journal: Journal, limits: Limits) -> Memory:
     return memory
 
 
-async def _fold_some(journal: Journal, memory: Memory) -> bool:
+async def catch_up(journal: Journal, memory: Memory) -> None:
+    """Folds what the journal holds more. Raises as `recover` does."""
+    while batches := await _read(journal, memory.number):
+        for batch in batches:
+            memory.fold(batch)
+        end_if_cancelled()
+
+
+async def _read(journal: Journal, after: int) -> list[SealedBatch]:
     delay = 0.02
     while True:
         try:
-            batches = await journal.read_after(memory.number, _BATCHES_PER_READ)
-            break
+            return await journal.read_after(after, _BATCHES_PER_READ)
         except JournalUnreachable:
-            log.warning("Journal cannot be read", event="journal_unreachable", batch=memory.number)
+            log.warning("Journal cannot be read", event="journal_unreachable", batch=after)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(2 * delay, _RETRY_SECONDS_MAX)
-    for batch in batches:
-        memory.fold(batch)
-    return bool(batches)

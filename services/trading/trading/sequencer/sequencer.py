@@ -7,10 +7,8 @@ and reads too) leaves only when the newest batch applied at that moment is durab
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chassis.clock import Clock
 from chassis.crash_points import crash_point
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
@@ -29,17 +27,20 @@ from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal
 from trading.sequencer.appending import append_until_known
+from trading.sequencer.batch_work import BatchWork
 from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
 from trading.sequencer.crossings import Crossings
-from trading.sequencer.errors import DeadlinePassed, NotLeading, OutcomeUnknown
+from trading.sequencer.errors import DeadlinePassed, NotLeading
+from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
 from trading.sequencer.outcomes import committed_now
 from trading.sequencer.ports import BatchListener, History
-from trading.sequencer.recovery import recover
+from trading.sequencer.recovery import catch_up, recover
 from trading.sequencer.reference_prices import ReferencePrices, adds_something
 from trading.sequencer.repeats import Repeats
-from trading.sequencer.tickets import Committed, Ticket
+from trading.sequencer.taking_over import take_next_number
+from trading.sequencer.tickets import Ticket
 from trading.sequencer.waiting_line import WaitingLine
 
 RECENT_BATCHES = 256  # in memory for repeats; older ones are read from the journal
@@ -61,18 +62,10 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Work:
-    """The tickets of one batch, and what they came to."""
-
-    taken: list[Ticket] = field(default_factory=list)
-    done: list[tuple[Ticket, Committed]] = field(default_factory=list)
-    refused: list[tuple[Ticket, BaseException]] = field(default_factory=list)
-    repeats: list[tuple[Ticket, Repeat]] = field(default_factory=list)
-
-
 class Sequencer:
-    """`lead` first, then `run` for good. Everything else may be called from the same event loop at any time."""
+    """`recover`, `follow` until this process should lead, `lead`, then `run` for good. Everything else may be called
+    from the same event loop at any time.
+    """
 
     def __init__(
         self,
@@ -80,13 +73,16 @@ class Sequencer:
         journal: Journal,
         history: History,
         prices: ReferencePrices,
-        clock: Clock,
+        time: JournalTime,
+        may_lead: Callable[[], bool],
         writer: str,
         limits: Limits,
     ) -> None:
+        """`may_lead` says whether this process holds a live lease."""
         self._journal = journal
         self._prices = prices
-        self._clock = clock
+        self._time = time
+        self._may_lead = may_lead
         self._writer = writer
         self._limits = limits
         self._memory = Memory(limits)
@@ -129,49 +125,66 @@ class Sequencer:
         except ServiceError as error:
             ticket.refuse(error)
 
+    def must_lead(self) -> None:
+        """Raises `NotLeading`. To be asked before anything is told from memory, a command's form included."""
+        if not self._leading:
+            raise NotLeading
+
     def look_at_the_clock(self) -> None:
         """To be called now and then: what is due by time alone needs a batch, though nobody asks for one."""
-        if self._leading and self._is_due(self._now()):
+        if self._leading and self._is_due(self._time.now()):
             self._line.wake()
+
+    def leading_state(self) -> ExchangeState:
+        """What a command is read by: a follower's may lack what the leader has already. Raises `NotLeading`."""
+        self.must_lead()
+        return self._memory.state
 
     async def read(self, question: Callable[[ExchangeState], T]) -> T:
         """The answer from memory, once everything it may rest on is durable. Raises `NotLeading`."""
         await self._trusted.wait()
-        if not self._leading:
-            raise NotLeading
+        self.must_lead()
         answer = question(self._memory.state)
         await self.settled()
         return answer
 
     async def settled(self) -> None:
-        """Returns when the newest batch applied by now is durable. Raises `NotLeading` where it never will be."""
+        """Returns when the newest batch applied by now is durable. Raises `NotLeading` where it never will be, or where
+        another process may lead by now: a process that was stopped for a while does not know what it missed.
+        """
         await self._trusted.wait()
         pending = self._in_flight
         if pending is not None and not await asyncio.shield(pending):
             raise NotLeading
+        if not self._may_lead():
+            raise NotLeading
+
+    async def recover(self) -> None:
+        """Memory from the journal. First of all."""
+        self._memory = await recover(self._journal, self._limits)
+
+    async def follow(self) -> None:
+        """Folds what another process has journaled; for as long as this one does not lead."""
+        await catch_up(self._journal, self._memory)
 
     async def lead(self) -> None:
-        """Fold the journal, then take its next number with an empty batch of a higher epoch: from then on this writer
-        decides, and any older one is fenced off.
+        """Fold the journal, then take its next number: from then on this writer decides, and any older one is fenced
+        off. Raises `LeaseLost`.
         """
-        self._memory = await recover(self._journal, self._limits)
-        while True:
-            self._epoch = self._memory.epoch + 1
-            batch = OpenBatch(self._memory, self._now())
-            sealed = batch.seal(batch.finish(), epoch=self._epoch, writer=self._writer)
-            found = await append_until_known(self._journal, sealed, lambda: None)
-            if found is None:
-                self._memory.stand_at(sealed)
-                break
-            # Another writer took the number first. Our opening changed memory, so it is folded anew, with theirs.
-            self._memory = await recover(self._journal, self._limits)
+        await self.follow()
+        self._time.start_after(self._memory.state.batch_milliseconds)
+        self._epoch = await take_next_number(
+            self._journal, self._memory, writer=self._writer, now=self._time.now, may_lead=self._may_lead
+        )
         self._leading = True
         log.info("Leading", event="leading", batch=self._memory.number, epoch=self._epoch)
         # Prices that crossed something while nobody led.
         self._note_ticks(list(self.state.markets))
 
     async def run(self) -> None:
-        """Serves for good. Raises `Deposed` when another writer leads; the process must then end."""
+        """Serves for good. Raises `Deposed` when another writer leads, `ClockTorn` when the time is not known: the
+        process must then end.
+        """
         try:
             while True:
                 end_if_cancelled()
@@ -188,8 +201,9 @@ class Sequencer:
             self._line.refuse_all(NotLeading())
 
     async def _one_batch(self) -> None:
-        batch = OpenBatch(self._memory, self._now())
-        work = _Work()
+        self._time.check()
+        batch = OpenBatch(self._memory, self._time.now())
+        work = BatchWork()
         crash_point("before_apply")
         try:
             self._fill(batch, work)
@@ -200,11 +214,14 @@ class Sequencer:
             self._line.wake()
         if batch.has_effects:
             await self._append(batch, work)
+        elif self._may_lead():
+            work.prepare()
+            work.answer(self._repeats.answer)
         else:
-            self._prepare(work)
-            self._answer(work)
+            # An append would have told who leads; what comes from memory alone is worth nothing without the lease.
+            work.refuse(NotLeading())
 
-    def _fill(self, batch: OpenBatch, work: _Work) -> None:
+    def _fill(self, batch: OpenBatch, work: BatchWork) -> None:
         if transfers_are_due(self.state, batch.time_milliseconds):
             # A fault in the ledger is no single market's.
             self._run_own(batch, ExpireTransfers(), *self.state.markets)
@@ -228,9 +245,9 @@ class Sequencer:
             work.taken.append(ticket)
             self._execute(batch, ticket, work)
 
-    def _execute(self, batch: OpenBatch, ticket: Ticket, work: _Work) -> None:
+    def _execute(self, batch: OpenBatch, ticket: Ticket, work: BatchWork) -> None:
         command = ticket.command
-        if 0 < ticket.deadline_milliseconds <= self._now():
+        if 0 < ticket.deadline_milliseconds <= self._time.wall():
             work.refused.append((ticket, DeadlinePassed()))
             return
         if self._repeats.must_be_looked_up(ticket, batch.number):
@@ -292,7 +309,7 @@ class Sequencer:
         except Exception as error:
             raise CoreBroken(list(symbols), None) from error
 
-    async def _append(self, batch: OpenBatch, work: _Work) -> None:
+    async def _append(self, batch: OpenBatch, work: BatchWork) -> None:
         finished = batch.finish()
         sealed = batch.seal(finished, epoch=self._epoch, writer=self._writer)
         loop = asyncio.get_running_loop()
@@ -304,7 +321,7 @@ class Sequencer:
         )
         await asyncio.sleep(0)  # the bytes leave first, the replies are built while the disk works
         self._recent.append(finished)
-        self._prepare(work)
+        work.prepare()
         foreign: SealedBatch | None = sealed
         try:
             foreign = await append
@@ -318,29 +335,16 @@ class Sequencer:
         BATCH_COMMANDS.observe(len(work.taken))
         self._memory.stand_at(sealed)
         crash_point("after_append_before_reply")
-        self._answer(work)
+        work.answer(self._repeats.answer)
         for listener in self._listeners:
             listener(finished)
 
-    def _prepare(self, work: _Work) -> None:
-        for ticket, committed in work.done:
-            _prepare_one(ticket, committed)
-
-    def _answer(self, work: _Work) -> None:
-        for ticket, _ in work.done:
-            ticket.answer()
-        for ticket, error in work.refused:
-            ticket.refuse(error)
-        for ticket, repeat in work.repeats:
-            self._repeats.answer(ticket, repeat)
-
-    async def _lose(self, foreign: SealedBatch, work: _Work) -> None:
+    async def _lose(self, foreign: SealedBatch, work: BatchWork) -> None:
         """Our number is another's: our batch never was."""
         self._recent.clear()
         if foreign.epoch > self._epoch:
             self._leading = False
-            for ticket in work.taken:
-                ticket.refuse(NotLeading())
+            work.refuse(NotLeading())
             raise Deposed(batch=foreign.number, epoch=foreign.epoch)
         # An older writer's append landed late. Nothing was answered, so everything is decided again after it.
         await self._fold_anew()
@@ -367,17 +371,15 @@ class Sequencer:
         finally:
             self._trusted.set()
 
-    def _tell_the_overdue(self, work: _Work) -> None:
-        now = self._now()
-        for ticket in work.taken:
-            if 0 < ticket.deadline_milliseconds <= now:
-                ticket.refuse(OutcomeUnknown())
+    def _tell_the_overdue(self, work: BatchWork) -> None:
+        now = self._time.wall()
+        work.refuse_overdue(now)
         self._line.refuse_overdue(now, DeadlinePassed())
 
     def _note_ticks(self, symbols: Iterable[str]) -> None:
         if not self._leading:
             return
-        now = self._now()
+        now = self._time.now()
         for symbol in symbols:
             tick = self._prices.command(symbol, now)
             market = self.state.markets.get(symbol)
@@ -390,15 +392,3 @@ class Sequencer:
 
     def _is_due(self, time_milliseconds: int) -> bool:
         return transfers_are_due(self.state, time_milliseconds) or orders_are_due(self.state, time_milliseconds)
-
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
-
-
-def _prepare_one(ticket: Ticket, committed: Committed) -> None:
-    try:
-        ticket.prepare(committed)
-    except Exception as error:
-        # The effect stands, whatever is wrong with its reply; the others' replies must not suffer.
-        log.exception("Reply could not be built", event="reply_failed", batch=committed.batch)
-        ticket.refuse(error)

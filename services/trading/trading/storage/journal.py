@@ -30,6 +30,7 @@ class MongoJournal:
     """`Journal` over one collection."""
 
     def __init__(self, connection: MongoConnection) -> None:
+        self.database = connection.database
         plain = connection.database.get_collection(COLLECTION)
         self._collection = plain
         self._append_thread = AppendThread(

@@ -33,8 +33,8 @@ class LedgerServicer:
         self, request: trading_pb2.ListPostingsRequest, context: Any
     ) -> trading_pb2.ListPostingsResponse:
         user_id = current_caller().required_user()
-        self._check_asset(request.asset)
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
+        self._check_asset(request.asset)
         wanted = PostingFilter(
             asset=request.asset,
             kind=request.kind,
@@ -53,8 +53,8 @@ class LedgerServicer:
         self, request: trading_pb2.GetBalancesAsOfRequest, context: Any
     ) -> trading_pb2.GetBalancesAsOfResponse:
         user_id = current_caller().required_user()
-        self._check_asset(request.asset)
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
+        self._check_asset(request.asset)
         with answering():
             found = await self._as_of(user_id, request)
         assets = self._state.assets
@@ -80,8 +80,8 @@ class LedgerServicer:
         user_id = current_caller().required_user()
         if not request.asset:
             raise InvalidArgument("An asset is needed.", field="asset", rule="required")
-        self._check_asset(request.asset)
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
+        self._check_asset(request.asset)
         state, asset = self._state, self._state.assets[request.asset]
         # Both are taken before anything is awaited, so that they are of one moment.
         now = balance(state, user_id, asset.code)

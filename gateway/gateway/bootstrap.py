@@ -1,7 +1,7 @@
 """The one place where the gateway's parts are made and joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from cryptovault.market_data.v1 import market_data_pb2
 from cryptovault.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from cryptovault.portfolio.v1.portfolio_pb2_grpc import PortfolioServiceStub
 from cryptovault.trading.v1 import trading_pb2
+from cryptovault.trading.v1.operator_pb2_grpc import TradingOperatorServiceStub
 from cryptovault.trading.v1.trading_pb2_grpc import TradingQueryServiceStub, TradingServiceStub
 from redis.asyncio import BlockingConnectionPool, Redis
 
@@ -32,6 +33,7 @@ from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
 from gateway.application import Application
 from gateway.clients.freshness import Freshness
 from gateway.clients.newest_batches import NewestBatches
+from gateway.clients.newest_trades import NewestTrades
 from gateway.clients.order_entry import OrderEntry
 from gateway.clients.private_events import PrivateEvents
 from gateway.docs_page.page import render_page
@@ -47,7 +49,9 @@ from gateway.prices.board import PriceBoard
 from gateway.prices.fast_lane import FastLane
 from gateway.prices.limiter import PriceLimiter
 from gateway.prices.shared_answer import SharedAnswer
+from gateway.routes.admin_markets import AdminMarketRoutes
 from gateway.routes.documents import DocumentRoutes
+from gateway.routes.fees import FeeRoutes
 from gateway.routes.health import HealthRoutes
 from gateway.routes.history import HistoryRoutes
 from gateway.routes.holdings import HoldingRoutes
@@ -58,17 +62,22 @@ from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
 from gateway.routes.passwords import PasswordRoutes
 from gateway.routes.wallet import WalletRoutes
+from gateway.schemas.fields import PAGE_SIZE_MAX
 from gateway.settings import GatewaySettings
 from gateway.web_app.files import read_files
 from gateway.web_app.web_app import WebApp
+from gateway.websocket.book_channel import BookChannel
 from gateway.websocket.catch_up import CatchUp
 from gateway.websocket.endpoint import SocketEndpoint
+from gateway.websocket.market_channels import MarketChannels
 from gateway.websocket.price_channel import PriceChannel
 from gateway.websocket.private_channels import PrivateFeeds
 from gateway.websocket.registry import SocketRegistry
+from gateway.websocket.trade_channel import TradeChannel
 
 _SERVICE = "gateway"
 _LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
+_BOOK_DEPTH = 50  # levels a side in the channel; a screen shows 20
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
 _MAILBOX_TIMEOUT_SECONDS = 2.0
@@ -148,6 +157,8 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     freshness = Freshness(newest_batches)
     order_entry = OrderEntry(stubs.connect_order_stream, clock)
     private_events = PrivateEvents(stubs.follow_events, newest_batches)
+    newest_trades = NewestTrades()
+    private_events.listen_to_trades(newest_trades)
     board = PriceBoard(stubs.follow_prices, clock)
     markets = SharedAnswer(stubs.ask_markets, clock, fresh_seconds=_LISTS_FRESH_SECONDS)
     assets = SharedAnswer(stubs.ask_assets, clock, fresh_seconds=_LISTS_FRESH_SECONDS)
@@ -170,7 +181,16 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     tables: list[Any] = [
         IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
         PasswordRoutes(auth=stubs.auth),
-        MarketRoutes(assets=assets, markets=markets, board=board, trading=stubs.trading),
+        MarketRoutes(
+            assets=assets,
+            markets=markets,
+            board=board,
+            trading=stubs.trading,
+            trading_queries=stubs.queries,
+            newest_trades=newest_trades,
+        ),
+        FeeRoutes(trading=stubs.trading),
+        AdminMarketRoutes(operator=stubs.operator),
         OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),
@@ -188,9 +208,13 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     documents.publish(document=orjson.dumps(document), page=render_page(document))
     registry = SocketRegistry(per_address_max=settings.sockets_per_address)
     price_channel = PriceChannel(board, clock, cadence_seconds=settings.price_cadence_seconds)
+    trade_channel = TradeChannel(stubs.read_tape, clock, cadence_seconds=settings.market_cadence_seconds)
+    private_events.listen_to_trades(trade_channel)
+    market_channels = MarketChannels(book=BookChannel(stubs.follow_book), trades=trade_channel, markets=markets.get)
     feeds = PrivateFeeds(private_events, CatchUp(stubs.queries, stubs.trading))
     sockets = SocketEndpoint(
-        admission=admission, registry=registry, prices=price_channel, feeds=feeds, clock=clock,
+        admission=admission, registry=registry, prices=price_channel, market_channels=market_channels, feeds=feeds,
+        clock=clock,
         outbox_max=settings.socket_outbox_messages_max,
     )  # fmt: skip
     fast_lane = FastLane(
@@ -207,6 +231,8 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     )  # fmt: skip
 
     async def close() -> None:
+        market_channels.book.stop()
+        trade_channel.stop()
         await gate.close()
         await mailbox.aclose()
         await redis.aclose()
@@ -218,6 +244,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         "events": private_events.run,
         "price-limits": price_limiter.run,
         "price-channel": price_channel.run,
+        "trade-channel": trade_channel.run,
         "socket-sweep": sockets.sweep,
         "access-log": access_log.run,
     }
@@ -252,6 +279,7 @@ class _Stubs:
         self.portfolio_channel = open_channel(settings.portfolio_address, service=_SERVICE)
         self.auth = AuthServiceStub(self.auth_channel)
         self.trading = TradingServiceStub(self.trading_channel)
+        self.operator = TradingOperatorServiceStub(self.trading_channel)
         self.queries = TradingQueryServiceStub(self.queries_channel)
         self.market_data = MarketDataServiceStub(self.market_data_channel)
         self.portfolio = PortfolioServiceStub(self.portfolio_channel)
@@ -291,6 +319,14 @@ class _Stubs:
         return follow(
             lambda: self.trading.WatchEvents(trading_pb2.WatchEventsRequest()), name="watch_events", on_gap=on_gap
         )
+
+    def follow_book(self, market: str) -> AsyncIterator[trading_pb2.WatchBookResponse]:
+        request = trading_pb2.WatchBookRequest(market=market, depth=_BOOK_DEPTH)
+        return follow(lambda: self.trading.WatchBook(request), name="watch_book")
+
+    async def read_tape(self, market: str, after: int, batch: int) -> Sequence[trading_pb2.PublicTrade]:
+        request = trading_pb2.ListTradesRequest(market=market, after=after, limit=PAGE_SIZE_MAX, at_least_batch=batch)
+        return (await self.queries.ListTrades(request)).trades
 
     def follow_prices(self, on_gap: Callable[[], None]) -> AsyncIterator[market_data_pb2.StreamPricesResponse]:
         return follow(

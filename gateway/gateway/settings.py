@@ -78,6 +78,7 @@ class GatewaySettings(ServiceSettings):
     sockets_per_address_max: int = Field(default=20, ge=1)
     socket_outbox_messages_max: int = Field(default=1_000, ge=8)
     price_cadence_seconds: float = Field(default=0.1, gt=0)
+    market_cadence_seconds: float = Field(default=0.25, gt=0)  # of the channel `trades`; a book's is the exchange's
     # How long a stopping gateway lets running requests end.
     stop_seconds: int = Field(default=4, ge=1, le=4)
 

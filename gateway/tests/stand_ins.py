@@ -15,7 +15,7 @@ from chassis.testing import serve
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
-from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
+from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc, trading_pb2, trading_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -170,11 +170,52 @@ def posting(sequence: int, **content: Any) -> trading_pb2.LedgerPosting:
     return trading_pb2.LedgerPosting(sequence=sequence, **{**values, **content})
 
 
+def market(**changes: Any) -> trading_pb2.Market:
+    fields: dict[str, Any] = {
+        "symbol": "BTC-USD", "base_asset": "BTC", "quote_asset": "USD", "base_name": "Bitcoin", "status": "trading",
+        "tick": "0.01", "lot": "0.00001", "min_notional": "1", "max_quantity": "1000", "maker_fee_basis_points": 10,
+        "taker_fee_basis_points": 20, "price_band_basis_points": 1000, "slippage_cap_basis_points": 100,
+        "max_open_orders": 200,
+        "fee_tiers": [
+            trading_pb2.FeeTier(volume="100000", maker_fee_basis_points=8, taker_fee_basis_points=18)
+        ],
+        "circuit_breaker": trading_pb2.CircuitBreaker(
+            move_basis_points=1000, window_milliseconds=60_000, pause_milliseconds=1_500
+        ),
+        **changes,
+    }  # fmt: skip
+    return trading_pb2.Market(**fields)
+
+
+def market_rules() -> operator_pb2.MarketRules:
+    return operator_pb2.MarketRules(
+        market=market(status="paused", paused_until=NOW), version=3, status="trading", house_position="-0.5",
+        house=operator_pb2.House(
+            levels=10, half_spread_basis_points=5, step_basis_points=5, level_quantity="1", inventory_limit="300",
+            refill_per_second="0.1",
+        ),
+        sources=[operator_pb2.PriceSource(name="simulator", maximum_age_milliseconds=3_000)],
+        silence_limit_milliseconds=3_000,
+    )  # fmt: skip
+
+
+def public_trade(sequence: int, market: str = "BTC-USD") -> trading_pb2.PublicTrade:
+    return trading_pb2.PublicTrade(
+        id=f"trade-{sequence}", market=market, price="50000", quantity="0.5", taker_side="buy", time=NOW,
+        sequence=sequence,
+    )  # fmt: skip
+
+
+def levels(found: dict[str, str] | None) -> list[trading_pb2.BookLevel]:
+    return [trading_pb2.BookLevel(price=price, quantity=quantity) for price, quantity in (found or {}).items()]
+
+
 class Trading(trading_pb2_grpc.TradingServiceServicer):
     """Remembers the commands by key, as the exchange does."""
 
     def __init__(self) -> None:
         self.watchers: list[asyncio.Queue[trading_pb2.WatchEventsResponse | None]] = []
+        self.book_watchers: list[asyncio.Queue[trading_pb2.WatchBookResponse | None]] = []
         self.reset()
 
     def reset(self) -> None:
@@ -189,6 +230,10 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.sequence = 0
         self.balance_requests = 0
         self.market_requests = 0
+        self.book_requests: list[trading_pb2.WatchBookRequest] = []
+        self.book = trading_pb2.WatchBookResponse(
+            snapshot=True, bids=levels({"49999": "1", "50000": "2"}), asks=levels({"50001": "3"}), time=NOW
+        )
 
     async def EnterOrders(  # noqa: N802
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
@@ -248,6 +293,41 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         for queue in self.watchers:
             queue.put_nowait(trading_pb2.WatchEventsResponse(batch=batch, user_events=events))
 
+    def trade(self, *sequences: int, market: str = "BTC-USD", batch: int = 0) -> None:
+        """Trades on the event stream."""
+        trades = [public_trade(sequence, market) for sequence in sequences]
+        for queue in self.watchers:
+            queue.put_nowait(trading_pb2.WatchEventsResponse(batch=batch or self.batch, trades=trades))
+
+    async def WatchBook(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[trading_pb2.WatchBookResponse]:
+        self.book_requests.append(request)
+        queue: asyncio.Queue[trading_pb2.WatchBookResponse | None] = asyncio.Queue()
+        self.book_watchers.append(queue)
+        try:
+            yield self.book
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self.book_watchers.remove(queue)
+
+    def change_book(self, *, bids: dict[str, str] | None = None, asks: dict[str, str] | None = None) -> None:
+        for queue in self.book_watchers:
+            queue.put_nowait(trading_pb2.WatchBookResponse(bids=levels(bids), asks=levels(asks), time=NOW))
+
+    def break_books(self) -> None:
+        for queue in self.book_watchers:
+            queue.put_nowait(None)
+
+    async def GetFees(self, request: Any, context: Any) -> trading_pb2.GetFeesResponse:  # noqa: N802
+        current_caller().required_user()
+        fees = trading_pb2.MarketFees(
+            market="BTC-USD", quote_asset="USD", maker_fee_basis_points=8, taker_fee_basis_points=18, tier=1,
+            volume_30d="150000.5", next_tier=trading_pb2.FeeTier(volume="1000000", maker_fee_basis_points=6),
+        )  # fmt: skip
+        return trading_pb2.GetFeesResponse(markets=[fees])
+
     def break_watchers(self) -> None:
         for queue in self.watchers:
             queue.put_nowait(None)
@@ -268,12 +348,40 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
 
     async def ListMarkets(self, request: Any, context: Any) -> trading_pb2.ListMarketsResponse:  # noqa: N802
         self.market_requests += 1
-        market = trading_pb2.Market(
-            symbol="BTC-USD", base_asset="BTC", quote_asset="USD", base_name="Bitcoin", status="trading", tick="0.01",
-            lot="0.00001", min_notional="1", max_quantity="1000", maker_fee_basis_points=10,
-            taker_fee_basis_points=20, price_band_basis_points=1000, slippage_cap_basis_points=100,
-        )  # fmt: skip
-        return trading_pb2.ListMarketsResponse(markets=[market])
+        return trading_pb2.ListMarketsResponse(markets=[market()])
+
+
+class Operator(operator_pb2_grpc.TradingOperatorServiceServicer):
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.requests: list[Any] = []
+        self.callers: list[Caller] = []
+        self.error: Exception | None = None
+        self.replayed = False
+
+    def _note(self, request: Any) -> None:
+        self.requests.append(request)
+        self.callers.append(current_caller())
+        if self.error is not None:
+            raise self.error
+
+    async def ListMarketRules(self, request: Any, context: Any) -> operator_pb2.ListMarketRulesResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.ListMarketRulesResponse(markets=[market_rules()])
+
+    async def ChangeMarket(self, request: Any, context: Any) -> operator_pb2.ChangeMarketResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.ChangeMarketResponse(rules=market_rules(), replayed=self.replayed)
+
+    async def ResumeMarket(self, request: Any, context: Any) -> operator_pb2.ResumeMarketResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.ResumeMarketResponse(rules=market_rules())
+
+    async def SetUserFees(self, request: Any, context: Any) -> operator_pb2.SetUserFeesResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.SetUserFeesResponse()
 
 
 class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
@@ -288,6 +396,7 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
         self.postings: list[trading_pb2.LedgerPosting] = []
         self.postings_per_page = 50
         self.fail_after = -1  # requests that are still answered before the service breaks; below 0: for ever
+        self.tape: list[int] = []
         self.error: Exception | None = None
 
     def _note(self, request: Any) -> None:
@@ -337,6 +446,16 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
             balances=[trading_pb2.Balance(asset="USD", available="7", held="1")], sequence=request.sequence, batch=3,
             time=NOW, behind=self.behind,
         )  # fmt: skip
+
+    async def ListTrades(self, request: Any, context: Any) -> trading_pb2.ListTradesResponse:  # noqa: N802
+        self._note(request)
+        found = [one for one in sorted(self.tape, reverse=True) if one > request.after]
+        found = [one for one in found if not request.before or one < request.before]
+        return trading_pb2.ListTradesResponse(
+            trades=[public_trade(one) for one in found[: request.limit]],
+            more=len(found) > request.limit,
+            behind=self.behind,
+        )
 
     async def ListUserEvents(self, request: Any, context: Any) -> trading_pb2.ListUserEventsResponse:  # noqa: N802
         self._note(request)
@@ -410,6 +529,7 @@ class Platform:
         self.minter = Minter()
         self.auth = Auth(self.minter, now)
         self.trading = Trading()
+        self.operator = Operator()
         self.queries = Queries()
         self.market_data = MarketData()
         self.portfolio = Portfolio()
@@ -417,9 +537,9 @@ class Platform:
         self._stacks: dict[str, AsyncExitStack] = {}
 
     async def __aenter__(self) -> Self:
-        for name, servicer in self._servicers().items():
+        for name, servicers in self._servicers().items():
             stack = AsyncExitStack()
-            self.addresses[name] = await stack.enter_async_context(serve([servicer]))
+            self.addresses[name] = await stack.enter_async_context(serve(servicers))
             self._stacks[name] = stack
         return self
 
@@ -427,29 +547,35 @@ class Platform:
         await asyncio.gather(*(self.take_away(name) for name in list(self._stacks)))
 
     def reset(self) -> None:
-        for servicer in (self.auth, self.trading, self.queries, self.portfolio):
+        for servicer in (self.auth, self.trading, self.operator, self.queries, self.portfolio):
             servicer.reset()
 
     async def take_away(self, name: str) -> None:
         await self._stacks.pop(name).aclose()
 
-    def _servicers(self) -> dict[str, tuple[Any, Any, str]]:
+    def _servicers(self) -> dict[str, list[tuple[Any, Any, str]]]:
         return {
-            "auth": (auth_pb2_grpc.add_AuthServiceServicer_to_server, self.auth, "cryptovault.auth.v1.AuthService"),
-            "trading": (
-                trading_pb2_grpc.add_TradingServiceServicer_to_server, self.trading,
-                "cryptovault.trading.v1.TradingService",
-            ),
-            "trading_queries": (
+            "auth": [(auth_pb2_grpc.add_AuthServiceServicer_to_server, self.auth, "cryptovault.auth.v1.AuthService")],
+            "trading": [
+                (
+                    trading_pb2_grpc.add_TradingServiceServicer_to_server, self.trading,
+                    "cryptovault.trading.v1.TradingService",
+                ),
+                (
+                    operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server, self.operator,
+                    "cryptovault.trading.v1.TradingOperatorService",
+                ),
+            ],
+            "trading_queries": [(
                 trading_pb2_grpc.add_TradingQueryServiceServicer_to_server, self.queries,
                 "cryptovault.trading.v1.TradingQueryService",
-            ),
-            "market_data": (
+            )],
+            "market_data": [(
                 market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, self.market_data,
                 "cryptovault.market_data.v1.MarketDataService",
-            ),
-            "portfolio": (
+            )],
+            "portfolio": [(
                 portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, self.portfolio,
                 "cryptovault.portfolio.v1.PortfolioService",
-            ),
+            )],
         }  # fmt: skip

@@ -6,14 +6,14 @@ import pytest
 from gateway.admission.policy import Access, Policy
 from gateway.routes.endpoint import API, Endpoint
 from replies import checked
-from stand_ins import ORDER, PERMISSIONS
+from stand_ins import ORDER, PERMISSIONS, USER
 
 if TYPE_CHECKING:
     from conftest import Running
 
 # What everybody who is signed in may do about their own account, whatever their roles.
 OWN_ACCOUNT = f"{API}/auth/"
-VALUES = {"order_id": ORDER, "client_order_id": "mine"}
+VALUES = {"order_id": ORDER, "symbol": "BTC-USD", "user_id": USER, "client_order_id": "mine"}
 
 
 def routes(up: "Running") -> list[Endpoint]:

@@ -1,7 +1,6 @@
 """/ws: prices for everybody, private channels that resume exactly, and why a connection ends."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,44 +11,11 @@ from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from gateway.edge.metrics import SOCKETS_CLOSED
 from gateway.websocket import private_channels
+from sockets import Socket, connected
 from stand_ins import ORDER, SESSION, USER, event, fill, order, price
 
 if TYPE_CHECKING:
     from conftest import Running, Start
-
-_SECONDS = 15.0  # a machine that runs all tests at once is slow
-
-
-class Socket:
-    def __init__(self, connection: websockets.ClientConnection) -> None:
-        self.connection = connection
-
-    async def send(self, **message: Any) -> None:
-        await self.connection.send(json.dumps(message))
-
-    async def read(self) -> dict[str, Any]:
-        async with asyncio.timeout(_SECONDS):
-            message: dict[str, Any] = json.loads(await self.connection.recv())
-        return message
-
-    async def read_many(self, count: int) -> list[dict[str, Any]]:
-        return [await self.read() for _ in range(count)]
-
-    async def closed_with(self) -> int:
-        """The close code, after whatever is still said."""
-        async with asyncio.timeout(_SECONDS):
-            while True:
-                try:
-                    await self.connection.recv()
-                except websockets.ConnectionClosed:
-                    assert self.connection.close_code is not None
-                    return self.connection.close_code
-
-
-@asynccontextmanager
-async def connected(up: "Running", **options: Any) -> AsyncIterator[Socket]:
-    async with websockets.connect(f"ws://{up.host}:{up.port}/ws", **options) as connection:
-        yield Socket(connection)
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
-"""Every user's private events as they become durable, handed to whoever listens for that user."""
+"""What happens in the exchange as it becomes durable: users' private events, handed to whoever listens for that user,
+and the trades of all markets.
+"""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from cryptovault.trading.v1 import trading_pb2 as pb
@@ -18,6 +20,16 @@ class EventListener(Protocol):
         ...
 
 
+class TradeListener(Protocol):
+    def take(self, batch: int, trades: Sequence[pb.PublicTrade]) -> None:
+        """The trades of one batch, in their order. Must not block."""
+        ...
+
+    def look_again(self) -> None:
+        """Trades may have been missed."""
+        ...
+
+
 class PrivateEvents:
     """`follow` yields messages for ever and calls the given function at each break of the stream."""
 
@@ -29,12 +41,16 @@ class PrivateEvents:
         self._follow = follow
         self._newest_batches = newest_batches
         self._listeners: dict[str, set[EventListener]] = {}
+        self._trade_listeners: list[TradeListener] = []
         self._watching = False
 
     @property
     def watching(self) -> bool:
         """True while every new event reaches its listeners."""
         return self._watching
+
+    def listen_to_trades(self, listener: TradeListener) -> None:
+        self._trade_listeners.append(listener)
 
     def listen(self, user_id: str, listener: EventListener) -> None:
         self._listeners.setdefault(user_id, set()).add(listener)
@@ -56,6 +72,9 @@ class PrivateEvents:
                 self._newest_batches.note(event.user_id, event.batch or message.batch)
                 for listener in tuple(self._listeners.get(event.user_id, ())):
                     listener.take(event)
+            if message.trades:
+                for listening in self._trade_listeners:
+                    listening.take(message.batch, message.trades)
 
     def _on_gap(self) -> None:
         self._watching = False
@@ -66,3 +85,5 @@ class PrivateEvents:
         for listeners in tuple(self._listeners.values()):
             for listener in tuple(listeners):
                 listener.look_again()
+        for listening in self._trade_listeners:
+            listening.look_again()

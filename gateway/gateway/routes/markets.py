@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass
 from gateway.clients.freshness import BEHIND_HEADER
+from gateway.clients.newest_trades import NewestTrades
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply, ready_reply
@@ -18,10 +19,13 @@ from gateway.prices.shared_answer import SharedAnswer
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import markets as schemas
 from gateway.schemas import queries
-from gateway.views.trading import book_view, market_view
+from gateway.views.markets import book_view, market_view, trade_view
 
 if TYPE_CHECKING:
-    from cryptovault.trading.v1.trading_pb2_grpc import TradingServiceAsyncStub  # exists for type checkers only
+    from cryptovault.trading.v1.trading_pb2_grpc import (  # exist for type checkers only
+        TradingQueryServiceAsyncStub,
+        TradingServiceAsyncStub,
+    )
 
 Markets = SharedAnswer[dict[str, trading_pb2.Market]]
 Assets = SharedAnswer[list[market_data_pb2.Asset]]
@@ -33,12 +37,21 @@ class MarketRoutes:
     """The fast lane answers prices and tickers; here is what it leaves: errors, and the time before the first price."""
 
     def __init__(
-        self, *, assets: Assets, markets: Markets, board: PriceBoard, trading: "TradingServiceAsyncStub"
+        self,
+        *,
+        assets: Assets,
+        markets: Markets,
+        board: PriceBoard,
+        trading: "TradingServiceAsyncStub",
+        trading_queries: "TradingQueryServiceAsyncStub",
+        newest_trades: NewestTrades,
     ) -> None:
         self._assets = assets
         self._markets = markets
         self._board = board
         self._trading = trading
+        self._queries = trading_queries
+        self._newest_trades = newest_trades
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -74,6 +87,14 @@ class MarketRoutes:
                 limit=LimitClass.MARKET_DATA, operation_id="getBook", summary="One market's order book", tag=_TAG,
                 path_fields=queries.MarketPath, query=queries.BookQuery, reply=schemas.Book, errors=(404,),
             ),
+            Endpoint(
+                method="GET", path=f"{API}/markets/{{symbol}}/trades", handler=self.list_trades, access=Access.PUBLIC,
+                limit=LimitClass.MARKET_DATA, operation_id="listTrades", tag=_TAG,
+                summary="One market's public tape, newest first",
+                description="Sequences have no gaps: whoever misses one in the channel `trades` reads on by `after`.",
+                path_fields=queries.MarketPath, query=queries.TradesQuery, reply=schemas.TradePage, errors=(404,),
+                may_lag=True,
+            ),
         ]  # fmt: skip
 
     async def list_assets(self, _request: Request) -> Response:
@@ -99,6 +120,24 @@ class MarketRoutes:
         query = read_query(request, queries.BookQuery)
         answer = await self._trading.GetBook(trading_pb2.GetBookRequest(market=path.symbol, depth=query.levels))
         return json_reply(book_view(answer))
+
+    async def list_trades(self, request: Request) -> Response:
+        market = await self._market(request)
+        query = read_query(request, queries.TradesQuery)
+        answer = await self._queries.ListTrades(
+            trading_pb2.ListTradesRequest(
+                market=market.symbol,
+                before=int(query.cursor or 0),
+                after=int(query.after),
+                limit=query.page_size,
+                at_least_batch=self._newest_trades.batch(market.symbol),
+            )
+        )
+        if answer.behind:
+            facts_of(request).reply_with(BEHIND_HEADER.lower(), "true")
+        items = [trade_view(trade) for trade in answer.trades]
+        next_cursor = str(answer.trades[-1].sequence) if answer.more else None
+        return json_reply({"items": items, "next_cursor": next_cursor})
 
     async def _market(self, request: Request) -> trading_pb2.Market:
         symbol = read_path(request, queries.MarketPath).symbol

@@ -1,7 +1,5 @@
 """Placing and cancelling orders, through the one stream to the exchange."""
 
-import re
-
 from chassis.errors import RemoteError
 from chassis.ids import Ids
 from cryptovault.trading.v1 import trading_pb2 as pb
@@ -13,18 +11,18 @@ from gateway.clients.newest_batches import NewestBatches
 from gateway.clients.order_entry import NotSent, OrderEntry, OutcomeUnknown
 from gateway.edge.bodies import read_body
 from gateway.edge.facts import facts_of
+from gateway.edge.idempotency import idempotency_key
 from gateway.edge.metrics import ORDERS_UNKNOWN
 from gateway.edge.moments import read_moment
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
-from gateway.errors import PublicError, invalid, unavailable
+from gateway.errors import PublicError, unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
 from gateway.schemas import trading as schemas
 from gateway.views.trading import placed_view
 
 _TAG = "orders"
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _OWN_KEY_PREFIX = "gateway:"
 _OUTCOME_UNKNOWN = "outcome_unknown"
 
@@ -97,7 +95,7 @@ class OrderRoutes:
     ) -> pb.EnterOrdersResponse:
         facts = facts_of(request)
         user_id = facts.signed_in_user()
-        given_key = _idempotency_key(request)
+        given_key = idempotency_key(request)
         principal = pb.Principal(
             user_id=user_id,
             session_id=facts.session_id or "",
@@ -122,19 +120,6 @@ class OrderRoutes:
         if outcome.replayed and given_key is not None:
             facts.reply_with("idempotency-replayed", "true")
         return answer
-
-
-def _idempotency_key(request: Request) -> str | None:
-    given = request.headers.getlist("idempotency-key")
-    if not given:
-        return None
-    if len(given) > 1 or _KEY.fullmatch(given[0]) is None:
-        raise invalid(
-            "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
-            field="Idempotency-Key",
-            rule="printable_ascii",
-        )
-    return given[0]
 
 
 def _outcome_unknown(key: str | None, client_order_id: str | None) -> PublicError:

@@ -1,5 +1,7 @@
 """Assets, markets, prices, books."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from gateway.schemas.fields import Figure, MarketSymbol, Moment, Money, ReplyBody
@@ -15,20 +17,41 @@ class AssetPage(ReplyBody):
     next_cursor: None
 
 
+class FeeTier(ReplyBody):
+    volume_from: Money = Field(description="In the quote asset, traded today and in the 29 days before it (UTC).")
+    maker_fee_basis_points: int
+    taker_fee_basis_points: int
+
+
+class CircuitBreaker(ReplyBody):
+    """The market pauses when its reference price is further than this from any price of the window."""
+
+    move_basis_points: int
+    window_seconds: Figure
+    pause_seconds: Figure
+
+
 class Market(ReplyBody):
     symbol: MarketSymbol
     base_asset: str
     quote_asset: str
     name: str
-    status: str = Field(description="`trading`, `cancel_only` or `halted`.")
+    status: str = Field(
+        description="`trading`; `paused` (by the circuit breaker, until `paused_until`) and `cancel_only`: no new "
+        "orders, cancels are possible; `halted`: nothing moves."
+    )
+    paused_until: Moment | None
     tick: Money = Field(description="Prices are whole multiples of it.")
     lot: Money = Field(description="Quantities are whole multiples of it.")
     min_notional: Money
     max_quantity: Money | None
+    max_open_orders: int = Field(description="Of one user in this market.")
     maker_fee_basis_points: int
     taker_fee_basis_points: int
+    fee_tiers: list[FeeTier] = Field(description="Instead of the two rates, by growing volume.")
     price_band_basis_points: int = Field(description="How far a limit may be from the reference price.")
-    slippage_cap_basis_points: int = Field(description="How far a market order may walk.")
+    slippage_cap_basis_points: int = Field(description="How far from the reference price a market order may walk.")
+    circuit_breaker: CircuitBreaker | None
 
 
 class MarketPage(ReplyBody):
@@ -67,3 +90,33 @@ class Book(ReplyBody):
     bids: list[tuple[Money, Money]] = Field(description="Price and quantity, best first.")
     asks: list[tuple[Money, Money]] = Field(description="Price and quantity, best first.")
     time: Moment
+
+
+class Trade(ReplyBody):
+    id: str
+    sequence: int = Field(description="Counts the market's trades 1, 2, 3, ... without gaps.")
+    price: Money
+    quantity: Money
+    taker_side: Literal["buy", "sell"]
+    time: Moment
+
+
+class TradePage(ReplyBody):
+    items: list[Trade] = Field(description="Newest first, without gaps.")
+    next_cursor: str | None
+
+
+class MarketFees(ReplyBody):
+    market: MarketSymbol
+    quote_asset: str
+    maker_fee_basis_points: int = Field(description="What your next order pays for what it makes.")
+    taker_fee_basis_points: int
+    tier: int = Field(description="0 is below the first of the market's tiers.")
+    volume_30d: Money = Field(description="Traded in all markets of the quote asset, with today 30 days (UTC).")
+    overridden: bool = Field(description="The rates are your own, whatever the tier.")
+    next_tier: FeeTier | None
+
+
+class FeePage(ReplyBody):
+    items: list[MarketFees]
+    next_cursor: None

@@ -97,6 +97,13 @@ class BookQuery(RequestBody):
         return bounded(self.depth, field="depth", maximum=BOOK_DEPTH_MAX)
 
 
+class TradesQuery(_Page):
+    cursor: Annotated[str, Field(pattern=SEQUENCE_PATTERN, description="`next_cursor` of the page before.")] | None = (
+        None
+    )
+    after: Annotated[str, Field(pattern=SEQUENCE_PATTERN, description="Only trades younger than this sequence.")] = "0"
+
+
 class OrderPath(RequestBody):
     order_id: OrderId
 
@@ -107,6 +114,10 @@ class ClientOrderPath(RequestBody):
 
 class MarketPath(RequestBody):
     symbol: MarketSymbol
+
+
+class UserPath(RequestBody):
+    user_id: OrderId
 
 
 class NoQuery(RequestBody):

@@ -83,6 +83,8 @@ class Order(ReplyBody):
     time_in_force: TimeInForce
     post_only: bool
     fees: list[Amount]
+    maker_fee_basis_points: int = Field(description="Fixed when the order was placed.")
+    taker_fee_basis_points: int
     created_at: Moment
     updated_at: Moment
     filled_at: Moment | None

@@ -25,6 +25,8 @@ def order_view(order: pb.Order) -> dict[str, Any]:
         "time_in_force": order.time_in_force,
         "post_only": order.post_only,
         "fees": [{"asset": fee.asset, "amount": fee.amount} for fee in order.fees],
+        "maker_fee_basis_points": order.maker_fee_basis_points,
+        "taker_fee_basis_points": order.taker_fee_basis_points,
         "created_at": time_text(order.created_at),
         "updated_at": time_text(order.updated_at),
         "filled_at": optional_time_text(order, "filled_at"),
@@ -72,32 +74,4 @@ def event_view(event: pb.UserEvent) -> dict[str, Any]:
         "order": order_view(event.order) if event.HasField("order") else None,
         "fills": [fill_view(fill) for fill in event.fills],
         "balances": [balance_view(balance) for balance in event.balances],
-    }
-
-
-def market_view(market: pb.Market) -> dict[str, Any]:
-    return {
-        "symbol": market.symbol,
-        "base_asset": market.base_asset,
-        "quote_asset": market.quote_asset,
-        "name": market.base_name,
-        "status": market.status,
-        "tick": market.tick,
-        "lot": market.lot,
-        "min_notional": market.min_notional,
-        "max_quantity": market.max_quantity or None,
-        "maker_fee_basis_points": market.maker_fee_basis_points,
-        "taker_fee_basis_points": market.taker_fee_basis_points,
-        "price_band_basis_points": market.price_band_basis_points,
-        "slippage_cap_basis_points": market.slippage_cap_basis_points,
-    }
-
-
-def book_view(book: pb.GetBookResponse) -> dict[str, Any]:
-    return {
-        "market": book.market,
-        "sequence": book.batch,
-        "bids": [[level.price, level.quantity] for level in book.bids],
-        "asks": [[level.price, level.quantity] for level in book.asks],
-        "time": time_text(book.time),
     }

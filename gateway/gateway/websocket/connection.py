@@ -12,7 +12,9 @@ from gateway.admission.limits import LocalLimits
 from gateway.edge.facts import RequestFacts
 from gateway.errors import PublicError, invalid, permission_missing, unauthenticated
 from gateway.views.times import datetime_text
+from gateway.websocket.market_channels import MarketChannels
 from gateway.websocket.messages import (
+    MARKET_CHANNELS,
     PONG,
     PRICES,
     PRIVATE_CHANNELS,
@@ -28,7 +30,7 @@ from gateway.websocket.price_channel import PriceChannel
 from gateway.websocket.private_channels import PrivateFeed, PrivateFeeds
 
 MESSAGES_PER_MINUTE = 300  # of a client: five a second; a whole set of subscriptions is ten
-SUBSCRIPTIONS_MAX = 64
+SUBSCRIPTIONS_MAX = 64  # to channels of markets; of each other channel there is one
 _UNAUTHENTICATED = 401
 
 
@@ -64,11 +66,14 @@ class SocketConnection:
         facts: RequestFacts,
         admission: Admission,
         prices: PriceChannel,
+        market_channels: MarketChannels,
         feeds: PrivateFeeds,
         clock: Clock,
         outbox_max: int,
     ) -> None:
         self._facts = facts
+        self._market_channels = market_channels
+        self._markets_read: set[tuple[str, str]] = set()
         self._admission = admission
         self._prices = prices
         self._feeds = feeds
@@ -106,6 +111,8 @@ class SocketConnection:
             self._expiry.cancel()
         if self._has_prices:
             self._prices.unsubscribe(self.outbox)
+        for channel, market in self._markets_read:
+            self._market_channels.of(channel).unsubscribe(market, self.outbox)
         for feed in self._open_feeds.values():
             feed.stop()
         self.closing.cancel()
@@ -124,7 +131,7 @@ class SocketConnection:
         elif isinstance(message, Subscribe):
             await self._subscribe(message)
         elif isinstance(message, Unsubscribe):
-            self._unsubscribe(message.channel)
+            self._unsubscribe(message.channel, message.market)
         else:
             self.outbox.put("pong", PONG)
 
@@ -138,6 +145,9 @@ class SocketConnection:
             self.close(CloseReason.UNAUTHENTICATED)
 
     async def _subscribe(self, message: Subscribe) -> None:
+        if message.channel in MARKET_CHANNELS:
+            await self._subscribe_to_market(message)
+            return
         if message.market is not None:
             raise invalid("This channel holds all markets.", field="market", rule="not_for_this_channel")
         if message.channel == PRICES:
@@ -151,9 +161,7 @@ class SocketConnection:
         permission = PRIVATE_CHANNELS[message.channel]
         if permission not in self.token.permissions:
             raise permission_missing(permission)
-        if len(self._open_feeds) >= SUBSCRIPTIONS_MAX:
-            raise invalid("Too many subscriptions.", field="channel", rule="maximum", maximum=str(SUBSCRIPTIONS_MAX))
-        self._unsubscribe(message.channel)
+        self._unsubscribe(message.channel, None)
         self._open_feeds[message.channel] = await self._feeds.open(
             message.channel,
             caller=Caller(
@@ -169,7 +177,24 @@ class SocketConnection:
             now=lambda: datetime_text(self._clock.now()),
         )
 
-    def _unsubscribe(self, channel: str) -> None:
+    async def _subscribe_to_market(self, message: Subscribe) -> None:
+        if message.market is None:
+            raise invalid("Which market?", field="market", rule="required")
+        if message.after is not None:
+            raise invalid("This channel begins with a snapshot.", field="after", rule="not_for_this_channel")
+        if len(self._markets_read) >= SUBSCRIPTIONS_MAX:
+            raise invalid("Too many subscriptions.", field="channel", rule="maximum", maximum=str(SUBSCRIPTIONS_MAX))
+        await self._market_channels.check(message.market)
+        self._unsubscribe(message.channel, message.market)
+        self._markets_read.add((message.channel, message.market))
+        self._market_channels.of(message.channel).subscribe(message.market, self.outbox)
+
+    def _unsubscribe(self, channel: str, market: str | None) -> None:
+        if channel in MARKET_CHANNELS:
+            # Without a market: of all.
+            for read in [one for one in self._markets_read if one[0] == channel and market in {None, one[1]}]:
+                self._markets_read.discard(read)
+                self._market_channels.of(channel).unsubscribe(read[1], self.outbox)
         if channel == PRICES and self._has_prices:
             self._has_prices = False
             self._prices.unsubscribe(self.outbox)

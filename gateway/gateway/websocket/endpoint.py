@@ -14,6 +14,7 @@ from gateway.edge.facts import facts_in
 from gateway.edge.metrics import SOCKETS_CLOSED
 from gateway.errors import AUTHORIZATION_ERROR, PublicError, internal, public_error_of
 from gateway.websocket.connection import CloseReason, SocketConnection
+from gateway.websocket.market_channels import MarketChannels
 from gateway.websocket.messages import error_message
 from gateway.websocket.price_channel import PriceChannel
 from gateway.websocket.private_channels import PrivateFeeds
@@ -32,6 +33,7 @@ class SocketEndpoint:
         admission: Admission,
         registry: SocketRegistry,
         prices: PriceChannel,
+        market_channels: MarketChannels,
         feeds: PrivateFeeds,
         clock: Clock,
         outbox_max: int,
@@ -39,6 +41,7 @@ class SocketEndpoint:
         self._admission = admission
         self._registry = registry
         self._prices = prices
+        self._market_channels = market_channels
         self._feeds = feeds
         self._clock = clock
         self._outbox_max = outbox_max
@@ -86,6 +89,7 @@ class SocketEndpoint:
             facts=facts,
             admission=self._admission,
             prices=self._prices,
+            market_channels=self._market_channels,
             feeds=self._feeds,
             clock=self._clock,
             outbox_max=self._outbox_max,

@@ -14,10 +14,12 @@ from gateway.views.trading import balance_view, fill_view, order_view
 PRICES = "prices"
 # And the permission that each needs.
 PRIVATE_CHANNELS = {"orders": "orders:read", "fills": "orders:read", "balances": "wallet:read"}
-CHANNELS = (PRICES, *PRIVATE_CHANNELS)
+BOOK, TRADES = "book", "trades"
+MARKET_CHANNELS = (BOOK, TRADES)  # each subscription names one market
+CHANNELS = (PRICES, *MARKET_CHANNELS, *PRIVATE_CHANNELS)
 _SEQUENCE_MAX = 2**53  # what every client's numbers hold exactly
 
-Channel = Literal["prices", "orders", "fills", "balances"]
+Channel = Literal["prices", "book", "trades", "orders", "fills", "balances"]
 
 
 class Authenticate(RequestBody):
@@ -57,6 +59,13 @@ def read_message(text: str) -> ClientMessage:
 
 def channel_message(channel: str, *, seq: int, kind: Literal["snapshot", "update"], time: str, data: Any) -> str:
     return orjson.dumps({"channel": channel, "seq": seq, "type": kind, "time": time, "data": data}).decode()
+
+
+def market_message(
+    channel: str, market: str, *, seq: int, kind: Literal["snapshot", "update"], time: str, data: Any
+) -> str:
+    document = {"channel": channel, "market": market, "seq": seq, "type": kind, "time": time, "data": data}
+    return orjson.dumps(document).decode()
 
 
 def event_message(channel: str, event: pb.UserEvent) -> str:

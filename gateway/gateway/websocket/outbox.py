@@ -3,17 +3,33 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.edge.metrics import SOCKET_MESSAGES
 
-PRICE_UPDATES_WAITING_MAX = 16  # at ten a second, 1.6 s behind: a fresh snapshot is worth more than the past
+UPDATES_WAITING_MAX = 16  # at ten a second, 1.6 s behind: a fresh snapshot is worth more than the past
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class _Topic:
+    """What waits of one conflated channel, or of one market's."""
+
+    updates: int = 0
+    snapshot_waits: bool = False
+
+
+def channel_of(topic: str) -> str:
+    """A topic is a channel, or a channel, a colon and a market."""
+    return topic.partition(":")[0]
+
+
 class Outbox:
-    """Prices are conflated: who falls behind gets one snapshot instead. All else is kept, or the client is closed."""
+    """Public channels are conflated: who falls behind gets one snapshot instead. All else is kept, or the client is
+    closed.
+    """
 
     def __init__(self, send: Send, *, messages_max: int, on_overflow: Callable[[], None]) -> None:
         self._send = send
@@ -23,8 +39,7 @@ class Outbox:
         self._something = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._price_updates = 0
-        self._snapshot_waits = False
+        self._topics: dict[str, _Topic] = {}
 
     def put(self, channel: str, text: str) -> None:
         """Send this after what waits. Calls `on_overflow` where too much waits already."""
@@ -36,27 +51,28 @@ class Outbox:
         if len(self._waiting) * 2 > self._messages_max:
             self._room.clear()
 
-    def put_price_update(self, channel: str, text: str, snapshot: Callable[[], str]) -> None:
+    def put_update(self, topic: str, text: str, snapshot: Callable[[], str]) -> None:
         """`snapshot` makes the message that stands for all updates until the moment it is sent."""
-        if self._snapshot_waits:
+        waiting = self._topics.setdefault(topic, _Topic())
+        if waiting.snapshot_waits:
             return
-        if self._price_updates >= PRICE_UPDATES_WAITING_MAX:
-            self.put_price_snapshot(channel, snapshot)
+        if waiting.updates >= UPDATES_WAITING_MAX:
+            self.put_snapshot(topic, snapshot)
             return
-        self._price_updates += 1
-        self._waiting.append((channel, text))
+        waiting.updates += 1
+        self._waiting.append((topic, text))
         self._something.set()
 
-    def put_price_snapshot(self, channel: str, snapshot: Callable[[], str]) -> None:
-        self.drop_prices(channel)
-        self._snapshot_waits = True
-        self._waiting.append((channel, snapshot))
+    def put_snapshot(self, topic: str, snapshot: Callable[[], str]) -> None:
+        self.drop(topic)
+        self._topics[topic] = _Topic(snapshot_waits=True)
+        self._waiting.append((topic, snapshot))
         self._something.set()
 
-    def drop_prices(self, channel: str) -> None:
-        self._waiting = deque(entry for entry in self._waiting if entry[0] != channel)
-        self._price_updates = 0
-        self._snapshot_waits = False
+    def drop(self, topic: str) -> None:
+        """Whatever waits of it is not sent."""
+        if self._topics.pop(topic, None) is not None:
+            self._waiting = deque(entry for entry in self._waiting if entry[0] != topic)
 
     @property
     def has_room(self) -> bool:
@@ -76,15 +92,17 @@ class Outbox:
         """Send for as long as the connection lives."""
         while True:
             while self._waiting:
-                channel, content = self._waiting.popleft()
+                topic, content = self._waiting.popleft()
+                conflated = self._topics.get(topic)
                 if callable(content):
-                    self._snapshot_waits = False
                     content = content()
-                elif channel == "prices":
-                    self._price_updates -= 1
+                    if conflated is not None:
+                        conflated.snapshot_waits = False
+                elif conflated is not None:
+                    conflated.updates -= 1
                 if len(self._waiting) * 2 <= self._messages_max:
                     self._room.set()
-                SOCKET_MESSAGES.labels(channel).inc()
+                SOCKET_MESSAGES.labels(channel_of(topic)).inc()
                 await self._send({"type": "websocket.send", "text": content})
             self._something.clear()
             await self._something.wait()

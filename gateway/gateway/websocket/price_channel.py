@@ -28,11 +28,11 @@ class PriceChannel:
     def subscribe(self, outbox: Outbox) -> None:
         """A snapshot now, updates from then on."""
         self._subscribers.add(outbox)
-        outbox.put_price_snapshot(PRICES, self._snapshot)
+        outbox.put_snapshot(PRICES, self._snapshot)
 
     def unsubscribe(self, outbox: Outbox) -> None:
         self._subscribers.discard(outbox)
-        outbox.drop_prices(PRICES)
+        outbox.drop(PRICES)
 
     async def run(self) -> None:
         while True:
@@ -51,7 +51,7 @@ class PriceChannel:
             return
         text = channel_message(PRICES, seq=self._sequence, kind="update", time=self._now(), data=changed)
         for outbox in self._subscribers:
-            outbox.put_price_update(PRICES, text, self._snapshot)
+            outbox.put_update(PRICES, text, self._snapshot)
 
     def _snapshot(self) -> str:
         data = self._board.prices()

@@ -6,14 +6,18 @@ export const MARKET: Market = {
   quote_asset: "USD",
   name: "Bitcoin",
   status: "trading",
+  paused_until: null,
   tick: "0.01",
   lot: "0.0001",
   min_notional: "1",
   max_quantity: "50",
+  max_open_orders: 200,
   maker_fee_basis_points: 10,
   taker_fee_basis_points: 20,
+  fee_tiers: [],
   price_band_basis_points: 1000,
   slippage_cap_basis_points: 200,
+  circuit_breaker: null,
 };
 
 export const BOOK: Book = {
@@ -48,6 +52,8 @@ export function anOrder(changes: Partial<Order> = {}): Order {
     time_in_force: "gtc",
     post_only: false,
     fees: [],
+    maker_fee_basis_points: 10,
+    taker_fee_basis_points: 20,
     created_at: "2026-01-15T14:30:00.000Z",
     updated_at: "2026-01-15T14:30:00.000Z",
     filled_at: null,

@@ -1,0 +1,153 @@
+"""Markets and fees as operators see and change them. Each change is one entry of the exchange's journal."""
+
+from typing import TYPE_CHECKING
+
+from cryptovault.trading.v1 import operator_pb2 as pb
+from cryptovault.trading.v1 import trading_pb2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.admission.policy import Access, LimitClass
+from gateway.edge.bodies import read_body
+from gateway.edge.facts import facts_of
+from gateway.edge.idempotency import idempotency_key
+from gateway.edge.queries import read_path
+from gateway.edge.replies import empty_reply, json_reply
+from gateway.errors import invalid
+from gateway.routes.endpoint import API, Endpoint
+from gateway.schemas import admin as schemas
+from gateway.schemas import queries
+from gateway.views.markets import rules_view
+
+if TYPE_CHECKING:
+    from cryptovault.trading.v1.operator_pb2_grpc import (
+        TradingOperatorServiceAsyncStub,  # exists for type checkers only
+    )
+
+_TAG = "admin"
+_PERMISSION = "markets:write"
+_MILLISECONDS = 1_000
+# Fields that mean the same on both sides.
+_PLAIN = (
+    "status",
+    "tick",
+    "lot",
+    "min_notional",
+    "max_quantity",
+    "max_open_orders",
+    "maker_fee_basis_points",
+    "taker_fee_basis_points",
+    "price_band_basis_points",
+    "slippage_cap_basis_points",
+)
+
+
+class AdminMarketRoutes:
+    def __init__(self, *, operator: "TradingOperatorServiceAsyncStub") -> None:
+        self._operator = operator
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                method="GET", path=f"{API}/admin/markets", handler=self.list_markets, access=Access.USER,
+                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="listMarketRules", tag=_TAG,
+                summary="Every market with all its rules", reply=schemas.MarketRulesPage,
+            ),
+            Endpoint(
+                method="PATCH", path=f"{API}/admin/markets/{{symbol}}", handler=self.change, access=Access.USER,
+                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="changeMarket", tag=_TAG,
+                summary="Change a market's status, fees or limits",
+                description="Refused with `market_changed` where the market is not at the version you name any more.",
+                path_fields=queries.MarketPath, body=schemas.ChangeMarket, reply=schemas.MarketRules,
+                errors=(404, 409, 422), idempotent=True,
+                body_example={"version": 3, "status": "cancel_only", "reason": "the source is wrong"},
+            ),
+            Endpoint(
+                method="POST", path=f"{API}/admin/markets/{{symbol}}/resume", handler=self.resume, access=Access.USER,
+                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="resumeMarket", tag=_TAG,
+                summary="End a circuit breaker's pause before its time", path_fields=queries.MarketPath,
+                description="Does nothing where the market is not paused.",
+                body=schemas.ResumeMarket, reply=schemas.MarketRules, errors=(404,),
+            ),
+            Endpoint(
+                method="PUT", path=f"{API}/admin/users/{{user_id}}/fees", handler=self.set_fees, access=Access.USER,
+                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="setUserFees", tag=_TAG,
+                summary="Give a user fee rates of their own, or (without rates) the tiers again",
+                path_fields=queries.UserPath, body=schemas.SetUserFees, status=204,
+            ),
+        ]  # fmt: skip
+
+    async def list_markets(self, _request: Request) -> Response:
+        answer = await self._operator.ListMarketRules(pb.ListMarketRulesRequest())
+        return json_reply({"items": [rules_view(rules) for rules in answer.markets], "next_cursor": None})
+
+    async def change(self, request: Request) -> Response:
+        path = read_path(request, queries.MarketPath)
+        key = idempotency_key(request)
+        body = await read_body(request, schemas.ChangeMarket)
+        answer = await self._operator.ChangeMarket(
+            pb.ChangeMarketRequest(
+                symbol=path.symbol,
+                version=body.version,
+                reason=body.reason,
+                idempotency_key=key or "",
+                change=_change(body),
+            )
+        )
+        if answer.replayed and key is not None:
+            facts_of(request).reply_with("idempotency-replayed", "true")
+        return json_reply(rules_view(answer.rules))
+
+    async def resume(self, request: Request) -> Response:
+        path = read_path(request, queries.MarketPath)
+        body = await read_body(request, schemas.ResumeMarket)
+        answer = await self._operator.ResumeMarket(pb.ResumeMarketRequest(symbol=path.symbol, reason=body.reason))
+        return json_reply(rules_view(answer.rules))
+
+    async def set_fees(self, request: Request) -> Response:
+        path = read_path(request, queries.UserPath)
+        body = await read_body(request, schemas.SetUserFees)
+        maker, taker = body.maker_fee_basis_points, body.taker_fee_basis_points
+        fees = None
+        if maker is not None and taker is not None:
+            fees = pb.UserFees(maker_fee_basis_points=maker, taker_fee_basis_points=taker)
+        elif maker is not None or taker is not None:
+            raise invalid("Both rates or none.", field="taker_fee_basis_points", rule="both_or_none")
+        await self._operator.SetUserFees(pb.SetUserFeesRequest(user_id=path.user_id, fees=fees, reason=body.reason))
+        return empty_reply()
+
+
+def _change(body: schemas.ChangeMarket) -> pb.MarketChange:
+    change = pb.MarketChange(**{name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not None})
+    if body.silence_limit_seconds is not None:
+        change.silence_limit_milliseconds = body.silence_limit_seconds * _MILLISECONDS
+    if body.fee_tiers is not None:
+        # Set even where it is empty: that takes the tiers away.
+        change.fee_tiers.SetInParent()
+        change.fee_tiers.tiers.extend(
+            trading_pb2.FeeTier(
+                volume=tier.volume_from,
+                maker_fee_basis_points=tier.maker_fee_basis_points,
+                taker_fee_basis_points=tier.taker_fee_basis_points,
+            )
+            for tier in body.fee_tiers
+        )
+    if body.circuit_breaker is not None:
+        breaker = body.circuit_breaker
+        change.circuit_breaker.SetInParent()
+        change.circuit_breaker.move_basis_points = breaker.move_basis_points
+        change.circuit_breaker.window_milliseconds = breaker.window_seconds * _MILLISECONDS
+        change.circuit_breaker.pause_milliseconds = breaker.pause_seconds * _MILLISECONDS
+    if body.house is not None:
+        change.house.CopyFrom(pb.House(**body.house.model_dump()))
+    if body.sources is not None:
+        change.sources.SetInParent()
+        change.sources.sources.extend(
+            pb.PriceSource(
+                name=source.name,
+                maximum_age_milliseconds=source.maximum_age_seconds * _MILLISECONDS,
+                extra_half_spread_basis_points=source.extra_half_spread_basis_points,
+            )
+            for source in body.sources
+        )
+    return change

@@ -47,7 +47,7 @@ async def main() -> int:
             _add(rows, await _login_flood(platform, people))
             _add(rows, await _orders(platform, people, names))
             _add(rows, await _projections(platform, people))
-            memory = figures.resident_megabytes(platform, names)
+            memory = figures.megabytes(platform, names)
             goal = f"<= {MEMORY_GOAL_MEGABYTES}"
             rows.append(Row(name="memory, whole platform", value=sum(memory.values()), unit="MB", goal=goal))
             rows += [Row(name=f"memory, {name}", value=value, unit="MB") for name, value in memory.items()]

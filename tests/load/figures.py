@@ -144,6 +144,14 @@ def _cpu(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def resident_megabytes(platform: Platform, names: Sequence[str]) -> dict[str, float]:
-    """Resident memory by process name; pages shared between processes count once for each."""
-    return {name: sum(psutil.Process(pid).memory_info().rss for pid in platform.pids(name)) / 2**20 for name in names}
+def megabytes(platform: Platform, names: Sequence[str]) -> dict[str, float]:
+    """Memory by process name. Of a page that several processes share, each has its part (PSS)."""
+    found = {name: sum(_proportional_bytes(pid) for pid in platform.pids(name)) / 2**20 for name in names}
+    if platform.nursery_pid is not None:
+        found["nursery"] = _proportional_bytes(platform.nursery_pid) / 2**20
+    return found
+
+
+def _proportional_bytes(pid: int) -> int:
+    memory = psutil.Process(pid).memory_full_info()
+    return int(getattr(memory, "pss", memory.uss))  # only Linux knows the parts

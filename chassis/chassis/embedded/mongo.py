@@ -3,9 +3,6 @@
 import sys
 from pathlib import Path
 
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
-
 from chassis.embedded.process import ChildProcess, EmbeddedServer, find_program
 
 CACHE_SIZE = "128M"  # its default of 1 GiB is most of what the whole platform may take
@@ -38,6 +35,10 @@ class MongoServer(EmbeddedServer):
         ]
 
     def answers(self) -> bool:
+        # Not before it is asked: the client takes longer to load than the server to start.
+        from pymongo import MongoClient  # noqa: PLC0415
+        from pymongo.errors import PyMongoError  # noqa: PLC0415
+
         client: MongoClient[dict[str, object]] = MongoClient(
             self.url,
             serverSelectionTimeoutMS=PROBE_TIMEOUT_MILLISECONDS,

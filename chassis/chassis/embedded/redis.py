@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from chassis.embedded.process import ChildProcess, EmbeddedServer, find_program
 
 MEMORY_MAX = "64mb"  # codes, revocations and caches of one machine's users are a few megabytes
@@ -35,6 +32,10 @@ class RedisServer(EmbeddedServer):
         return [ChildProcess(name=self.name, command=command, log_path=self.log_path)]
 
     def answers(self) -> bool:
+        # Not before it is asked: the client takes longer to load than the server to start.
+        from redis import Redis  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415
+
         client = Redis.from_url(
             self.url, socket_connect_timeout=PROBE_TIMEOUT_SECONDS, socket_timeout=PROBE_TIMEOUT_SECONDS
         )

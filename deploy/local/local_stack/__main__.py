@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
-from local_stack.commands import down, operate, reset, status, up, up_detached
+from local_stack.commands import down, reset, status, up_detached
 from local_stack.settings import StackSettings
 
 
@@ -20,13 +20,26 @@ def main() -> int:
             sys.stderr.write(f"CRYPTOVAULT_{name}: {problem['msg']}\n")
         return 2
     commands: dict[str, Callable[[], int]] = {
-        "up": lambda: up_detached(settings) if arguments.detach else up(settings, echo=not arguments.quiet),
+        "up": lambda: up_detached(settings) if arguments.detach else _up(settings, echo=not arguments.quiet),
         "down": lambda: down(settings),
         "status": lambda: status(settings),
-        "operator": lambda: operate(settings, arguments.words),
+        "operator": lambda: _operate(settings, arguments.words),
         "reset": lambda: reset(settings, force=arguments.force),
     }
     return commands[arguments.command]()
+
+
+# Imported here: only these two need to know what the platform is made of, and the others are quicker without.
+def _up(settings: StackSettings, *, echo: bool) -> int:
+    from local_stack.up import up  # noqa: PLC0415
+
+    return up(settings, echo=echo)
+
+
+def _operate(settings: StackSettings, words: Sequence[str]) -> int:
+    from local_stack.operate import operate  # noqa: PLC0415
+
+    return operate(settings, words)
 
 
 def _parser() -> argparse.ArgumentParser:

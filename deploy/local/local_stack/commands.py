@@ -1,74 +1,18 @@
-"""What can be asked of the platform on the command line. Each returns the exit code."""
+"""What can be asked of a platform that runs elsewhere, on the command line. Each returns the exit code."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
-
-from chassis.embedded.process import ProgramMissing
 
 from local_stack import sessions
 from local_stack.data_folder import DataFolder, DataFolderInUse
-from local_stack.keys import load_keys
-from local_stack.output import Console
-from local_stack.platform_plan import PlatformPlan
-from local_stack.ports import Ports, PortsTaken
-from local_stack.process_plan import PlanInvalid
 from local_stack.settings import StackSettings
-from local_stack.stack import Stack
-from local_stack.status_table import memory_bytes, status_lines
-from local_stack.supervised_process import StartFailed
+from local_stack.status_table import status_lines
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0  # every process has its own, shorter limit; this one is for a runner that hangs
-
-# What a person can mend: said in its own words, without a traceback.
-EXPECTED = (DataFolderInUse, PortsTaken, StartFailed, ProgramMissing, PlanInvalid)
-
-
-def up(settings: StackSettings, *, echo: bool) -> int:
-    """Everything, in the foreground, until SIGINT, SIGTERM or SIGHUP. A second signal kills."""
-    console = Console(echo=echo)
-    return asyncio.run(_run(Stack(settings, console=console), console))
-
-
-async def _run(stack: Stack, console: Console) -> int:
-    stopping = asyncio.Event()
-
-    def on_signal() -> None:
-        if stopping.is_set():
-            console.alarm("Killing everything.")
-            stack.kill_all()
-        else:
-            console.say("Stopping. Once more kills.")
-            stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    starting = asyncio.create_task(stack.start())
-    told = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            starting.result()
-            console.say(_welcome(stack))
-            await told
-    except EXPECTED as error:
-        console.alarm(str(error))
-        return 1
-    finally:
-        starting.cancel()
-        told.cancel()
-        await asyncio.gather(starting, told, return_exceptions=True)
-        begun = time.monotonic()
-        await stack.stop()
-        if stopping.is_set():
-            console.say(f"Stopped in {time.monotonic() - begun:.1f} s.")
-    return 0
 
 
 def up_detached(settings: StackSettings) -> int:
@@ -127,24 +71,6 @@ def status(settings: StackSettings) -> int:
     return 0
 
 
-def operate(settings: StackSettings, arguments: Sequence[str]) -> int:
-    """`auth.operator` on the accounts of this copy, which must be running."""
-    folder = DataFolder(settings.data_dir)
-    if folder.runner_pid() is None:
-        sys.stderr.write("Nothing runs here.\n")
-        return 1
-    plan = PlatformPlan(
-        data_dir=folder.path,
-        ports=Ports(settings.port_base),
-        profile=settings.profile,
-        log_level=settings.log_level,
-        keys=load_keys(folder.path / "secrets"),
-    )
-    command = [sys.executable, "-P", "-m", "auth.operator", *arguments]
-    environment = {**os.environ, **plan.operator_environment()}
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - a list without a shell
-
-
 def reset(settings: StackSettings, *, force: bool) -> int:
     """Deletes all data of the platform in the data folder, after asking."""
     folder = DataFolder(settings.data_dir)
@@ -170,23 +96,3 @@ def _gone(folder: DataFolder) -> bool:
             return False
         time.sleep(POLL_SECONDS)
     return True
-
-
-def _welcome(stack: Stack) -> str:
-    url = stack.plan.gateway_url
-    sessions_led = [process.pid for process in stack.supervisor.processes.values()]
-    megabytes = sum(memory_bytes(pid) for pid in sessions_led if pid is not None) / 1_000_000
-    return f"""
-CryptoVault is ready after {stack.ready_seconds:.1f} s ({len(sessions_led)} processes, {megabytes:.0f} MB).
-
-  API         {url}/api/v1
-  Try it      {url}/docs
-  Mailbox     {url}/dev/mailbox
-  Logs        {_short(stack.folder.path / "logs")}
-
-Stop with Ctrl-C here, or `make stop` anywhere.
-"""
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

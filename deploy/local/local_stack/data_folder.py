@@ -30,6 +30,7 @@ class StackReport(TypedDict):
     profile: str
     gateway_url: str
     ready_seconds: float | None
+    nursery_pid: int | None
     processes: list[ProcessReport]
 
 

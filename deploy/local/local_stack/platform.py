@@ -109,6 +109,11 @@ class Platform:
         """It and its descendants (CPU and memory are their sum)."""
         return self._process(name).members()
 
+    @property
+    def nursery_pid(self) -> int | None:
+        """Of the process that the Python ones were forked from, where there is one."""
+        return self._stack.supervisor.nursery_pid
+
     def restarts(self, name: str) -> int:
         return self._process(name).restarts
 

@@ -11,6 +11,7 @@ from chassis.embedded.rabbitmq import RabbitServer
 from chassis.embedded.redis import RedisServer
 
 from local_stack.keys import Keys
+from local_stack.nursery.nursery import STARTING_ENVIRONMENT
 from local_stack.ports import Ports
 from local_stack.process_plan import ProcessPlan
 from local_stack.readiness import Answers, GrpcHealth, HttpOk, PortOpen, Readiness, SaysLine
@@ -34,6 +35,35 @@ NICENESS = {
     "notifications-beat": 10,
 }
 REPLICAS_OF_TRADING = ("trading", "trading-2")
+# What most of our processes load, and the nursery loads for all of them. Libraries alone: a module of ours registers
+# its metrics when it is imported, and each process shows its own only. None may start a thread or open a connection
+# when it is imported; a fork would not take that along.
+LIBRARIES = (
+    "aio_pika",
+    "beanie",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "fastapi",
+    "google.protobuf.timestamp_pb2",
+    "google.rpc.error_details_pb2",
+    "grpc.aio",
+    "grpc_health.v1.health",
+    "grpc_reflection.v1alpha.reflection",
+    "httpx",
+    "joserfc.jwt",
+    "kombu.transport.pyamqp",
+    "orjson",
+    "prometheus_client",
+    "pwdlib.hashers.argon2",
+    "pydantic_settings",
+    "pymongo",
+    "redis.asyncio",
+    "structlog",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+)
 PRACTICE_MONEY = "10000"  # dollars for every new user of a platform that is not real
 
 
@@ -259,12 +289,11 @@ class PlatformPlan:
             name=name,
             # -P: nothing that lies in the working folder may pose as one of our packages.
             argv=(sys.executable, "-P", "-m", *module),
+            module=tuple(module),
             environment={
                 "CRYPTOVAULT_PROFILE": self._profile,
                 "CRYPTOVAULT_LOG_LEVEL": self._log_level,
-                "PYTHONUNBUFFERED": "1",
-                # glibc gives each thread an arena of its own; with a dozen processes that is memory for nothing.
-                "MALLOC_ARENA_MAX": "2",
+                **STARTING_ENVIRONMENT,
                 **environment,
             },
             readiness=readiness,

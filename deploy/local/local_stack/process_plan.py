@@ -21,6 +21,8 @@ class ProcessPlan:
 
     name: str
     argv: tuple[str, ...]
+    # The same as a Python module and its arguments, where it is one: then it may be forked instead of started anew.
+    module: tuple[str, ...] = ()
     readiness: Readiness
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()

@@ -1,24 +1,29 @@
 """Finding and ending everything that a process of ours has started, also what its parent forgot."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import psutil
 
 MARK = "CRYPTOVAULT_STACK_FOLDER"  # every process of a platform inherits it; its value is the data folder
 ROUNDS_MAX = 20  # a process may fork while its session is being ended; each round finds what is new
+NICENESS_MAX = 19
 AUTOGROUP_TRIES = 50  # fifteen processes that start together, each waiting for its turn
 AUTOGROUP_RETRY_SECONDS = 0.1
 
 
 async def stand_back(session: int, niceness: int) -> None:
-    """Lets the session as a whole stand back for others.
+    """Lets the session as a whole, and each thread in it, stand back for others. Nobody is raised.
 
     Where Linux groups processes by session (autogroup, see sched(7)), a process's own niceness counts only within its
-    session: a service at 10 would get as much of a busy core as one at 0. Elsewhere this does nothing.
+    session: a service at 10 would get as much of a busy core as one at 0. Elsewhere the threads' own is what counts.
     """
+    for pid in members(session):
+        _lower_threads(pid, niceness)
     for _ in range(AUTOGROUP_TRIES):
         try:
             _write_group_niceness(session, niceness)
@@ -68,6 +73,16 @@ def end_marked(folder: Path) -> list[str]:
         except psutil.Error:
             continue  # it ended by itself, or belongs to another user and so is not ours
     return ended
+
+
+def _lower_threads(pid: int, niceness: int) -> None:
+    # On Linux a priority belongs to a thread; a thread that starts later takes that of its parent.
+    lowered = min(NICENESS_MAX, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        threads = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()] if sys.platform == "linux" else [pid]
+        for thread in threads:
+            if os.getpriority(os.PRIO_PROCESS, thread) < lowered:
+                os.setpriority(os.PRIO_PROCESS, thread, lowered)
 
 
 def _write_group_niceness(session: int, niceness: int) -> None:

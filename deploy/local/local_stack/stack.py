@@ -10,7 +10,7 @@ from local_stack import sessions
 from local_stack.data_folder import DataFolder, ProcessReport, StackReport
 from local_stack.keys import load_keys
 from local_stack.output import Console
-from local_stack.platform_plan import PlatformPlan
+from local_stack.platform_plan import LIBRARIES, PlatformPlan
 from local_stack.ports import Ports
 from local_stack.process_plan import ProcessPlan, with_needs
 from local_stack.settings import StackSettings
@@ -70,7 +70,12 @@ class Stack:
             trading_replicas=self.settings.trading_replicas,
         )
         self._supervisor = Supervisor(
-            self._chosen(self._plan.build()), data_dir=self.folder.path, console=self._console, changed=self._report
+            self._chosen(self._plan.build()),
+            data_dir=self.folder.path,
+            console=self._console,
+            # A part of the platform would use few of them.
+            libraries=LIBRARIES if self._only is None else (),
+            changed=self._report,
         )
         self._supervisor.require_free_ports(port_base=self.ports.base)
         await self._supervisor.start()
@@ -112,6 +117,7 @@ class Stack:
                 profile=self.settings.profile,
                 gateway_url=self.plan.gateway_url,
                 ready_seconds=self.ready_seconds,
+                nursery_pid=self.supervisor.nursery_pid,
                 processes=processes,
             )
         )

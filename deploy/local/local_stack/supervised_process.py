@@ -15,6 +15,7 @@ from chassis.settings import EXIT_BAD_SETTINGS
 
 from local_stack import sessions
 from local_stack.backoff import Backoff
+from local_stack.nursery.nursery import ForkedProcess, Nursery
 from local_stack.output import Console, LogFile, Tail
 from local_stack.process_plan import ProcessPlan, nothing
 
@@ -52,20 +53,23 @@ class SupervisedProcess:
         *,
         data_dir: Path,
         console: Console,
+        nursery: Nursery | None = None,
         backoff: Backoff | None = None,
         changed: Callable[[], object] = nothing,
     ) -> None:
+        """Without a nursery every process is started anew."""
         self.plan = plan
         self.state = State.WAITING
         self.restarts = 0
         self.log_path = data_dir / "logs" / f"{plan.name}.log"
         self._data_dir = data_dir
         self._console = console
+        self._nursery = nursery
         self._backoff = backoff or Backoff()
         self._changed = changed
         self._log: LogFile | None = None
         self._tail = Tail()
-        self._process: Process | None = None
+        self._process: Process | ForkedProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()  # ready or failed: whoever waits for the start may go on
         self._problem = ""
@@ -199,7 +203,7 @@ class SupervisedProcess:
             await asyncio.gather(reading, probing, death, return_exceptions=True)
         return _how_it_ended(process.returncode)
 
-    async def _spawn(self, *, output: int) -> Process:
+    async def _spawn(self, *, output: int) -> Process | ForkedProcess:
         self.plan.prepare()
         environment = {
             **os.environ,
@@ -208,9 +212,18 @@ class SupervisedProcess:
             sessions.MARK: str(self._data_dir),
         }
         self._next_life_environment = {}
-        self._process = await asyncio.create_subprocess_exec(
+        if self._nursery is not None and self.plan.module:
+            self._process = await self._nursery.spawn(
+                self.plan.module, environment=environment, folder=self._data_dir, output=output
+            )
+        else:
+            self._process = await self._exec(environment, output=output)
+        self._changed()
+        return self._process
+
+    async def _exec(self, environment: Mapping[str, str], *, output: int) -> Process:
+        return await asyncio.create_subprocess_exec(
             *die_with_parent(),
-            *_stand_back(self.plan.niceness),
             *self.plan.argv,
             env=environment,
             cwd=self._data_dir,
@@ -220,15 +233,11 @@ class SupervisedProcess:
             # A session of its own: Ctrl-C reaches the runner alone, which then stops all in order.
             start_new_session=True,
         )
-        self._changed()
-        return self._process
 
     async def _probe_until_ready(self) -> bool:
         born = time.monotonic()
         try:
             async with asyncio.timeout(self.plan.ready_seconds):
-                if self.plan.niceness and self.pid is not None:
-                    await sessions.stand_back(self.pid, self.plan.niceness)
                 while not await self.plan.readiness(self._tail):  # noqa: ASYNC110  # another process sets no event
                     await asyncio.sleep(PROBE_INTERVAL_SECONDS)
         except TimeoutError:
@@ -238,6 +247,9 @@ class SupervisedProcess:
             self._set(State.READY)
             self._console.say(f"{self.plan.name} is ready ({time.monotonic() - born:.1f} s)")
             self._settled.set()
+            if self.plan.niceness and self.pid is not None:
+                # Not before: a platform that starts would wait for those who stand back longest.
+                await sessions.stand_back(self.pid, self.plan.niceness)
         return True
 
     async def _read_output(self, read_end: int) -> None:
@@ -275,10 +287,6 @@ class SupervisedProcess:
     def _set(self, state: State) -> None:
         self.state = state
         self._changed()
-
-
-def _stand_back(niceness: int) -> tuple[str, ...]:
-    return ("nice", "-n", str(niceness)) if niceness else ()
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from chassis.embedded.ports import free_port_block
+from local_stack.nursery.nursery import can_fork
 from local_stack.output import Console
 from local_stack.process_plan import ProcessPlan
 from local_stack.readiness import PortOpen
@@ -19,6 +20,8 @@ class Workshop:
     """Makes plans of small real processes that share a journal, and runs them."""
 
     folder: Path
+    # Whether its processes are forked from a nursery, or each started anew.
+    forked: bool = False
 
     @property
     def journal(self) -> list[str]:
@@ -35,9 +38,11 @@ class Workshop:
         stop_seconds: float = 5.0,
     ) -> ProcessPlan:
         port = free_port_block()
+        arguments = (name, str(port), str(self.folder / "journal"), *options)
         return ProcessPlan(
             name=name,
-            argv=(sys.executable, str(SMALL_SERVER), name, str(port), str(self.folder / "journal"), *options),
+            argv=(sys.executable, str(SMALL_SERVER), *arguments),
+            module=("small_server", *arguments) if self.forked else (),
             readiness=PortOpen(port),
             needs=frozenset(needs or ()),
             uses=frozenset(uses or ()),
@@ -56,9 +61,14 @@ class Workshop:
             await supervisor.stop()
 
 
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path.resolve())
+@pytest.fixture(params=["started", "forked"])
+def workshop(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    forked = request.param == "forked"
+    if forked and not can_fork():
+        pytest.skip("no process can be forked here")
+    # Where the nursery finds the small server.
+    monkeypatch.setenv("PYTHONPATH", str(SMALL_SERVER.parent))
+    return Workshop(tmp_path.resolve(), forked=forked)
 
 
 @pytest.fixture

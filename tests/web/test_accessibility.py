@@ -29,8 +29,7 @@ async def check(visitor: Visitor, path: str) -> None:
     await expect(page.get_by_role("heading", level=1)).to_be_attached()
     await visitor.is_live()
     assert await violations(page) == [], path
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide == 0, f"{path} is {wide} pixels wider than the screen"
+    await _is_no_wider_than_the_screen(page, path)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +56,17 @@ async def test_axe_finds_nothing(new_visitor: NewVisitor, size: tuple[int, int],
     await visitor.let_an_order_rest()
     for path in FOR_MEMBERS:
         await check(visitor, path)
+
+
+async def test_at_four_times_its_size_a_page_needs_no_sideways_scrolling(new_visitor: NewVisitor) -> None:
+    # 1280 pixels at 400 %, as WCAG 1.4.10 has it.
+    visitor = await new_visitor(width=320, height=256)
+    for path in FOR_STRANGERS:
+        await visitor.page.goto(path)
+        await visitor.is_live()
+        await _is_no_wider_than_the_screen(visitor.page, path)
+
+
+async def _is_no_wider_than_the_screen(page: Page, path: str) -> None:
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide == 0, f"{path} is {wide} pixels wider than the screen"

@@ -1,5 +1,7 @@
 """Lost answers, a restarted gateway, no network: what a page does then."""
 
+import asyncio
+
 from local_stack.platform import Platform
 from playwright.async_api import Route, expect
 
@@ -86,3 +88,37 @@ async def test_without_a_network_the_page_says_so(visitor: Visitor) -> None:
     await visitor.context.set_offline(False)
     await visitor.page.get_by_role("link", name="Try again").click()
     await visitor.page.wait_for_url("**/sign-in")
+
+
+async def test_a_page_that_could_not_be_fetched_comes_with_the_network(visitor: Visitor) -> None:
+    page = visitor.page
+    await page.goto("/markets")
+    await visitor.is_live()
+    visitor.expects_trouble = True
+    await visitor.context.set_offline(True)
+    await page.get_by_role("link", name="Sign in").first.click()
+    await expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    await visitor.context.set_offline(False)
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_whoever_leaves_the_page_still_hears_what_became_of_the_order(member: Visitor) -> None:
+    page = member.page
+    await page.get_by_role("link", name="Markets").first.click()
+    await page.get_by_role("link", name="BTC").first.click()
+    answered = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        if route.request.method == "POST":
+            await answered.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/orders", answer_late)
+    await page.get_by_label("Amount to spend").fill("100")
+    await member.button("Buy BTC").click()
+    await member.confirm()
+    await expect(page.get_by_role("button", name="Placing…")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Markets")).to_be_visible()
+    answered.set()
+    await expect(page.get_by_text("Bought 0.0")).to_be_visible()

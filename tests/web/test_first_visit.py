@@ -1,10 +1,12 @@
 """What a visitor of a fresh platform does first, with the mouse."""
 
+import re
 from decimal import Decimal
 
 from chassis.testing import eventually
 from playwright.async_api import expect
 
+from tests.web.conftest import NewVisitor
 from tests.web.visitor import Visitor, figure
 
 
@@ -82,6 +84,30 @@ async def test_whoever_signs_out_is_out_in_every_tab(member: Visitor) -> None:
     await member.button("Sign out").click()
     await second.wait_for_url("**/sign-in")
     await expect(member.page.get_by_role("link", name="Sign up")).to_be_visible()
+
+
+async def test_a_wrong_code_is_typed_over_and_a_right_one_may_come_with_spaces(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.ask_for_a_code()
+    await page.get_by_label("Code").fill("000000")
+    visitor.expects_trouble = True
+    await expect(page.get_by_text("The code is not right.")).to_be_visible()
+    code = await visitor.mailed_code()
+    await page.keyboard.type(f" {code[:3]} {code[3:]} ")
+    await page.wait_for_url("**/trade/BTC-USD")
+
+
+async def test_who_writes_a_comma_reads_and_types_amounts_with_a_comma(new_visitor: NewVisitor) -> None:
+    visitor = await new_visitor(locale="de-DE")
+    page = visitor.page
+    await page.goto("/trade/BTC-USD")
+    await visitor.is_live()
+    await page.get_by_role("radio", name="Limit").click()
+    price = page.get_by_label("Limit price")
+    await expect(price).to_have_attribute("placeholder", re.compile(r"^\d+,\d+$"))
+    await price.fill("1000,5")
+    await page.get_by_label("Amount", exact=True).fill("0,1")
+    await expect(visitor.line("Total")).to_have_text("100,15\u00a0$")
 
 
 async def test_a_page_that_does_not_exist_says_so(visitor: Visitor) -> None:

@@ -31,14 +31,17 @@ class Visitor:
         if message.type in {"error", "warning"} and not self.expects_trouble:
             self.complaints.append(message.text)
 
-    async def sign_up(self) -> None:
-        """Through the form and the mail, until the practice money is there."""
+    async def ask_for_a_code(self) -> None:
         await self.page.goto("/sign-up")
         await self.page.get_by_label("Name").fill("Ada")
         await self.page.get_by_label("E-mail").fill(self.email)
         await self.page.get_by_label("Password").fill(PASSWORD)
         await self.page.get_by_role("button", name="Create account").click()
         await self.page.wait_for_url("**/verify")
+
+    async def sign_up(self) -> None:
+        """Through the form and the mail, until the practice money is there."""
+        await self.ask_for_a_code()
         await self.page.get_by_label("Code").fill(await self.mailed_code())
         await self.page.wait_for_url("**/trade/BTC-USD")
         await expect(self.line("Available")).to_have_text("$10,000.00")

@@ -1,6 +1,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { ErrorNotice, WarningBar } from "@/components/ui/Notice";
+import { EmptyNotice, ErrorNotice, WarningBar } from "@/components/ui/Notice";
 import { formatTime } from "@/lib/format";
 
 interface DataViewProps<Data> {
@@ -16,7 +16,9 @@ interface DataViewProps<Data> {
 export function DataView<Data>({ query, skeleton, isEmpty, empty, children }: DataViewProps<Data>) {
   const { data, error } = query;
   if (data === undefined) {
-    return error === null ? skeleton : <ErrorNotice error={error} onRetry={() => void query.refetch()} />;
+    if (error !== null) return <ErrorNotice error={error} onRetry={() => void query.refetch()} />;
+    // Asked for as soon as there is a network again.
+    return query.fetchStatus === "paused" ? <EmptyNotice title="You are offline." /> : skeleton;
   }
   return (
     <>

@@ -1,4 +1,4 @@
-import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
+import { onlineManager, QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, test } from "vitest";
@@ -36,6 +36,14 @@ test("first a skeleton, then the data", async () => {
   show(() => Promise.resolve(["one", "two"]));
   expect(screen.getByText("on its way")).toBeTruthy();
   expect(await screen.findByText("one, two")).toBeTruthy();
+});
+
+test("without a network it says so instead of waiting, and asks when there is one", async () => {
+  onlineManager.setOnline(false);
+  show(() => Promise.resolve(["at last"]));
+  expect(screen.getByText("You are offline.")).toBeTruthy();
+  onlineManager.setOnline(true);
+  expect(await screen.findByText("at last")).toBeTruthy();
 });
 
 test("nothing is said as such", async () => {

@@ -1,4 +1,4 @@
-import { useState, type ChangeEvent, type FormEvent } from "react";
+import { useRef, useState, type ChangeEvent, type FormEvent } from "react";
 import { Link, useLocation } from "react-router";
 import { Button } from "@/components/ui/Button";
 import { Field } from "@/components/ui/Field";
@@ -35,9 +35,15 @@ export default function VerifyPage() {
 function CodeForm({ email }: { readonly email: string }) {
   const [code, setCode] = useState("");
   const [incomplete, setIncomplete] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
   const verify = useVerifyEmail();
 
-  const send = (complete: string) => verify.mutate({ email, code: complete }, { onSuccess: forgetPendingEmail });
+  const send = (complete: string) =>
+    verify.mutate(
+      { email, code: complete },
+      // A wrong code is marked, so that the right one is typed over it.
+      { onSuccess: forgetPendingEmail, onError: () => field.current?.select() },
+    );
 
   const change = (event: ChangeEvent<HTMLInputElement>) => {
     // A pasted code may come with spaces or a hyphen in the middle.
@@ -60,6 +66,7 @@ function CodeForm({ email }: { readonly email: string }) {
     >
       <form noValidate className="space-y-4" onSubmit={submit}>
         <Field
+          ref={field}
           label="Code"
           name="code"
           inputMode="numeric"

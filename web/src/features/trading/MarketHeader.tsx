@@ -50,12 +50,12 @@ function MarketSelect({ market }: { readonly market: Market }) {
   const markets = useQuery(marketsQuery);
   const navigate = useNavigate();
   return (
-    <label>
+    <label className="max-w-full">
       <span className="sr-only">Market</span>
       <select
         value={market.symbol}
         onChange={(event) => void navigate(`/trade/${event.target.value}`)}
-        className="min-h-11 rounded-lg border border-control-line bg-surface px-3 text-lg font-semibold"
+        className="min-h-11 max-w-full rounded-lg border border-control-line bg-surface px-3 text-lg font-semibold"
       >
         {(markets.data ?? [market]).map(({ symbol, name }) => (
           <option key={symbol} value={symbol}>

@@ -5,11 +5,9 @@ import { Button, ButtonLink } from "@/components/ui/Button";
 import { Choice } from "@/components/ui/Choice";
 import { Field } from "@/components/ui/Field";
 import { FormError } from "@/components/ui/Notice";
-import { showToast } from "@/components/ui/toasts";
 import { bookQuery } from "@/features/trading/book/api";
 import { orderOf, usePlaceOrder, type NewOrder } from "@/features/trading/ticket/api";
 import { AmountField } from "@/features/trading/ticket/AmountField";
-import { outcomeOf } from "@/features/trading/ticket/outcome";
 import { ReviewDialog } from "@/features/trading/ticket/ReviewDialog";
 import { Summary } from "@/features/trading/ticket/Summary";
 import { assess, spentAsset, type Problems, type Surroundings } from "@/features/trading/ticket/ticket-math";
@@ -39,7 +37,7 @@ export function Ticket({ market }: { readonly market: Market }) {
   const balances = useQuery({ ...balancesQuery, enabled: signedIn });
   const livePrice = usePrice(market.base_asset)?.price;
   const book = useQuery(bookQuery(market.symbol)).data;
-  const place = usePlaceOrder();
+  const place = usePlaceOrder(market);
 
   const asset = spentAsset(draft, market);
   const balance = balances.data?.find((each) => each.asset === asset);
@@ -68,10 +66,7 @@ export function Ticket({ market }: { readonly market: Market }) {
 
   const confirm = (order: NewOrder) =>
     place.mutate(order, {
-      onSuccess: (placed) => {
-        showToast(...outcomeOf(placed, market));
-        changeDraft({ amount: "" });
-      },
+      onSuccess: () => changeDraft({ amount: "" }),
       onSettled: () => setReview(null),
     });
 

@@ -1,9 +1,11 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
+import { showToast } from "@/components/ui/toasts";
+import { outcomeOf } from "@/features/trading/ticket/outcome";
 import { placeOrder, type OrderDoor } from "@/features/trading/ticket/place-order";
 import type { Draft } from "@/features/trading/ticket/ticket-math";
 import { api, unwrap } from "@/lib/api-client";
-import { ApiError } from "@/lib/api-error";
+import { ApiError, messageOf } from "@/lib/api-error";
 import type { Balance, Market, Order, PlacedOrder, PlaceOrder } from "@/lib/api-types";
 import { parseAmount } from "@/lib/decimal";
 import { withBalances, withOrder } from "@/lib/order-state";
@@ -46,16 +48,28 @@ const door: OrderDoor = {
     }),
 };
 
-export function usePlaceOrder() {
+/** Says what became of the order wherever the person is by then; a failure shows in the ticket while it is there. */
+export function usePlaceOrder(market: Market) {
   const client = useQueryClient();
   const [checking, setChecking] = useState(false);
+  const ticketIsThere = useRef(true);
+  useEffect(() => {
+    ticketIsThere.current = true;
+    return () => {
+      ticketIsThere.current = false;
+    };
+  }, []);
   const mutation = useMutation({
     mutationFn: (order: NewOrder): Promise<Order | PlacedOrder> => placeOrder(door, order, () => setChecking(true)),
     onSuccess: (order) => {
+      showToast(...outcomeOf(order, market));
       if ("balances" in order) {
         client.setQueryData<readonly Balance[]>(keys.balances, (known) => known && withBalances(known, order.balances));
       }
       client.setQueryData<readonly Order[]>(keys.openOrders, (known) => known && withOrder(known, order));
+    },
+    onError: (error) => {
+      if (!ticketIsThere.current) showToast("failed", messageOf(error));
     },
     onSettled: () => {
       setChecking(false);

@@ -22,10 +22,11 @@ def fee_rates(owner: Owner | None, market: Market, time_milliseconds: int) -> Fe
         return market.base_rates
     if owner.fee_rates is not None:
         return owner.fee_rates
-    if not market.fee_tiers or market.quote not in owner.volumes:
+    traded = owner.volumes.get(market.quote)
+    # Most users are below the first tier, whichever of their days still count.
+    if traded is None or not market.fee_tiers or traded.total < market.fee_tiers[0].volume:
         return market.base_rates
-    volume = owner.volumes[market.quote].at(time_milliseconds)
-    # Few, and most users are below the first: nothing faster than looking.
+    volume = traded.at(time_milliseconds)
     for tier in reversed(market.fee_tiers):
         if volume >= tier.volume:
             return FeeRates(tier.maker_fee_basis_points, tier.taker_fee_basis_points)

@@ -123,20 +123,17 @@ class Market:
     breaker: CircuitBreaker = NO_BREAKER
     symbol: str = field(init=False)
     base_unit: int = field(init=False)  # minor units in one whole base unit
+    base_rates: FeeRates = field(init=False, repr=False)  # of whoever has traded nothing yet
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbol", f"{self.base}-{self.quote}")
         object.__setattr__(self, "base_unit", 10**self.base_scale)
+        object.__setattr__(self, "base_rates", FeeRates(self.maker_fee_basis_points, self.taker_fee_basis_points))
         for check in (
             self._check_units, self._check_rules, self._check_tiers, self._check_breaker, self._check_house,
             self._check_sources,
         ):  # fmt: skip
             check()
-
-    @property
-    def base_rates(self) -> FeeRates:
-        """Of whoever has traded nothing yet."""
-        return FeeRates(self.maker_fee_basis_points, self.taker_fee_basis_points)
 
     def notional(self, price: int, quantity: int) -> int:
         """Quote minor units; exact for a price on the tick and a quantity on the lot."""

@@ -12,8 +12,8 @@ LOT = Decimal("0.001")
 
 @dataclass(frozen=True)
 class Step:
-    """`kind`: batch, reference, place, cancel, cancel_all, status, resume, fees. Fields that a kind does not use stay
-    at their defaults.
+    """`kind`: batch, reference, place, amend, cancel, cancel_all, status, resume, fees. Fields that a kind does not use
+    stay at their defaults.
     """
 
     kind: str
@@ -26,7 +26,9 @@ class Step:
     quote_quantity: Decimal = Decimal(0)
     price: Decimal = Decimal(0)
     post_only: bool = False
-    order_number: int = 0  # cancel: counted over all orders placed
+    stop: Decimal = Decimal(0)
+    expires_in: int = 0  # milliseconds from now; place with time in force gtd
+    order_number: int = 0  # cancel, amend: counted over all orders placed
     milliseconds: int = 0  # batch: time that passes; reference: how old the source's time is
     status: str = ""
     fees: tuple[int, int] | None = None  # basis points of a user's own; None: the tiers
@@ -38,8 +40,17 @@ class CommandGenerator:
         self._random = Random(seed)
         self._prices = dict(START)
         self._closed: dict[str, None] = {}
+        self._owners: list[str] = []  # by order number
+        self._last = Step("")
 
     def step(self, orders_placed: int) -> Step:
+        """`orders_placed` so far, by which it sees whether its last one was accepted."""
+        if orders_placed > len(self._owners):
+            self._owners.append(self._last.user)
+        self._last = self._next(orders_placed)
+        return self._last
+
+    def _next(self, orders_placed: int) -> Step:  # noqa: PLR0911 - one per kind of command
         reopens = bool(self._closed) and self._random.random() < 0.1
         if reopens or self._random.random() < 0.015:
             return self._operate(reopens=reopens)
@@ -51,13 +62,59 @@ class CommandGenerator:
             return Step("batch", milliseconds=pause + days * 86_400_000)
         if choice < 0.20:
             return self._reference()
-        if choice < 0.32 and orders_placed:
-            number = max(1, orders_placed - self._random.randrange(40))
-            return Step("cancel", user=self._random.choice(USERS), order_number=number)
-        if choice < 0.35:
+        if choice < 0.26 and orders_placed:
+            number, user = self._known_order(orders_placed)
+            return Step("cancel", user=user, order_number=number)
+        if choice < 0.27:
             market = self._random.choice(("", *START))
             return Step("cancel_all", user=self._random.choice(USERS), market=market)
+        if choice < 0.42 and orders_placed:
+            return self._amend(orders_placed)
+        if choice < 0.56:
+            return self._place_waiting()
         return self._place()
+
+    def _amend(self, orders_placed: int) -> Step:
+        random = self._random
+        market = random.choice(tuple(START))
+        tick, around = TICKS[market], self._prices[market]
+        price, quantity = Decimal(0), Decimal(0)
+        if random.random() < 0.6:
+            price = max(around - around % tick + tick * random.randint(-15, 15), tick)
+        if random.random() < 0.6:
+            quantity = LOT * random.choice((1, 10, 333, 1_000, 2_500, 7_777, 15_000))
+        number, user = self._known_order(orders_placed)
+        return Step("amend", user=user, order_number=number, price=price, quantity=quantity)
+
+    def _known_order(self, orders_placed: int) -> tuple[int, str]:
+        """One of the newest, and as a rule its owner."""
+        number = max(1, orders_placed - self._random.choice((3, 12, 40)) * self._random.randrange(12) // 12)
+        return number, self._owners[number - 1] if self._random.random() < 0.7 else self._random.choice(USERS)
+
+    def _place_waiting(self) -> Step:
+        """Stops and take-profits close around the price, so that many are reached."""
+        random = self._random
+        step = self._place()
+        tick, around = TICKS[step.market], self._prices[step.market]
+        stop = max(around - around % tick + tick * random.randint(-12, 12), tick)
+        kind = random.choice(("stop", "stop_limit", "take_profit"))
+        time_in_force, expires_in = random.choice((("gtc", 0), ("gtc", 0), ("gtd", random.randint(-900, 9_000))))
+        quantity, worth = step.quantity, step.quote_quantity
+        if kind == "stop_limit":
+            price = max(stop + tick * random.randint(-5, 5), tick)
+            if random.random() < 0.2:
+                time_in_force, expires_in = random.choice(("ioc", "fok")), 0
+            post_only = time_in_force == "gtc" and random.random() < 0.2
+            return replace(
+                step, order_type=kind, time_in_force=time_in_force, expires_in=expires_in, price=price, stop=stop,
+                quantity=quantity or LOT * 1_000, quote_quantity=Decimal(0), post_only=post_only,
+            )  # fmt: skip
+        if step.side == "sell":
+            quantity, worth = quantity or LOT * 1_000, Decimal(0)
+        return replace(
+            step, order_type=kind, time_in_force=time_in_force, expires_in=expires_in, price=Decimal(0), stop=stop,
+            quantity=quantity, quote_quantity=worth, post_only=False,
+        )  # fmt: skip
 
     def _operate(self, *, reopens: bool) -> Step:
         """What an operator does."""
@@ -112,9 +169,10 @@ class CommandGenerator:
         price = (around - around % tick) + tick * random.randint(-reach, reach)
         if random.random() < 0.02:
             price += tick / 10
-        time_in_force = random.choices(("gtc", "ioc", "fok"), (8, 1, 1))[0]
-        post_only = time_in_force == "gtc" and random.random() < 0.15
+        time_in_force = random.choices(("gtc", "gtd", "ioc", "fok"), (7, 1, 1, 1))[0]
+        post_only = time_in_force in {"gtc", "gtd"} and random.random() < 0.15
+        expires_in = random.randint(-900, 6_000) if time_in_force == "gtd" else 0
         return replace(
             blank, order_type="limit", time_in_force=time_in_force, quantity=quantity, price=max(price, tick),
-            post_only=post_only,
+            post_only=post_only, expires_in=expires_in,
         )  # fmt: skip

@@ -1,91 +1,27 @@
 """A second exchange, written to be obviously right rather than fast: decimals, plain lists, everything searched anew.
 
 It shares no code with the core: no scaled integers, no book structure, no events. It knows nothing of postponed work.
+Orders that wait, expire or are amended are in `reference_orders.py`.
 """
 
-from dataclasses import dataclass, field
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 
-EXACT = Context(prec=80, traps=[Inexact, InvalidOperation, Overflow])
-MINOR = Decimal("0.00000001")
-ZERO = Decimal(0)
-
-
-@dataclass
-class Rules:
-    symbol: str
-    base: str
-    quote: str
-    tick: Decimal
-    lot: Decimal
-    minimum_notional: Decimal
-    maximum_quantity: Decimal
-    maker_fee: Decimal  # shares, not basis points
-    taker_fee: Decimal
-    band: Decimal
-    slippage: Decimal
-    levels: int
-    half_spread: Decimal
-    step: Decimal
-    level_quantity: Decimal
-    inventory_limit: Decimal
-    refill_per_second: Decimal
-    source_age: int
-    silence: int
-    open_orders: int
-    tiers: list[tuple[Decimal, Decimal, Decimal]]  # volume from, maker's and taker's share
-    jump: Decimal  # a share; the circuit breaker's
-    jump_window: int
-    pause: int
-
-
-@dataclass
-class Resting:
-    number: int
-    user: str
-    market: str
-    side: str
-    price: Decimal
-    quantity: Decimal
-    maker_fee: Decimal  # the shares of the moment when it was placed
-    taker_fee: Decimal
-    filled: Decimal = ZERO
-    exact_fee: Decimal = ZERO
-    paid_fee: Decimal = ZERO
-
-
-@dataclass
-class Book:
-    rules: Rules
-    reference: Decimal | None = None
-    source_time: int = 0
-    received_time: int = 0
-    used: dict[str, Decimal] = field(default_factory=lambda: {"buy": ZERO, "sell": ZERO})
-    used_at: dict[str, int] = field(default_factory=lambda: {"buy": 0, "sell": 0})
-    position: Decimal = ZERO
-    status: str = "trading"
-    paused_until: int = 0
-
-
-@dataclass
-class Request:
-    user: str
-    market: str
-    side: str
-    kind: str
-    time_in_force: str
-    quantity: Decimal = ZERO
-    quote_quantity: Decimal = ZERO
-    price: Decimal = ZERO
-    post_only: bool = False
-
-
-# market, price, quantity, buyer, buyer's fee, seller, seller's fee
-Trade = tuple[str, Decimal, Decimal, str, Decimal, str, Decimal]
-
-
-class RefusedError(Exception):
-    pass
+from reference_records import (
+    MINOR,
+    ZERO,
+    Book,
+    Closing,
+    Plan,
+    RefusedError,
+    Request,
+    Resting,
+    Rules,
+    Trade,
+    round_down,
+    round_down_ratio,
+    round_up,
+    worse_or_equal,
+)
 
 
 class ReferenceEngine:
@@ -97,6 +33,8 @@ class ReferenceEngine:
         self.trades: list[Trade] = []
         self.now = 0
         self.orders_placed = 0
+        self.priority = 0
+        self.closed: list[Closing] = []
         self.own_fees: dict[str, tuple[Decimal, Decimal]] = {}
         self.volumes: list[tuple[str, str, int, Decimal]] = []  # user, quote, day, notional
 
@@ -120,16 +58,18 @@ class ReferenceEngine:
             raise RefusedError("order_not_open")
         if self.books[mine[0].market].status == "halted":
             raise RefusedError("market_halted")
-        self.resting.remove(mine[0])
+        self._close(mine[0], "cancelled", "user")
 
     def cancel_all(self, user: str, market: str) -> None:
         if market and self.books[market].status == "halted":
             raise RefusedError("market_halted")
-        self.resting = [
-            order
-            for order in self.resting
-            if order.user != user or market not in {"", order.market} or self.books[order.market].status == "halted"
-        ]
+        for order in [*self.resting]:
+            if order.user == user and market in {"", order.market} and self.books[order.market].status != "halted":
+                self._close(order, "cancelled", "user")
+
+    def _close(self, order: Resting, status: str, reason: str) -> None:
+        self.resting = [other for other in self.resting if other is not order]
+        self.closed.append((order.number, status, reason))
 
     def set_status(self, market: str, status: str) -> None:
         self.books[market].status = status
@@ -159,8 +99,15 @@ class ReferenceEngine:
         if jumped and was_trading:
             book.paused_until = self.now + book.rules.pause
         book.reference, book.source_time, book.received_time = price, source_time, received_time
-        if not self._fresh(book) or not self._trading(book):
-            return
+        if self._fresh(book) and self._trading(book):
+            self._settle(book)
+
+    def _settle(self, book: Book) -> None:
+        """Whatever the new reference makes happen."""
+        self._fill_crossed(book)
+
+    def _fill_crossed(self, book: Book) -> None:
+        market = book.rules.symbol
         for side, house_side in (("buy", "sell"), ("sell", "buy")):
             for order in self._queue(market, side):
                 total = ZERO
@@ -173,47 +120,68 @@ class ReferenceEngine:
                 if quantity > 0:
                     self._trade(book, order.price, quantity, order, side, None)
                     self._use_house(book, house_side, quantity)
-        self.resting = [order for order in self.resting if order.filled < order.quantity]
+        self.resting = [order for order in self.resting if order.waits or order.filled < order.quantity]
 
     def place(self, request: Request) -> None:
-        book = self.books[request.market]
+        book = self._open_book(request.market)
+        worst = self._check(book, request)
+        order = self._order(request)
+        self._meet(book, order, request, worst)
+
+    def _open_book(self, market: str) -> Book:
+        book = self.books[market]
         if book.status != "trading":
             raise RefusedError(f"market_{book.status}")
         if not self._trading(book):
             raise RefusedError("market_paused")
-        worst = self._check(book, request)
-        plan, complete, own = self._plan(book, request, worst)
+        return book
+
+    def _order(self, request: Request) -> Resting:
+        maker_fee, taker_fee = self.fees_of(request.user, self.books[request.market].rules)
+        return Resting(
+            self.orders_placed + 1, request.user, request.market, request.side, request.price, request.quantity,
+            maker_fee, taker_fee, request, 0,
+        )  # fmt: skip
+
+    def _meet(
+        self, book: Book, order: Resting, request: Request, worst: Decimal, *, again: bool = False,
+        planned: Plan | None = None,
+    ) -> None:  # fmt: skip
+        """A new order, or `again` a known one, trades, and rests or ends. `request`: what is left of it."""
+        plan, complete, own = planned or self._plan(book, request, worst, order.taker_fee)
         bought = sum((quantity for _, quantity, _ in plan), ZERO)
         spent = sum((price * quantity for price, quantity, _ in plan), ZERO)
         if request.time_in_force == "fok" and not complete:
             raise RefusedError("fill_or_kill_unfilled")
-        if request.kind == "market" and not plan and not own:
+        if not request.price and not plan and not own:
             raise RefusedError("below_min_notional" if complete else "no_liquidity")
-        rests = request.time_in_force == "gtc" and not complete and not own
-        mine = [order for order in self.resting if order.user == request.user]
-        here = [order for order in mine if order.market == request.market]
-        if rests and (len(mine) >= self.open_orders_per_user or len(here) >= book.rules.open_orders):
-            raise RefusedError("too_many_open_orders")
-        maker_fee, taker_fee = self.fees_of(request.user, book.rules)
-        order = Resting(
-            self.orders_placed + 1,
-            request.user,
-            request.market,
-            request.side,
-            request.price,
-            request.quantity,
-            maker_fee,
-            taker_fee,
-        )
-        self._check_funds(book.rules, request, order, bought, spent)
-        self.orders_placed += 1
+        rests = request.price > 0 and request.time_in_force in {"gtc", "gtd"} and not complete and not own
+        if not again:
+            if rests:
+                self._check_room(request)
+            self._check_funds(book.rules, request, order, bought, spent)
+            self.orders_placed += 1
+        self.priority += 1
+        order.priority = self.priority
+        # One that is already known leaves its place only now: it met the offers as they were shown.
+        self.resting = [resting for resting in self.resting if resting is not order]
         for price, quantity, maker in plan:
             self._trade(book, price, quantity, maker, "sell" if request.side == "buy" else "buy", order)
             if maker is None:
                 self._use_house(book, "sell" if request.side == "buy" else "buy", quantity)
-        self.resting = [resting for resting in self.resting if resting.filled < resting.quantity]
+        self.resting = [resting for resting in self.resting if resting.waits or resting.filled < resting.quantity]
         if rests:
             self.resting.append(order)
+        elif own:
+            self._close(order, "cancelled", "self_trade")
+        elif not complete:
+            self._close(order, "cancelled", "immediate_or_cancel" if request.price else "no_liquidity")
+
+    def _check_room(self, request: Request) -> None:
+        mine = [order for order in self.resting if order.user == request.user]
+        here = [order for order in mine if order.market == request.market]
+        if len(mine) >= self.open_orders_per_user or len(here) >= self.books[request.market].rules.open_orders:
+            raise RefusedError("too_many_open_orders")
 
     def _check_funds(self, rules: Rules, request: Request, order: Resting, bought: Decimal, spent: Decimal) -> None:
         if request.side == "sell":
@@ -249,18 +217,22 @@ class ReferenceEngine:
         return book.status == "trading" and self.now >= book.paused_until
 
     def _check(self, book: Book, request: Request) -> Decimal:
-        rules, reference = book.rules, book.reference
-        if reference is None:
+        if book.reference is None:
             raise RefusedError("stale_price")
+        if request.expires and request.expires <= self.now:
+            raise RefusedError("expiry_in_past")
+        self._check_size(book.rules, request, book.reference)
+        return self._market_limit(book, request) if request.kind == "market" else self._own_limit(book, request)
+
+    def _check_size(self, rules: Rules, request: Request, measure: Decimal) -> None:
         if request.price % rules.tick:
             raise RefusedError("invalid_tick")
         if request.quantity % rules.lot:
             raise RefusedError("invalid_lot")
-        if max(request.quantity * reference, request.quote_quantity) > rules.maximum_quantity * reference:
+        if max(request.quantity * measure, request.quote_quantity) > rules.maximum_quantity * measure:
             raise RefusedError("above_max_quantity")
-        if (request.quote_quantity or request.quantity * (request.price or reference)) < rules.minimum_notional:
+        if (request.quote_quantity or request.quantity * (request.price or measure)) < rules.minimum_notional:
             raise RefusedError("below_min_notional")
-        return self._market_limit(book, request) if request.kind == "market" else self._own_limit(book, request)
 
     def _market_limit(self, book: Book, request: Request) -> Decimal:
         rules, reference = book.rules, book.reference
@@ -280,9 +252,7 @@ class ReferenceEngine:
                 raise RefusedError("post_only_would_take")
         return request.price
 
-    def _plan(
-        self, book: Book, request: Request, worst: Decimal
-    ) -> tuple[list[tuple[Decimal, Decimal, Resting | None]], bool, bool]:
+    def _plan(self, book: Book, request: Request, worst: Decimal, taker_fee: Decimal) -> Plan:
         """Fills, whether nothing is left to do, whether the next maker is the taker itself."""
         rules = book.rules
         plan: list[tuple[Decimal, Decimal, Resting | None]] = []
@@ -295,21 +265,21 @@ class ReferenceEngine:
             if request.quantity:
                 left = request.quantity - sum((quantity for _, quantity, _ in plan), ZERO)
             else:
-                left = self._lots_for(rules, request, spent, price)
+                left = self._lots_for(rules, request, spent, price, taker_fee)
                 if left == 0:
                     return plan, True, False
             quantity = min(left, offered)
             plan.append((price, quantity, maker))
             spent += price * quantity
-            nothing_left = quantity == left if request.quantity else self._lots_for(rules, request, spent, price) == 0
+            nothing_left = (
+                quantity == left if request.quantity else self._lots_for(rules, request, spent, price, taker_fee) == 0
+            )
             if nothing_left:
                 return plan, True, False
         return plan, False, False
 
-    def _lots_for(self, rules: Rules, request: Request, spent: Decimal, price: Decimal) -> Decimal:
+    def _lots_for(self, rules: Rules, request: Request, spent: Decimal, price: Decimal, taker_fee: Decimal) -> Decimal:
         """The most that the rest of the quote amount moves at this price, fee of the whole included for a buy."""
-
-        _, taker_fee = self.fees_of(request.user, rules)
 
         def cost(quantity: Decimal) -> Decimal:
             notional = spent + quantity * price
@@ -328,9 +298,9 @@ class ReferenceEngine:
         maker_side = "sell" if side == "buy" else "buy"
         sign = 1 if side == "buy" else -1
         offers: list[tuple[Decimal, int, Decimal, Resting | None]] = [
-            (sign * order.price, order.number, order.quantity - order.filled, order)
+            (sign * order.price, order.priority, order.quantity - order.filled, order)
             for order in self.resting
-            if order.market == book.rules.symbol and order.side == maker_side
+            if order.market == book.rules.symbol and order.side == maker_side and not order.waits
         ]
         if self._fresh(book) and self._trading(book):
             for level, (price, quantity) in enumerate(self._ladder(book, maker_side, clipped=True)):
@@ -371,9 +341,9 @@ class ReferenceEngine:
         orders = [
             order
             for order in self.resting
-            if order.market == market and order.side == side and order.filled < order.quantity
+            if order.market == market and order.side == side and order.filled < order.quantity and not order.waits
         ]
-        return sorted(orders, key=lambda order: (-order.price if side == "buy" else order.price, order.number))
+        return sorted(orders, key=lambda order: (-order.price if side == "buy" else order.price, order.priority))
 
     def _fresh(self, book: Book) -> bool:
         return (
@@ -425,6 +395,9 @@ class ReferenceEngine:
         left = order.quantity - order.filled
         if order.side == "sell":
             return left
+        if not order.price:
+            worst = order.worst * order.quantity
+            return order.request.quote_quantity or worst + round_up(worst * order.taker_fee, MINOR)
         cost = order.price * left
         fee = round_up(order.exact_fee + cost * max(order.maker_fee, order.taker_fee), MINOR) - order.paid_fee
         return cost + fee
@@ -435,26 +408,3 @@ class ReferenceEngine:
 
     def _move(self, owner: str, asset: str, amount: Decimal) -> None:
         self.balances[owner, asset] = self.balances.get((owner, asset), ZERO) + amount
-
-
-def worse_or_equal(side: str, price: Decimal, limit: Decimal) -> bool:
-    """Whether a taker with that limit accepts the price."""
-    return price <= limit if side == "buy" else price >= limit
-
-
-def round_down(value: Decimal, step: Decimal) -> Decimal:
-    return value - value % step
-
-
-def round_up(value: Decimal, step: Decimal) -> Decimal:
-    return -round_down_towards_minus(-value, step)
-
-
-def round_down_towards_minus(value: Decimal, step: Decimal) -> Decimal:
-    rest = value % step
-    return value - rest - (step if rest < 0 else ZERO)
-
-
-def round_down_ratio(amount: Decimal, price: Decimal, lot: Decimal) -> Decimal:
-    """The largest multiple of the lot worth at most `amount` at that price."""
-    return (amount // (price * lot)) * lot

@@ -68,6 +68,16 @@ def test_one_who_lost_the_place_stands_behind_those_who_came_in_between(bench: B
     assert bids(bench) == [second, first, third]
 
 
+def test_two_who_lost_their_places_one_after_the_other_stand_in_that_order_after_a_restart(bench: Bench) -> None:
+    first = placed(bench, bench.limit("alice", Side.BUY, "1", "99"))
+    second = placed(bench, bench.limit("bob", Side.BUY, "1", "99"))
+    bench.done(amend("bob", second, price="98"))
+    bench.done(amend("alice", first, price="98"))
+    assert bids(bench) == [second, first]
+    restored = restore_snapshot(take_snapshot(bench.exchange.state))
+    assert [order.order_id for order in restored.markets["COIN-USD"].bids.orders()] == [second, first]
+
+
 @pytest.mark.parametrize(
     ("side", "change", "asset", "held"),
     [

@@ -5,21 +5,25 @@ import pytest
 from chassis.errors import ServiceError
 from command_generator import USERS, CommandGenerator, Step
 from exchange_factory import COIN_USD, DUST_USD, OPERATOR, UNIT, Bench, actor
-from reference_engine import EXACT, ReferenceEngine, RefusedError, Request, Rules, Trade
+from reference_orders import ReferenceExchange
+from reference_records import EXACT, Closing, RefusedError, Request, Rules, Trade
 from trading.domain.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Command,
+    Continue,
+    ExpireOrders,
     PlaceOrder,
     ResumeMarket,
     SetMarket,
     SetReferencePrice,
     SetUserFees,
 )
-from trading.domain.events import OrderPlaced, Traded
+from trading.domain.events import Event, OrderAmended, OrderClosed, OrderPlaced, OrderTriggered, Traded
 from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, Market, MarketStatus
 from trading.domain.orders import OrderType, Side, TimeInForce
-from trading.domain.queries import depth
+from trading.domain.queries import depth, markets_to_continue
 from trading.domain.state import Limits
 
 COMMANDS = 100_000
@@ -74,7 +78,7 @@ class Pair:
         self.bench = Bench(limits=limits, users=USERS, check=False)
         for market in MARKETS:
             self.bench.do(SetMarket(OPERATOR, market, "rules"))
-        self.naive = ReferenceEngine([rules_of(market) for market in MARKETS], OPEN_ORDERS)
+        self.naive = ReferenceExchange([rules_of(market) for market in MARKETS], OPEN_ORDERS)
         self.order_ids: list[str] = []
         for user in USERS:
             for asset, amount in (("USD", 10_000), ("COIN", 100), ("DUST", 10_000)):
@@ -83,17 +87,29 @@ class Pair:
         self.trades = 0
         self.maker_rates: set[int] = set()
         self.refusals: dict[str, int] = {}
+        self.happened: dict[str, int] = {}  # what became of orders, and how often
 
     def run(self, step: Step) -> None:
+        known, closed = len(self.naive.trades), len(self.naive.closed)
         if step.kind == "batch":
             self.bench.batch(step.milliseconds)
             self.naive.now = self.bench.now
-            return
-        known = len(self.naive.trades)
-        core, trades = self._core(step)
-        naive = self._naive(step)
+            self.naive.expire()
+            core, naive, events = "", "", self._expire()
+        else:
+            core, events = self._core(step)
+            naive = self._naive(step)
         assert core == naive, step
+        trades = self._trades(events)
         assert trades == self.naive.trades[known:], step
+        closings = self._closings(events)
+        assert closings == sorted(self.naive.closed[closed:]), step
+        for _, status, reason in closings:
+            self.happened[f"{status}: {reason}"] = self.happened.get(f"{status}: {reason}", 0) + 1
+        for event in events:
+            if isinstance(event, OrderTriggered | OrderAmended):
+                name = type(event).__name__
+                self.happened[name] = self.happened.get(name, 0) + 1
         self.trades += len(trades)
         if core:
             self.refusals[core] = self.refusals.get(core, 0) + 1
@@ -128,15 +144,33 @@ class Pair:
                 merged[price] = merged.get(price, Decimal(0)) + quantity
             assert [(decimal(level.price), decimal(level.quantity)) for level in levels] == list(merged.items())
 
-    def _core(self, step: Step) -> tuple[str, list[Trade]]:
+    def _expire(self) -> list[Event]:
+        events: list[Event] = []
+        while more := self.bench.done(ExpireOrders()):
+            events += more
+        return events
+
+    def _core(self, step: Step) -> tuple[str, list[Event]]:
         try:
             events = self.bench.done(self._command(step))
         except ServiceError as error:
             return error.reason, []
+        while markets := markets_to_continue(self.bench.exchange.state):
+            events += self.bench.done(Continue(markets[0]))
         placed = [event for event in events if isinstance(event, OrderPlaced)]
         self.order_ids += [event.order_id for event in placed]
         self.maker_rates |= {event.maker_fee_basis_points for event in placed}
-        return "", [
+        return "", events
+
+    def _closings(self, events: list[Event]) -> list[Closing]:
+        return sorted(
+            (self.order_ids.index(event.order_id) + 1, event.status.value, event.reason.value)
+            for event in events
+            if isinstance(event, OrderClosed)
+        )
+
+    def _trades(self, events: list[Event]) -> list[Trade]:
+        return [
             (
                 event.market, decimal(event.price), decimal(event.quantity),
                 event.buyer.owner.removeprefix("user:"), decimal(event.buyer.fee),
@@ -155,6 +189,9 @@ class Pair:
             )
         if step.kind in {"status", "resume", "fees"}:
             return self._operators_command(step)
+        if step.kind == "amend":
+            order_id = self.order_ids[step.order_number - 1]
+            return AmendOrder(actor(step.user), order_id, minor(step.price), minor(step.quantity))
         if step.kind == "cancel":
             return CancelOrder(actor(step.user), self.order_ids[step.order_number - 1])
         if step.kind == "cancel_all":
@@ -162,8 +199,11 @@ class Pair:
         return PlaceOrder(
             actor(step.user), step.market, Side(step.side), OrderType(step.order_type),
             TimeInForce(step.time_in_force), minor(step.quantity), minor(step.quote_quantity), minor(step.price),
-            step.post_only,
+            step.post_only, stop_price=minor(step.stop), expires_milliseconds=self._expires(step),
         )  # fmt: skip
+
+    def _expires(self, step: Step) -> int:
+        return self.bench.now + step.expires_in if step.time_in_force == "gtd" else 0
 
     def _operators_command(self, step: Step) -> Command:
         if step.kind == "status":
@@ -192,6 +232,8 @@ class Pair:
             elif step.kind == "fees":
                 shares = tuple(Decimal(rate) / 10_000 for rate in step.fees) if step.fees is not None else None
                 naive.set_own_fees(step.user, shares)  # type: ignore[arg-type]  # two of them
+            elif step.kind == "amend":
+                naive.amend(step.user, step.order_number, step.price, step.quantity)
             elif step.kind == "cancel":
                 naive.cancel(step.user, step.order_number)
             elif step.kind == "cancel_all":
@@ -208,6 +250,8 @@ class Pair:
                         step.quote_quantity,
                         step.price,
                         step.post_only,
+                        step.stop,
+                        self._expires(step),
                     )
                 )
         except RefusedError as refusal:
@@ -217,6 +261,16 @@ class Pair:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_the_core_agrees_with_a_naive_engine_on_trades_books_and_balances(seed: int) -> None:
+    agree(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(5, 41))
+def test_the_core_agrees_with_a_naive_engine_over_a_million_commands(seed: int) -> None:
+    agree(seed)
+
+
+def agree(seed: int) -> None:
     pair = Pair()
     generator = CommandGenerator(seed)
     with localcontext(EXACT):
@@ -229,7 +283,13 @@ def test_the_core_agrees_with_a_naive_engine_on_trades_books_and_balances(seed: 
     assert pair.trades > COMMANDS // 40
     expected = {
         "insufficient_funds", "no_liquidity", "post_only_would_take", "fill_or_kill_unfilled", "price_band",
-        "market_paused", "market_halted", "market_cancel_only", "too_many_open_orders",
+        "market_paused", "market_halted", "market_cancel_only", "too_many_open_orders", "stop_price_reached",
+        "expiry_in_past", "amend_below_filled", "order_not_open",
     }  # fmt: skip
+    assert {
+        "OrderTriggered", "OrderAmended", "expired: expired", "rejected: no_liquidity",
+        "rejected: post_only_would_take", "rejected: fill_or_kill_unfilled", "cancelled: self_trade",
+        "cancelled: immediate_or_cancel", "cancelled: no_liquidity", "cancelled: user",
+    } <= set(pair.happened)  # fmt: skip
     assert {0, 10, 6, 30} <= pair.maker_rates
     assert expected <= set(pair.refusals)

@@ -6,7 +6,7 @@ from pathlib import Path
 from command_generator import USERS, CommandGenerator
 from exchange_factory import OPERATOR, UNIT, Bench, actor
 from test_reference_agreement import MARKETS, OPEN_ORDERS, Pair
-from trading.domain.commands import CancelAll, Command, SetMarket, SetReferencePrice, StartBatch
+from trading.domain.commands import CancelAll, Command, Continue, ExpireOrders, SetMarket, SetReferencePrice, StartBatch
 from trading.domain.events import BatchStarted
 from trading.domain.exchange import Exchange
 from trading.domain.orders import Side
@@ -51,7 +51,9 @@ def test_folding_from_any_snapshot_gives_the_same_state_and_the_same_decisions()
     commands: list[Command] = [
         StartBatch(bench.exchange.state.batch_number + 1, later),
         SetMarket(OPERATOR, MARKETS[0], "open"),
+        ExpireOrders(),
         SetReferencePrice("COIN-USD", 100 * UNIT, "simulator", later, later),
+        *(Continue("COIN-USD") for _ in range(40)),  # whom the new price reaches, one by one
         *(CancelAll(actor(user), "COIN-USD") for user in USERS[1:]),
         bench.limit(USERS[0], Side.BUY, "3", "101"),
         bench.market(USERS[1], Side.SELL, quantity=2 * UNIT),

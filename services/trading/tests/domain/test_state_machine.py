@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from trading.domain.accounts import Posting
 from trading.domain.commands import (
+    AmendOrder,
     CancelAll,
     CancelOrder,
     Command,
     Continue,
+    ExpireOrders,
     PlaceOrder,
     ResumeMarket,
     SetMarket,
@@ -24,7 +26,7 @@ from trading.domain.events import OrderPlaced
 from trading.domain.exchange import Applied, Exchange
 from trading.domain.invariants import check_all
 from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, MarketStatus
-from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
 from trading.domain.state import Limits
@@ -103,6 +105,41 @@ class ExchangeMachine(RuleBasedStateMachine):
                 idempotency_key=key,
             )
         )
+
+    @rule(user=users, side=sides, amount=quantities, by_quote=st.booleans(), stop_price=prices,
+          price=st.none() | prices, kind=st.sampled_from(TRIGGERS), time_in_force=st.sampled_from(TimeInForce),
+          expires_in=st.sampled_from((-1, 0, 1, 700)), post_only=st.booleans(), key=keys)  # fmt: skip
+    def place_waiting(
+        self, *, user: str, side: Side, amount: int, by_quote: bool, stop_price: int, price: int | None,
+        kind: OrderType, time_in_force: TimeInForce, expires_in: int, post_only: bool, key: str,
+    ) -> None:  # fmt: skip
+        # Mostly what goes together, so that there are orders that wait.
+        limited = kind is OrderType.STOP_LIMIT
+        self.attempt(
+            PlaceOrder(
+                actor(user),
+                "COIN-USD",
+                side,
+                kind,
+                time_in_force,
+                quantity=0 if by_quote and not limited else amount,
+                quote_quantity=amount * 100 if by_quote and not limited else 0,
+                price=(stop_price if price is None else price) if limited else 0,
+                post_only=post_only and limited,
+                idempotency_key=key,
+                stop_price=stop_price,
+                expires_milliseconds=self.bench.now + expires_in if time_in_force is TimeInForce.GTD else 0,
+            )
+        )
+
+    @rule(user=users, which=st.integers(0, 30), price=st.just(0) | prices, quantity=st.just(0) | quantities, key=keys)
+    def amend(self, *, user: str, which: int, price: int, quantity: int, key: str) -> None:
+        order_id = self.order_ids[-1 - which % len(self.order_ids)]
+        self.attempt(AmendOrder(actor(user), order_id, price, quantity, key))
+
+    @rule()
+    def expire(self) -> None:
+        self.attempt(ExpireOrders())
 
     @rule(user=users, which=st.integers(0, 30), key=keys)
     def cancel(self, user: str, which: int, key: str) -> None:

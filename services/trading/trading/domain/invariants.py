@@ -116,7 +116,7 @@ def _check_book(state: ExchangeState, symbol: str, market_state: MarketState, fo
         for key, level in book.levels.items():
             resting += len(level)
             priorities = [order.priority for order in level.values()]
-            if not priorities or priorities != sorted(priorities):
+            if not priorities or priorities != sorted(set(priorities)):
                 found.append(Violation("M10", symbol, f"level {key * book.sign} is empty or out of order"))
             found.extend(
                 Violation("M10", symbol, f"order {order.order_id} is at the wrong place")

@@ -95,8 +95,13 @@ class _Stream:
 
     async def counted(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
-            self.taken += 1
+            self.taken += _parts(request)
             yield request
+
+
+def _parts(message: Any) -> int:
+    """A message may carry further ones like itself in a field `further`; each of them is answered."""
+    return 1 + len(getattr(message, "further", ()))
 
 
 class _CallInterceptor(grpc.aio.ServerInterceptor):
@@ -171,7 +176,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 if hasattr(result, "__aiter__"):
                     async for response in result:
                         yield response
-                        stream.answered += 1
+                        stream.answered += _parts(response)
                 else:
                     await result  # a coroutine that writes to the context itself
             except asyncio.CancelledError:

@@ -15,6 +15,7 @@ from chassis.identity import Caller, NotSignedIn, PermissionMissing, current_cal
 from chassis.testing import eventually, serve
 from chassis.tracing import current_traceparent
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
+from cryptovault.trading.v1 import trading_pb2
 from google.protobuf import empty_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
@@ -45,12 +46,14 @@ def portfolio(behaviour: Callable[[Any], Awaitable[str]]) -> tuple[Any, Any, str
     return (portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server, Portfolio(behaviour), PORTFOLIO)
 
 
-def streams(*, watch: Any = None, enter: Any = None) -> tuple[Any, Any, str]:
-    """A service of two streaming methods: Watch (server stream) and Enter (both ways), over empty messages."""
+def streams(
+    *, watch: Any = None, enter: Any = None, request: Any = empty_pb2.Empty, response: Any = empty_pb2.Empty
+) -> tuple[Any, Any, str]:
+    """A service of two streaming methods: Watch (server stream) and Enter (both ways)."""
     handlers: dict[str, Any] = {}
     codec: dict[str, Any] = {
-        "request_deserializer": empty_pb2.Empty.FromString,
-        "response_serializer": empty_pb2.Empty.SerializeToString,
+        "request_deserializer": request.FromString,
+        "response_serializer": response.SerializeToString,
     }
     if watch is not None:
         handlers["Watch"] = grpc.unary_stream_rpc_method_handler(watch, **codec)
@@ -69,11 +72,11 @@ def watch_on(channel: Any) -> Any:
     return make(empty_pb2.Empty())
 
 
-def enter_on(channel: Any) -> Any:
+def enter_on(channel: Any, request: Any = empty_pb2.Empty, response: Any = empty_pb2.Empty) -> Any:
     make = channel.stream_stream(
         f"/{STREAMS}/Enter",
-        request_serializer=empty_pb2.Empty.SerializeToString,
-        response_deserializer=empty_pb2.Empty.FromString,
+        request_serializer=request.SerializeToString,
+        response_deserializer=response.FromString,
     )
     return make()
 
@@ -425,6 +428,35 @@ async def test_a_stop_does_not_wait_for_subscriptions_and_idle_order_streams_but
         assert await busy.read() == empty_pb2.Empty()
         await stopping
         assert time.monotonic() - started < 2.0
+
+
+async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message() -> None:
+    owed = asyncio.Event()
+    finish = asyncio.Event()
+
+    async def enter(requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield trading_pb2.EnterOrdersResponse(correlation_id=request.correlation_id)
+            owed.set()
+            await finish.wait()
+            for further in request.further:
+                yield trading_pb2.EnterOrdersResponse(correlation_id=further.correlation_id)
+
+    server = GrpcServer("127.0.0.1:0")
+    server.add(*streams(enter=enter, request=trading_pb2.EnterOrdersRequest, response=trading_pb2.EnterOrdersResponse))
+    address = f"127.0.0.1:{await server.start()}"
+    async with open_channel(address, service="t") as channel:
+        call = enter_on(channel, trading_pb2.EnterOrdersRequest, trading_pb2.EnterOrdersResponse)
+        message = trading_pb2.EnterOrdersRequest(correlation_id=1)
+        message.further.add(correlation_id=2)
+        await call.write(message)
+        await owed.wait()
+        stopping = asyncio.create_task(server.stop())
+        assert (await call.read()).correlation_id == 1
+        await eventually(lambda: _refused(address))
+        finish.set()
+        assert (await call.read()).correlation_id == 2
+        await stopping
 
 
 async def test_health_tells_the_state_and_a_taken_port_is_refused() -> None:

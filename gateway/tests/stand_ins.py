@@ -238,16 +238,17 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
     async def EnterOrders(  # noqa: N802
         self, request_iterator: AsyncIterator[trading_pb2.EnterOrdersRequest], context: Any
     ) -> AsyncIterator[trading_pb2.EnterOrdersResponse]:
-        async for request in request_iterator:
-            self.commands.append(request)
-            if self.silent:
-                self.silent -= 1
-                continue
-            response = self._answer(request)
-            if self.break_after_effect:
-                self.break_after_effect -= 1
-                return
-            yield response
+        async for message in request_iterator:
+            for request in (message, *message.further):
+                self.commands.append(request)
+                if self.silent:
+                    self.silent -= 1
+                    continue
+                response = self._answer(request)
+                if self.break_after_effect:
+                    self.break_after_effect -= 1
+                    return
+                yield response
 
     def _answer(self, request: trading_pb2.EnterOrdersRequest) -> trading_pb2.EnterOrdersResponse:
         if self.error is not None:

@@ -90,3 +90,77 @@ async def test_a_command_refused_by_a_follower_goes_on_to_the_leader_with_its_ke
 async def test_a_command_lost_with_the_old_leader_stays_in_doubt_whatever_a_follower_says() -> None:
     error = await error_of_an_order(Stream(None), Stream(FOLLOWER), Stream(OVERLOADED))
     assert isinstance(error, OutcomeUnknown)
+
+
+class Company:
+    """Answers the commands of all messages in one, the last first, once so many have come: with `failure`, if any."""
+
+    def __init__(self, together: int, failure: RemoteError | None = None) -> None:
+        self.sizes: list[int] = []
+        self._together = together
+        self._failure = failure_of(failure) if failure is not None else None
+        self._answers: asyncio.Queue[pb.EnterOrdersResponse] = asyncio.Queue()
+        self._waiting: list[pb.EnterOrdersResponse] = []
+
+    async def write(self, request: pb.EnterOrdersRequest) -> None:
+        commands = (request, *request.further)
+        self.sizes.append(len(commands))
+        self._waiting += [
+            pb.EnterOrdersResponse(
+                correlation_id=command.correlation_id,
+                cancelled=pb.CancelOrdersResult(order_ids=[command.idempotency_key]) if not self._failure else None,
+                failure=self._failure,
+            )
+            for command in commands
+        ]
+        if len(self._waiting) == self._together:
+            last, *others = reversed(self._waiting)
+            last.further.extend(others)
+            await self._answers.put(last)
+
+    async def read(self) -> Any:
+        return await self._answers.get()
+
+    def cancel(self) -> bool:
+        return True
+
+    def leave(self) -> None:
+        pass
+
+
+async def answers_on(*streams: Company, count: int) -> list[pb.EnterOrdersResponse | BaseException]:
+    left = list(streams)
+
+    async def connect() -> Company:
+        return left.pop(0)
+
+    entry = OrderEntry(connect, SystemClock(), seed=1)
+    callers = [
+        asyncio.create_task(entry.enter(pb.CancelOrders(), pb.Principal(user_id="ann"), key=f"k{number}"))
+        for number in range(count)
+    ]
+    await asyncio.sleep(0)  # all of them ask before there is a stream
+    running = asyncio.create_task(entry.run())
+    try:
+        return await asyncio.gather(*callers, return_exceptions=True)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def order_ids(answers: list[pb.EnterOrdersResponse | BaseException]) -> list[list[str]]:
+    return [list(answer.cancelled.order_ids) for answer in answers if isinstance(answer, pb.EnterOrdersResponse)]
+
+
+async def test_what_is_ready_travels_together_and_each_caller_hears_its_own_answer() -> None:
+    stream = Company(100)
+    assert order_ids(await answers_on(stream, count=100)) == [[f"k{number}"] for number in range(100)]
+    assert stream.sizes == [32, 32, 32, 4]
+
+
+async def test_commands_that_a_follower_refused_together_are_none_of_them_in_doubt() -> None:
+    """In doubt, they would be told that nobody knows; refused by a follower, they did nothing there."""
+    follower, leader = Company(5, FOLLOWER), Company(5, OVERLOADED)
+    answers = await answers_on(follower, leader, count=5)
+    assert [getattr(answer, "reason", None) for answer in answers] == ["overloaded"] * 5
+    assert follower.sizes == leader.sizes == [5]

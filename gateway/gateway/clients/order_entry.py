@@ -17,6 +17,7 @@ from chassis.tracing import current_traceparent
 from cryptovault.trading.v1 import trading_pb2 as pb
 
 ORDER_DEADLINE_SECONDS = 2.0
+_COMMANDS_PER_MESSAGE_MAX = 32
 _WAITING_MAX = 4_096  # above the requests in flight
 _BACKOFF_FIRST_SECONDS = 0.02  # a broken stream holds up orders that have two seconds
 _BACKOFF_MAX_SECONDS = 0.5
@@ -158,27 +159,44 @@ class OrderEntry:
 
     async def _write(self, stream: OrderStream) -> None:
         while True:
-            while self._outgoing:
-                pending = self._outgoing.popleft()
-                if pending.answer.done():
-                    continue  # its caller has stopped waiting
-                # Before the write, not after: from here on it may arrive.
-                pending.sent, pending.in_doubt = True, pending.in_doubt or pending.sent
-                await stream.write(pending.request)
+            while (message := self._next_message()) is not None:
+                await stream.write(message)
             self._something_to_send.clear()
             await self._something_to_send.wait()
 
+    def _next_message(self) -> pb.EnterOrdersRequest | None:
+        """What waits to be sent, in one message: it costs both ends about as much as a command in it."""
+        requests: list[pb.EnterOrdersRequest] = []
+        while self._outgoing and len(requests) < _COMMANDS_PER_MESSAGE_MAX:
+            pending = self._outgoing.popleft()
+            if pending.answer.done():
+                continue  # its caller has stopped waiting
+            # Before the write, not after: from here on it may arrive.
+            pending.sent, pending.in_doubt = True, pending.in_doubt or pending.sent
+            requests.append(pending.request)
+        if len(requests) <= 1:
+            return requests[0] if requests else None
+        message = pb.EnterOrdersRequest()
+        message.CopyFrom(requests[0])  # the request itself may have to go out again, in other company
+        message.further.extend(requests[1:])
+        return message
+
     async def _read(self, stream: OrderStream) -> None:
-        while isinstance(response := await stream.read(), pb.EnterOrdersResponse):
-            pending = self._pending.get(response.correlation_id)
-            if response.failure.reason == NOT_LEADING:
-                if pending is not None:
-                    pending.sent = False  # it did not count
+        while isinstance(message := await stream.read(), pb.EnterOrdersResponse):
+            elsewhere: Exception | None = None
+            for answer in (message, *message.further):
+                pending = self._pending.get(answer.correlation_id)
+                if answer.failure.reason == NOT_LEADING:
+                    elsewhere = error_of(answer.failure)
+                    if pending is not None:
+                        pending.sent = False  # it did not count
+                    continue
+                self._answered = True
+                if pending is not None and not pending.answer.done():
+                    pending.answer.set_result(answer)
+            if elsewhere is not None:
                 stream.leave()
-                raise error_of(response.failure)
-            self._answered = True
-            if pending is not None and not pending.answer.done():
-                pending.answer.set_result(response)
+                raise elsewhere
 
     def _resend(self) -> None:
         """Everything unanswered goes out again, oldest first: one user's commands keep their order."""

@@ -69,12 +69,12 @@ class Exchange:
         call: Any = self.trading.EnterOrders()
         for request in requests:
             await call.write(request)
-        answers = {}
-        for _ in requests:
-            answer = await call.read()
-            answers[answer.correlation_id] = answer
+        answers: dict[int, trading_pb2.EnterOrdersResponse] = {}
+        while len(answers) < sum(1 + len(request.further) for request in requests):
+            message = await call.read()
+            answers |= {answer.correlation_id: answer for answer in (message, *message.further)}
         await call.done_writing()
-        return [answers[request.correlation_id] for request in requests]
+        return [answers[one.correlation_id] for request in requests for one in (request, *request.further)]
 
 
 @contextlib.asynccontextmanager

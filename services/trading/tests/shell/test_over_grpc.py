@@ -11,6 +11,7 @@ from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
 from google.protobuf.timestamp_pb2 import Timestamp
 from shell_factory import PRICE, UNIT
+from trading.api.order_entry import ANSWERS_PER_MESSAGE_MAX
 from trading.projector import fold, journal_reader
 from trading.storage.journal import MongoJournal
 
@@ -58,6 +59,36 @@ async def test_fifty_parallel_requests_with_one_key_are_one_order(exchange: Exch
     answers = await exchange.ask(*(exchange.request("ann", "k", **buy("100.10")) for _ in range(50)))
     assert len({answer.result.order.id for answer in answers}) == 1
     assert sum(not answer.result.replayed for answer in answers) == 1
+
+
+async def test_commands_that_share_a_message_are_each_answered_in_their_order(exchange: Exchange) -> None:
+    await exchange.pay("ann", "10000", "practice:ann")
+    message, wrong, repeat, last = (
+        exchange.request("ann", "k1", **buy("100.10")),
+        exchange.request("ann", "k2", **buy("x")),
+        exchange.request("ann", "k1", **buy("100.10")),
+        exchange.request("ann", "k3", **buy("200")),
+    )
+    message.further.extend((wrong, repeat, last))
+    first, refused, again, second = await exchange.ask(message)
+    assert refused.failure.reason == "invalid_argument"
+    assert again.result.replayed
+    assert again.result.order.id == first.result.order.id
+    assert second.result.order.id > first.result.order.id
+
+
+async def test_many_answers_travel_in_few_messages(exchange: Exchange) -> None:
+    await exchange.pay("ann", "10000", "practice:ann")
+    message, *further = (exchange.request("ann", f"k{number}", **buy("2")) for number in range(100))
+    message.further.extend(further)
+    call: Any = exchange.trading.EnterOrders()
+    await call.write(message)
+    sizes: list[int] = []
+    while sum(sizes) < 100:
+        sizes.append(1 + len((await call.read()).further))
+    await call.done_writing()
+    assert max(sizes) == ANSWERS_PER_MESSAGE_MAX
+    assert len(sizes) < 50
 
 
 async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:

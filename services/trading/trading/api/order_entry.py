@@ -22,6 +22,8 @@ from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
 
+# Of one message. Each of so many may tell of 500 fills, and gRPC still takes it: 4 MiB is its limit.
+ANSWERS_PER_MESSAGE_MAX = 32
 IN_FLIGHT_MAX = 4_096  # per stream; a gateway that has more unanswered gets refusals at once
 DEADLINE_MILLISECONDS_MAX = 10_000  # a client without one, or with a wild one, still ends
 
@@ -61,6 +63,8 @@ class OrderEntry:
         try:
             async for request in requests:
                 self._take(request, stream)
+                for further in request.further:
+                    self._take(further, stream)
         finally:
             stream.no_more_requests()
 
@@ -127,7 +131,11 @@ class _Stream:
     async def responses(self) -> AsyncIterator[_Response]:
         while True:
             while self._outbox:
-                yield self._outbox.popleft()
+                response = self._outbox.popleft()
+                # What is ready goes in one message: sending one costs about as much as making the answer in it.
+                for _ in range(min(len(self._outbox), ANSWERS_PER_MESSAGE_MAX - 1)):
+                    response.further.append(self._outbox.popleft())
+                yield response
             if not self._reading and self.in_flight == 0:
                 return
             self._changed.clear()

@@ -385,6 +385,7 @@ class EnterOrdersRequest(_message.Message):
     CANCEL_ORDER_FIELD_NUMBER: _builtins.int
     CANCEL_ORDERS_FIELD_NUMBER: _builtins.int
     AMEND_ORDER_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.int
     """Unique on this stream."""
     idempotency_key: _builtins.str
@@ -402,6 +403,12 @@ class EnterOrdersRequest(_message.Message):
     def cancel_orders(self) -> Global___CancelOrders: ...
     @_builtins.property
     def amend_order(self) -> Global___AmendOrder: ...
+    @_builtins.property
+    def further(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnterOrdersRequest]:
+        """Further commands that were ready at the same moment, in their order; none has a `further` of its own. A message
+        costs both ends about as much as the command in it.
+        """
+
     def __init__(
         self,
         *,
@@ -414,10 +421,11 @@ class EnterOrdersRequest(_message.Message):
         cancel_order: Global___CancelOrder | None = ...,
         cancel_orders: Global___CancelOrders | None = ...,
         amend_order: Global___AmendOrder | None = ...,
+        further: _abc.Iterable[Global___EnterOrdersRequest] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amend_order", b"amend_order", "cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "place_order", b"place_order", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_order", b"amend_order", "cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "correlation_id", b"correlation_id", "deadline_milliseconds", b"deadline_milliseconds", "idempotency_key", b"idempotency_key", "place_order", b"place_order", "principal", b"principal", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_order", b"amend_order", "cancel_order", b"cancel_order", "cancel_orders", b"cancel_orders", "command", b"command", "correlation_id", b"correlation_id", "deadline_milliseconds", b"deadline_milliseconds", "further", b"further", "idempotency_key", b"idempotency_key", "place_order", b"place_order", "principal", b"principal", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["place_order", "cancel_order", "cancel_orders", "amend_order"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
@@ -433,6 +441,7 @@ class EnterOrdersResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.int
     @_builtins.property
     def result(self) -> Global___OrderResult: ...
@@ -440,6 +449,10 @@ class EnterOrdersResponse(_message.Message):
     def cancelled(self) -> Global___CancelOrdersResult: ...
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure: ...
+    @_builtins.property
+    def further(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnterOrdersResponse]:
+        """Further answers that were ready at the same moment, as in the request."""
+
     def __init__(
         self,
         *,
@@ -447,10 +460,11 @@ class EnterOrdersResponse(_message.Message):
         result: Global___OrderResult | None = ...,
         cancelled: Global___CancelOrdersResult | None = ...,
         failure: _failure_pb2.Failure | None = ...,
+        further: _abc.Iterable[Global___EnterOrdersResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "failure", b"failure", "outcome", b"outcome", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "correlation_id", b"correlation_id", "failure", b"failure", "outcome", b"outcome", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "correlation_id", b"correlation_id", "failure", b"failure", "further", b"further", "outcome", b"outcome", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["result", "cancelled", "failure"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015

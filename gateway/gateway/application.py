@@ -30,7 +30,14 @@ Send = Callable[[Any], Awaitable[None]]
 class Application(FastAPI):
     """Errors leave it as exceptions: the door shapes them. A path without parameters is found by one look-up."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], admission: Admission) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        admission: Admission,
+        *,
+        require_step_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`require_step_up` raises unless the caller's session may do what needs a fresh second factor."""
         super().__init__(
             title="CryptoVault",
             openapi_url=None,
@@ -39,6 +46,7 @@ class Application(FastAPI):
             redirect_slashes=False,
         )
         self._admission = admission
+        self._require_step_up = require_step_up
         self._fixed: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
         self.endpoints = tuple(endpoints)
         for endpoint in endpoints:
@@ -101,6 +109,8 @@ class Application(FastAPI):
                 permissions=facts.permissions,
             )
             with use_caller(caller):
+                if policy.step_up:
+                    await self._require_step_up()
                 response: Response = await endpoint.handler(request)
             await response(scope, receive, send)
 

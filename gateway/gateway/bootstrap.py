@@ -61,6 +61,7 @@ from gateway.routes.mailbox import MailboxRoutes
 from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
 from gateway.routes.passwords import PasswordRoutes
+from gateway.routes.second_factor import SecondFactorRoutes
 from gateway.routes.wallet import WalletRoutes
 from gateway.schemas.fields import PAGE_SIZE_MAX
 from gateway.settings import GatewaySettings
@@ -181,6 +182,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     tables: list[Any] = [
         IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
         PasswordRoutes(auth=stubs.auth),
+        SecondFactorRoutes(auth=stubs.auth),
         MarketRoutes(
             assets=assets,
             markets=markets,
@@ -203,7 +205,11 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
     ]
     if settings.mailbox_url is not None:
         tables.append(MailboxRoutes(mailbox, settings.mailbox_url))
-    application = Application([endpoint for table in tables for endpoint in table.endpoints()], admission)
+    application = Application(
+        [endpoint for table in tables for endpoint in table.endpoints()],
+        admission,
+        require_step_up=stubs.require_step_up,
+    )
     document = application.document()
     documents.publish(document=orjson.dumps(document), page=render_page(document))
     registry = SocketRegistry(per_address_max=settings.sockets_per_address)
@@ -299,6 +305,9 @@ class _Stubs:
 
     async def ask_signing_keys(self) -> str:
         return (await self.auth.GetSigningKeys(auth_pb2.GetSigningKeysRequest())).jwks
+
+    async def require_step_up(self) -> None:
+        await self.auth.RequireStepUp(auth_pb2.RequireStepUpRequest())
 
     async def ask_newest_batch(self) -> int:
         return (await self.trading.GetBalances(trading_pb2.GetBalancesRequest())).batch

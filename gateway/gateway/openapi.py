@@ -86,7 +86,11 @@ def _error_statuses(endpoint: Endpoint) -> list[int]:
         statuses |= {400, 429}
     if endpoint.access is Access.USER:
         statuses |= {401}
-    if endpoint.permission is not None or (endpoint.access is not Access.PUBLIC and endpoint.method != "GET"):
+    if (
+        endpoint.permission is not None
+        or endpoint.step_up
+        or (endpoint.access is not Access.PUBLIC and endpoint.method != "GET")
+    ):
         statuses |= {403}
     if endpoint.body is not None:
         statuses |= {413}
@@ -114,6 +118,8 @@ def _extra(endpoint: Endpoint) -> dict[str, Any]:
         extra["security"] = [{"bearer": []}, {"cookie": []}]
     if endpoint.permission is not None:
         extra["x-permission"] = endpoint.permission
+    if endpoint.step_up:
+        extra["x-step-up"] = True
     if endpoint.access is Access.OPTIONAL:
         extra["security"] = [{"bearer": []}, {"cookie": []}, {}]
     return extra

@@ -109,6 +109,34 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self._note(request)
         return auth_pb2.LogInResponse(session=self.session())
 
+    async def AnswerChallenge(self, request: Any, context: Any) -> auth_pb2.AnswerChallengeResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.AnswerChallengeResponse(session=self.session())
+
+    async def SetUpSecondFactor(self, request: Any, context: Any) -> auth_pb2.SetUpSecondFactorResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.SetUpSecondFactorResponse(secret="ABC", uri="otpauth://totp/x", qr_rows=["10", "01"])
+
+    async def EnableSecondFactor(self, request: Any, context: Any) -> auth_pb2.EnableSecondFactorResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.EnableSecondFactorResponse(recovery_codes=["abcde-fghij"])
+
+    async def DisableSecondFactor(self, request: Any, context: Any) -> auth_pb2.DisableSecondFactorResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.DisableSecondFactorResponse()
+
+    async def RenewRecoveryCodes(self, request: Any, context: Any) -> auth_pb2.RenewRecoveryCodesResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.RenewRecoveryCodesResponse(recovery_codes=["abcde-fghij"])
+
+    async def StepUp(self, request: Any, context: Any) -> auth_pb2.StepUpResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.StepUpResponse(expires_at=NOW)
+
+    async def RequireStepUp(self, request: Any, context: Any) -> auth_pb2.RequireStepUpResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.RequireStepUpResponse()
+
     async def RequestPasswordReset(self, request: Any, context: Any) -> auth_pb2.RequestPasswordResetResponse:  # noqa: N802
         self._note(request)
         return auth_pb2.RequestPasswordResetResponse()

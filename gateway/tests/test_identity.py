@@ -237,3 +237,48 @@ async def test_a_device_that_signed_in_before_says_so_by_cookie_or_in_the_body(
     reply = await up.client.post(f"{AUTH}/{path}", json=program)
     assert reply.json()["device_token"] == "device-secret-1"
     assert up.platform.auth.requests[-1].device.token == "device-secret-2"
+
+
+async def test_the_second_half_of_a_sign_in_delivers_like_the_first(up: "Running") -> None:
+    body = {"challenge": "challenge-1", "code": "123456"}
+    reply = await up.client.post(f"{AUTH}/login/mfa", json={**body, "delivery": "body"})
+    assert schemas.SignedIn.model_validate_json(reply.content).refresh_token == "refresh-secret-2"
+    request = up.platform.auth.requests[-1]
+    assert (request.challenge, request.code) == ("challenge-1", "123456")
+    reply = await up.client.post(f"{AUTH}/login/mfa", json=body, headers=own_origin(up))
+    assert "__Host-cv_access" in cookies_of(reply)
+    assert schemas.SignedIn.model_validate_json(reply.content).refresh_token is None
+    checked(
+        await up.client.post(f"{AUTH}/login/mfa", json=body, headers={"Origin": "https://evil.example"}), 403,
+        "AUTHORIZATION_ERROR",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "document"),
+    [
+        ("2fa/enable", 200, {"recovery_codes": ["abcde-fghij"]}),
+        ("2fa/disable", 204, None),
+        ("2fa/recovery-codes", 200, {"recovery_codes": ["abcde-fghij"]}),
+        ("step-up", 200, {"expires_at": "2026-01-01T00:00:00.123Z"}),
+    ],
+)
+async def test_a_second_factor_is_passed_on_and_its_answer_handed_out(
+    up: "Running", path: str, status: int, document: Any
+) -> None:
+    for code in ("123456", "ABCDE-fghjk", "abcde fghjk"):
+        reply = await up.client.post(f"{AUTH}/{path}", json={"code": code}, headers=up.bearer())
+        assert (reply.status_code, reply.json() if reply.content else None) == (status, document)
+        assert up.platform.auth.requests[-1].code == code
+    up.platform.auth.reset()
+    for code in ("12345", "1" * 33, "<script>", ""):
+        reply = await up.client.post(f"{AUTH}/{path}", json={"code": code}, headers=up.bearer())
+        details = checked(reply, 400, "VALIDATION_ERROR")
+        assert (details["field"], details["rule"], details.get("value")) == ("code", "second_factor", None)
+    assert up.platform.auth.requests == []
+
+
+async def test_a_secret_for_the_app_comes_in_three_forms(up: "Running") -> None:
+    reply = await up.client.post(f"{AUTH}/2fa/setup", headers=up.bearer())
+    assert reply.json() == {"secret": "ABC", "otpauth_uri": "otpauth://totp/x", "qr_rows": ["10", "01"]}
+    assert reply.headers["cache-control"] == "no-store"

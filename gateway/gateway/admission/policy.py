@@ -31,7 +31,11 @@ class Policy:
     limit: LimitClass | None
     # By name, as auth's roles grant it; None: being signed in is enough, for what people do about their own account.
     permission: str | None = None
+    # A second factor, shown within the last five minutes.
+    step_up: bool = False
 
     def __post_init__(self) -> None:
         if self.permission is not None and self.access is not Access.USER:
             raise ValueError("only the signed-in have permissions")
+        if self.step_up and self.access is not Access.USER:
+            raise ValueError("only the signed-in can show a second factor")

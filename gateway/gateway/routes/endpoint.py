@@ -28,6 +28,8 @@ class Endpoint:
     # What the caller's roles must allow. Left out only below /auth, where people act on their own account: a test walks
     # the routes.
     permission: str | None = None
+    # Whether it takes a second factor shown a moment ago (POST /auth/step-up): withdrawals, API keys, security.
+    step_up: bool = False
     operation_id: str
     summary: str
     tag: str
@@ -53,4 +55,4 @@ class Endpoint:
 
     @property
     def policy(self) -> Policy:
-        return Policy(access=self.access, limit=self.limit, permission=self.permission)
+        return Policy(access=self.access, limit=self.limit, permission=self.permission, step_up=self.step_up)

@@ -78,8 +78,16 @@ class IdentityRoutes:
             Endpoint(
                 method="POST", path=f"{API}/auth/login", handler=self.log_in, access=Access.PUBLIC,
                 limit=LimitClass.AUTH, operation_id="logIn", summary="Sign in", tag=_TAG,
+                description="Where a second factor is on: 401 `MFA_REQUIRED`, with a challenge for /auth/login/mfa.",
                 body=schemas.LogIn, reply=schemas.SignedIn, errors=(401, 403), sets_cookies=True,
                 body_example={"email": _EXAMPLE_EMAIL, "password": _EXAMPLE_PASSWORD, "delivery": "body"},
+            ),
+            Endpoint(
+                method="POST", path=f"{API}/auth/login/mfa", handler=self.answer_challenge, access=Access.PUBLIC,
+                limit=LimitClass.AUTH, operation_id="answerChallenge", summary="Sign in: the second factor", tag=_TAG,
+                description="A challenge is good for five minutes.",
+                body=schemas.AnswerChallenge, reply=schemas.SignedIn, errors=(401, 403), sets_cookies=True,
+                body_example={"challenge": "AZoT...", "code": "123456", "delivery": "body"},
             ),
             Endpoint(
                 method="POST", path=f"{API}/auth/refresh", handler=self.refresh, access=Access.PUBLIC,
@@ -124,7 +132,7 @@ class IdentityRoutes:
             pb.VerifyEmailRequest(email=body.email, code=body.code, device=device_of(request, body.device_token)),
             timeout=SPENDING_DEADLINE_SECONDS,
         )
-        return _signed_in(request, answer.session, body.delivery)
+        return signed_in(request, answer.session, body.delivery)
 
     async def log_in(self, request: Request) -> Response:
         body = await read_body(request, schemas.LogIn)
@@ -133,7 +141,17 @@ class IdentityRoutes:
             pb.LogInRequest(email=body.email, password=body.password, device=device_of(request, body.device_token)),
             timeout=HASHING_DEADLINE_SECONDS,
         )
-        return _signed_in(request, answer.session, body.delivery)
+        return signed_in(request, answer.session, body.delivery)
+
+    async def answer_challenge(self, request: Request) -> Response:
+        body = await read_body(request, schemas.AnswerChallenge)
+        self._check_delivery(request, body.delivery)
+        answer = await self._auth.AnswerChallenge(
+            pb.AnswerChallengeRequest(
+                challenge=body.challenge, code=body.code, device=device_of(request, body.device_token)
+            )
+        )
+        return signed_in(request, answer.session, body.delivery)
 
     async def refresh(self, request: Request) -> Response:
         body = await read_optional_body(request, schemas.Refresh)
@@ -151,7 +169,7 @@ class IdentityRoutes:
             if by_cookie and public is not None and public.status == _UNAUTHENTICATED:
                 _clear_cookies(request)
             raise
-        return _signed_in(request, answer.session, delivery)
+        return signed_in(request, answer.session, delivery)
 
     async def log_out(self, request: Request) -> Response:
         body = await read_optional_body(request, schemas.LogOut)
@@ -199,7 +217,8 @@ def device_of(request: Request, token: str | None) -> pb.Device:
     return pb.Device(name=name, token=(token or kept)[:_DEVICE_TOKEN_LENGTH_MAX])
 
 
-def _signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
+def signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
+    """Hands a session over, as the client wants it."""
     facts = facts_of(request)
     facts.user_id = session.user.id
     by_cookie = delivery == "cookie"

@@ -8,6 +8,7 @@ from gateway.schemas.fields import (
     CODE_PATTERN,
     NAME_LENGTH_MAX,
     PASSWORD_LENGTH_MAX,
+    SECOND_FACTOR_PATTERN,
     TOKEN_PATTERN,
     Email,
     Identifier,
@@ -53,6 +54,47 @@ class LogIn(RequestBody):
     password: Password
     delivery: Delivery = Field(default="cookie", description=_DELIVERY)
     device_token: DeviceToken | None = None
+
+
+SecondFactor = Annotated[
+    str,
+    Field(
+        pattern=SECOND_FACTOR_PATTERN,
+        description="Six digits of the authenticator app, or a recovery code.",
+        examples=["123456"],
+    ),
+]
+
+
+class AnswerChallenge(RequestBody):
+    challenge: Annotated[
+        str, Field(pattern=TOKEN_PATTERN, description="`details.challenge` of the `MFA_REQUIRED` that a sign-in got.")
+    ]
+    code: SecondFactor
+    delivery: Delivery = Field(default="cookie", description=_DELIVERY)
+    device_token: DeviceToken | None = None
+
+
+class ShowSecondFactor(RequestBody):
+    code: SecondFactor
+
+
+class ProposedSecret(ReplyBody):
+    """For the authenticator app, which counts only once a code of it was shown."""
+
+    secret: str = Field(description="Base32, for typing.")
+    otpauth_uri: str
+    qr_rows: list[str] = Field(
+        description="The URI as a QR code, row by row; `1` is dark. Leave four modules around it."
+    )
+
+
+class RecoveryCodes(ReplyBody):
+    recovery_codes: list[str] = Field(description="Shown this once; each opens once.")
+
+
+class SteppedUp(ReplyBody):
+    expires_at: Moment
 
 
 class ForgotPassword(RequestBody):

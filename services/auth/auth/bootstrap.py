@@ -13,10 +13,13 @@ from cryptovault.auth.v1 import auth_pb2_grpc
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
 from auth.clients.notifications import NotificationsCourier
 from auth.crypto.access_tokens import HS256, SignedAccessTokens, shared_key, signing_key
+from auth.crypto.challenges import SignedChallenges
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.crypto.seal import RootSeal
+from auth.crypto.totp import AppCodes
 from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
@@ -26,10 +29,14 @@ from auth.storage.documents import DOCUMENTS
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases import ports
+from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.disable_second_factor import DisableSecondFactor
+from auth.use_cases.enable_second_factor import EnableSecondFactor
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
@@ -37,16 +44,23 @@ from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
 from auth.use_cases.log_out_all import LogOutAll
+from auth.use_cases.make_recovery_codes import MakeRecoveryCodes
+from auth.use_cases.note_attempt import NoteAttempt
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession
+from auth.use_cases.prove_second_factor import ProveSecondFactor
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.refresh_session import RefreshSession
+from auth.use_cases.renew_recovery_codes import RenewRecoveryCodes
 from auth.use_cases.request_password_reset import RequestPasswordReset
+from auth.use_cases.require_step_up import RequireStepUp
 from auth.use_cases.resend_code import ResendCode
 from auth.use_cases.reset_password import ResetPassword
 from auth.use_cases.revoke_sessions import RevokeSessions
+from auth.use_cases.set_up_second_factor import SetUpSecondFactor
 from auth.use_cases.sign_up import SignUp
 from auth.use_cases.spend_code import SpendCode
+from auth.use_cases.step_up import StepUp
 from auth.use_cases.verify_email import VerifyEmail
 
 
@@ -63,10 +77,14 @@ class Adapters:
     access_tokens: ports.AccessTokens
     refresh_tokens: ports.RefreshTokens
     device_tokens: ports.DeviceTokens
+    challenges: ports.Challenges
+    app_codes: ports.AppCodes
+    seal: ports.Seal
     users: ports.Users
     throttles: ports.LoginThrottles
     attempts: ports.LoginAttempts
     sessions: ports.Sessions
+    second_factors: ports.SecondFactors
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
     audit_trail: ports.AuditTrail
@@ -106,10 +124,14 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         access_tokens=access_tokens,
         refresh_tokens=SeededRefreshTokens(root),
         device_tokens=SignedDeviceTokens(root),
+        challenges=SignedChallenges(root),
+        app_codes=AppCodes(),
+        seal=RootSeal(root),
         users=MongoUsers(),
         throttles=MongoLoginThrottles(digests),
         attempts=attempts,
         sessions=MongoSessions(),
+        second_factors=MongoSecondFactors(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
         audit_trail=MongoAuditTrail(),
@@ -156,6 +178,13 @@ def make_use_cases(a: Adapters) -> UseCases:
     )
     notify_owner = NotifyOwner(courier=a.courier, errands=a.errands, clock=a.clock, ids=a.ids)
     record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
+    note_attempt = NoteAttempt(attempts=a.attempts, digests=a.digests, clock=a.clock)
+    prove_second_factor = ProveSecondFactor(
+        second_factors=a.second_factors, app_codes=a.app_codes, seal=a.seal, digests=a.digests,
+        notify_owner=notify_owner, clock=a.clock,
+    )  # fmt: skip
+    make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
+    require_step_up = RequireStepUp(users=a.users, sessions=a.sessions, clock=a.clock)
     spend_code = SpendCode(codes=a.codes, digests=a.digests)
     end_sessions = EndSessions(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock)
     return UseCases(
@@ -171,10 +200,36 @@ def make_use_cases(a: Adapters) -> UseCases:
             transactions=a.transactions, clock=a.clock,
         ),
         log_in=LogIn(
-            users=a.users, throttles=a.throttles, attempts=a.attempts, passwords=a.passwords,
-            open_session=open_session, device_tokens=a.device_tokens, notify_owner=notify_owner, digests=a.digests,
+            users=a.users, throttles=a.throttles, passwords=a.passwords, open_session=open_session,
+            device_tokens=a.device_tokens, challenges=a.challenges, note_attempt=note_attempt,
+            notify_owner=notify_owner, clock=a.clock,
+        ),
+        answer_challenge=AnswerChallenge(
+            users=a.users, challenges=a.challenges, prove_second_factor=prove_second_factor, open_session=open_session,
+            note_attempt=note_attempt, clock=a.clock,
+        ),
+        set_up_second_factor=SetUpSecondFactor(
+            users=a.users, second_factors=a.second_factors, app_codes=a.app_codes, seal=a.seal, randomness=a.randomness
+        ),
+        enable_second_factor=EnableSecondFactor(
+            users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
+            make_recovery_codes=make_recovery_codes, end_sessions=end_sessions, notify_owner=notify_owner,
+            record_audit=record_audit, transactions=a.transactions, clock=a.clock,
+        ),
+        disable_second_factor=DisableSecondFactor(
+            users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions,
+        ),
+        renew_recovery_codes=RenewRecoveryCodes(
+            users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
+            make_recovery_codes=make_recovery_codes, notify_owner=notify_owner, record_audit=record_audit,
+            transactions=a.transactions,
+        ),
+        step_up=StepUp(
+            users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, record_audit=record_audit,
             clock=a.clock,
         ),
+        require_step_up=require_step_up,
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),
@@ -184,7 +239,8 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         change_password=ChangePassword(
             users=a.users, sessions=a.sessions, throttles=a.throttles, passwords=a.passwords, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions, clock=a.clock,
+            notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit,
+            transactions=a.transactions, clock=a.clock,
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, open_session=open_session,

@@ -12,15 +12,19 @@ import pytest
 from auth.api.servicer import UseCases
 from auth.bootstrap import Adapters, make_use_cases
 from auth.crypto.access_tokens import SignedAccessTokens
+from auth.crypto.challenges import SignedChallenges
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
+from auth.crypto.seal import RootSeal
+from auth.crypto.totp import AppCodes
 from auth.domain.audit import AuditEntry
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.login_throttle import OPEN, LoginThrottle
 from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
+from auth.domain.second_factor import SecondFactor
 from auth.domain.sessions import Session
 from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
@@ -31,6 +35,7 @@ from auth.storage.documents import DOCUMENTS
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases.open_session import SignedIn
@@ -103,6 +108,9 @@ class MemoryUsers:
             return False
         await self.note_sign_in(user_id, now)
         return True
+
+    async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
+        self.rows[user_id] = replace(self.rows[user_id], two_factor_enabled=enabled)
 
     async def add_role(self, user_id: UUID, role: str) -> bool:
         roles = self.rows[user_id].roles
@@ -203,11 +211,70 @@ class MemorySessions:
         self.rows[session_id] = replace(self.rows[session_id], revoked_at=now)
         return True
 
+    async def step_up(self, session_id: UUID, until: datetime) -> bool:
+        if self.rows[session_id].revoked_at:
+            return False
+        self.rows[session_id] = replace(self.rows[session_id], stepped_up_until=until)
+        return True
+
     async def live_of_user(
         self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
     ) -> Sequence[Session]:
         live = [s for s in self.rows.values() if s.user_id == user_id and not s.revoked_at and s.expires_at > now]
         return [session for session in live if session.id != but][:limit]
+
+
+class MemorySecondFactors:
+    def __init__(self) -> None:
+        self.rows: dict[UUID, SecondFactor] = {}
+
+    async def get(self, user_id: UUID) -> SecondFactor:
+        return self.rows.get(user_id, SecondFactor(user_id=user_id))
+
+    async def propose(self, user_id: UUID, secret: str) -> bool:
+        factor = await self.get(user_id)
+        if factor.is_enabled:
+            return False
+        self.rows[user_id] = replace(factor, proposed_secret=secret)
+        return True
+
+    async def enable(self, user_id: UUID, *, secret: str, step: int, recovery_digests: Sequence[str]) -> bool:
+        factor = await self.get(user_id)
+        if factor.is_enabled or factor.proposed_secret != secret:
+            return False
+        digests = tuple(recovery_digests)
+        self.rows[user_id] = SecondFactor(user_id=user_id, secret=secret, last_step=step, recovery_digests=digests)
+        return True
+
+    async def disable(self, user_id: UUID) -> bool:
+        return self.rows.pop(user_id, SecondFactor(user_id=user_id)).is_enabled
+
+    async def spend_step(self, user_id: UUID, step: int, now: datetime) -> bool:
+        factor = await self.get(user_id)
+        if not factor.is_enabled or factor.last_step >= step or factor.throttle.seconds_locked(now):
+            return False
+        self.rows[user_id] = replace(factor, last_step=step, throttle=OPEN)
+        return True
+
+    async def spend_recovery(self, user_id: UUID, digest: str, now: datetime) -> bool:
+        factor = await self.get(user_id)
+        if digest not in factor.recovery_digests or factor.throttle.seconds_locked(now):
+            return False
+        left = tuple(held for held in factor.recovery_digests if held != digest)
+        self.rows[user_id] = replace(factor, recovery_digests=left, throttle=OPEN)
+        return True
+
+    async def replace_recovery(self, user_id: UUID, recovery_digests: Sequence[str]) -> bool:
+        factor = await self.get(user_id)
+        self.rows[user_id] = replace(factor, recovery_digests=tuple(recovery_digests))
+        return factor.is_enabled
+
+    async def count_failure(self, user_id: UUID, now: datetime) -> LoginThrottle | None:
+        factor = await self.get(user_id)
+        if factor.throttle.seconds_locked(now):
+            return None
+        self.rows[user_id] = replace(factor, throttle=factor.throttle.after_failure(now))
+        return self.rows[user_id].throttle
 
 
 class MemoryRevoked:
@@ -361,6 +428,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         throttles=MemoryThrottles(users),
         attempts=MemoryAttempts(),
         sessions=MemorySessions(),
+        second_factors=MemorySecondFactors(),
         revoked=revoked,
         announcements=announcements,
         audit_trail=audit_trail,
@@ -418,6 +486,7 @@ async def real_world(
         throttles=MongoLoginThrottles(common["digests"]),
         attempts=MongoLoginAttempts(),
         sessions=MongoSessions(),
+        second_factors=MongoSecondFactors(),
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),
         audit_trail=MongoAuditTrail(),
@@ -477,6 +546,9 @@ def _common(clock: FixedClock, signing_key: OKPKey) -> dict[str, Any]:
         "access_tokens": SignedAccessTokens(key=signing_key, issuer="https://issuer", audience="cryptovault"),
         "refresh_tokens": SeededRefreshTokens(ROOT),
         "device_tokens": SignedDeviceTokens(ROOT),
+        "challenges": SignedChallenges(ROOT),
+        "app_codes": AppCodes(),
+        "seal": RootSeal(ROOT),
     }
 
 

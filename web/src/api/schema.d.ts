@@ -75,9 +75,29 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description Sign in
+         * @description Where a second factor is on: 401 `MFA_REQUIRED`, with a challenge for /auth/login/mfa.
          */
         post: operations["logIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login/mfa": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in: the second factor
+         * @description A challenge is good for five minutes.
+         */
+        post: operations["answerChallenge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -218,6 +238,106 @@ export interface paths {
          * @description Ends your other sessions.
          */
         post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/2fa/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A secret for your authenticator app
+         * @description It counts once a code of it was shown to /auth/2fa/enable; a new one replaces it.
+         */
+        post: operations["setUpTwoFactor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/2fa/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch two-factor sign-in on
+         * @description Ends your other sessions. The reply holds ten recovery codes.
+         */
+        post: operations["enableTwoFactor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/2fa/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch two-factor sign-in off
+         * @description Switch two-factor sign-in off
+         */
+        post: operations["disableTwoFactor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/2fa/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ten new recovery codes
+         * @description The old ones no longer work.
+         */
+        post: operations["renewRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show your second factor once more
+         * @description Opens this session for five minutes for what otherwise answers 403 `step_up_required`.
+         */
+        post: operations["stepUp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -738,6 +858,32 @@ export interface components {
              * @example 0.25
              */
             amount: string;
+        };
+        /** AnswerChallenge */
+        AnswerChallenge: {
+            /**
+             * Challenge
+             * @description `details.challenge` of the `MFA_REQUIRED` that a sign-in got.
+             */
+            challenge: string;
+            /**
+             * Code
+             * @description Six digits of the authenticator app, or a recovery code.
+             * @example 123456
+             */
+            code: string;
+            /**
+             * Delivery
+             * @description `cookie`: HttpOnly cookies and a CSRF token, for browsers. `body`: tokens in the reply, for programs.
+             * @default cookie
+             * @enum {string}
+             */
+            delivery?: "cookie" | "body";
+            /**
+             * Device Token
+             * @default null
+             */
+            device_token?: string | null;
         };
         /** Asset */
         Asset: {
@@ -2037,6 +2183,32 @@ export interface components {
             time: string;
         };
         /**
+         * ProposedSecret
+         * @description For the authenticator app, which counts only once a code of it was shown.
+         */
+        ProposedSecret: {
+            /**
+             * Secret
+             * @description Base32, for typing.
+             */
+            secret: string;
+            /** Otpauth Uri */
+            otpauth_uri: string;
+            /**
+             * Qr Rows
+             * @description The URI as a QR code, row by row; `1` is dark. Leave four modules around it.
+             */
+            qr_rows: string[];
+        };
+        /** RecoveryCodes */
+        RecoveryCodes: {
+            /**
+             * Recovery Codes
+             * @description Shown this once; each opens once.
+             */
+            recovery_codes: string[];
+        };
+        /**
          * Refresh
          * @description Empty for browsers: their refresh token comes by cookie.
          */
@@ -2104,6 +2276,15 @@ export interface components {
              * @description For the audit trail.
              */
             reason: string;
+        };
+        /** ShowSecondFactor */
+        ShowSecondFactor: {
+            /**
+             * Code
+             * @description Six digits of the authenticator app, or a recovery code.
+             * @example 123456
+             */
+            code: string;
         };
         /** SignUp */
         SignUp: {
@@ -2176,6 +2357,15 @@ export interface components {
             maximum_age_seconds: string;
             /** Extra Half Spread Basis Points */
             extra_half_spread_basis_points: number;
+        };
+        /** SteppedUp */
+        SteppedUp: {
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            expires_at: string;
         };
         /** Ticker */
         Ticker: {
@@ -3002,6 +3192,260 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["LogIn"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    /** @description The session's cookies, for `delivery` `cookie`. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    answerChallenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "challenge": "AZoT...",
+                 *       "code": "123456",
+                 *       "delivery": "body"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AnswerChallenge"];
             };
         };
         responses: {
@@ -4666,6 +5110,1379 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    setUpTwoFactor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposedSecret"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description It clashes with what is already so, such as an idempotency key used for another request. */
+            409: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "This idempotency key belongs to another request.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "idempotency_key_reused"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    enableTwoFactor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShowSecondFactor"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description It clashes with what is already so, such as an idempotency key used for another request. */
+            409: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "This idempotency key belongs to another request.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "idempotency_key_reused"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    disableTwoFactor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShowSecondFactor"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description It clashes with what is already so, such as an idempotency key used for another request. */
+            409: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "This idempotency key belongs to another request.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "idempotency_key_reused"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    renewRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShowSecondFactor"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description It clashes with what is already so, such as an idempotency key used for another request. */
+            409: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "This idempotency key belongs to another request.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "idempotency_key_reused"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    stepUp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShowSecondFactor"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SteppedUp"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description It clashes with what is already so, such as an idempotency key used for another request. */
+            409: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "This idempotency key belongs to another request.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "idempotency_key_reused"
                      *         }
                      *       }
                      *     }

@@ -3,6 +3,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,7 +15,10 @@ from pymongo.errors import ConnectionFailure
 
 from auth.domain.devices import Device
 from auth.domain.users import User
+from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.disable_second_factor import DisableSecondFactor
+from auth.use_cases.enable_second_factor import EnableSecondFactor
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.log_in import LogIn
@@ -23,10 +27,14 @@ from auth.use_cases.log_out_all import LogOutAll
 from auth.use_cases.open_session import SignedIn
 from auth.use_cases.ports import AccessTokens
 from auth.use_cases.refresh_session import RefreshSession
+from auth.use_cases.renew_recovery_codes import RenewRecoveryCodes
 from auth.use_cases.request_password_reset import RequestPasswordReset
+from auth.use_cases.require_step_up import RequireStepUp
 from auth.use_cases.resend_code import ResendCode
 from auth.use_cases.reset_password import ResetPassword
+from auth.use_cases.set_up_second_factor import SetUpSecondFactor
 from auth.use_cases.sign_up import SignUp
+from auth.use_cases.step_up import StepUp
 from auth.use_cases.verify_email import VerifyEmail
 
 SERVICE_NAME = "cryptovault.auth.v1.AuthService"
@@ -42,6 +50,13 @@ class UseCases:
     resend_code: ResendCode
     verify_email: VerifyEmail
     log_in: LogIn
+    answer_challenge: AnswerChallenge
+    set_up_second_factor: SetUpSecondFactor
+    enable_second_factor: EnableSecondFactor
+    disable_second_factor: DisableSecondFactor
+    renew_recovery_codes: RenewRecoveryCodes
+    step_up: StepUp
+    require_step_up: RequireStepUp
     request_password_reset: RequestPasswordReset
     reset_password: ResetPassword
     change_password: ChangePassword
@@ -93,6 +108,54 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             email=request.email, password=request.password, device=_device(request.device)
         )
         return auth_pb2.LogInResponse(session=_session(signed_in))
+
+    @_without_database
+    async def AnswerChallenge(
+        self, request: auth_pb2.AnswerChallengeRequest, context: Any
+    ) -> auth_pb2.AnswerChallengeResponse:
+        signed_in = await self._do.answer_challenge(
+            challenge=request.challenge, code=request.code, device=_device(request.device)
+        )
+        return auth_pb2.AnswerChallengeResponse(session=_session(signed_in))
+
+    @_without_database
+    async def SetUpSecondFactor(
+        self, request: auth_pb2.SetUpSecondFactorRequest, context: Any
+    ) -> auth_pb2.SetUpSecondFactorResponse:
+        proposed = await self._do.set_up_second_factor()
+        return auth_pb2.SetUpSecondFactorResponse(secret=proposed.secret, uri=proposed.uri, qr_rows=proposed.qr_rows)
+
+    @_without_database
+    async def EnableSecondFactor(
+        self, request: auth_pb2.EnableSecondFactorRequest, context: Any
+    ) -> auth_pb2.EnableSecondFactorResponse:
+        codes = await self._do.enable_second_factor(code=request.code)
+        return auth_pb2.EnableSecondFactorResponse(recovery_codes=codes)
+
+    @_without_database
+    async def DisableSecondFactor(
+        self, request: auth_pb2.DisableSecondFactorRequest, context: Any
+    ) -> auth_pb2.DisableSecondFactorResponse:
+        await self._do.disable_second_factor(code=request.code)
+        return auth_pb2.DisableSecondFactorResponse()
+
+    @_without_database
+    async def RenewRecoveryCodes(
+        self, request: auth_pb2.RenewRecoveryCodesRequest, context: Any
+    ) -> auth_pb2.RenewRecoveryCodesResponse:
+        codes = await self._do.renew_recovery_codes(code=request.code)
+        return auth_pb2.RenewRecoveryCodesResponse(recovery_codes=codes)
+
+    @_without_database
+    async def StepUp(self, request: auth_pb2.StepUpRequest, context: Any) -> auth_pb2.StepUpResponse:
+        return auth_pb2.StepUpResponse(expires_at=_timestamp(await self._do.step_up(code=request.code)))
+
+    @_without_database
+    async def RequireStepUp(
+        self, request: auth_pb2.RequireStepUpRequest, context: Any
+    ) -> auth_pb2.RequireStepUpResponse:
+        await self._do.require_step_up()
+        return auth_pb2.RequireStepUpResponse()
 
     @_without_database
     async def RequestPasswordReset(
@@ -171,18 +234,22 @@ def _session(signed_in: SignedIn) -> auth_pb2.Session:
 
 
 def _user(user: User) -> auth_pb2.User:
-    created_at = Timestamp()
-    created_at.FromDatetime(user.created_at)
     message = auth_pb2.User(
         id=str(user.id),
         email=user.email,
         name=user.name,
         email_verified=user.email_verified,
         two_factor_enabled=user.two_factor_enabled,
-        created_at=created_at,
+        created_at=_timestamp(user.created_at),
         roles=user.roles,
         permissions=user.permissions,
     )
     if user.last_login is not None:
         message.last_login.FromDatetime(user.last_login)
     return message
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

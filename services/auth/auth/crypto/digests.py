@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from uuid import UUID
 
 from auth.domain.email_address import EmailAddress
 from auth.domain.one_time_codes import CodePurpose
@@ -22,11 +23,15 @@ class KeyedDigests:
     def __init__(self, root: bytes) -> None:
         self._code_key = derived_key(root, "one-time-code")
         self._email_key = derived_key(root, "email")
+        self._recovery_key = derived_key(root, "recovery-code")
         self._origin_key = derived_key(root, "origin")
 
     def of_code(self, purpose: CodePurpose, email: EmailAddress, code: str) -> str:
         message = _SEPARATOR.join((purpose.encode(), email.encode(), code.encode()))
         return hmac.new(self._code_key, message, hashlib.sha256).hexdigest()
+
+    def of_recovery_code(self, user_id: UUID, code: str) -> str:
+        return hmac.new(self._recovery_key, user_id.bytes + code.encode(), hashlib.sha256).hexdigest()
 
     def of_email(self, email: EmailAddress) -> str:
         return hmac.new(self._email_key, email.encode(), hashlib.sha256).hexdigest()[:_DIGEST_CHARACTERS]

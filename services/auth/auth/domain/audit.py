@@ -14,6 +14,10 @@ class AuditAction(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an action
     ROLE_GRANTED = "role_granted"
     ROLE_REVOKED = "role_revoked"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    STEPPED_UP = "stepped_up"
+    TWO_FACTOR_DISABLED = "two_factor_disabled"
+    TWO_FACTOR_ENABLED = "two_factor_enabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class WeakPassword(InvalidArgument):
 
 
 class MalformedCode(InvalidArgument):
-    """Not six digits; costs no try."""
+    """Not a code of any kind that is asked for; costs no try."""
 
     reason = "malformed_code"
 
@@ -118,6 +118,90 @@ class CodesTooOften(ServiceError):
         super().__init__(
             "Codes were sent already. Wait before asking again.", retry_after_seconds=str(retry_after_seconds)
         )
+
+
+class MfaRequired(ServiceError):
+    """The password was right; the challenge and a code of the second factor open the session."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "mfa_required"
+
+    def __init__(self, *, challenge: str) -> None:
+        super().__init__("Enter the code of your authenticator app, or a recovery code.", challenge=challenge)
+
+
+class ChallengeExpired(ServiceError):
+    """Too old, made up, or the password was changed since."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "challenge_expired"
+
+    def __init__(self) -> None:
+        super().__init__("That took too long. Sign in again.")
+
+
+class WrongSignInCode(ServiceError):
+    """At sign-in: wrong, or spent."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "invalid_code"
+
+    def __init__(self) -> None:
+        super().__init__("The code is not right.")
+
+
+class WrongSecondFactor(ServiceError):
+    """In a session, which goes on: the code is wrong, or spent."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "invalid_code"
+
+    def __init__(self) -> None:
+        super().__init__("The code is not right.")
+
+
+class SecondFactorLocked(ServiceError):
+    """Too many wrong codes for this account."""
+
+    kind = ErrorKind.EXHAUSTED
+    reason = "second_factor_locked"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__("Too many wrong codes. Wait a while.", retry_after_seconds=str(retry_after_seconds))
+
+
+class TwoFactorAlreadyEnabled(ServiceError):
+    kind = ErrorKind.CONFLICT
+    reason = "two_factor_already_enabled"
+
+    def __init__(self) -> None:
+        super().__init__("Two-factor sign-in is on already. Switch it off first.")
+
+
+class TwoFactorNotSetUp(ServiceError):
+    kind = ErrorKind.CONFLICT
+    reason = "two_factor_not_set_up"
+
+    def __init__(self) -> None:
+        super().__init__("Set two-factor sign-in up first.")
+
+
+class TwoFactorNotEnabled(ServiceError):
+    kind = ErrorKind.CONFLICT
+    reason = "two_factor_not_enabled"
+
+    def __init__(self) -> None:
+        super().__init__("Two-factor sign-in is not on.")
+
+
+class StepUpRequired(ServiceError):
+    """`two_factor` says whether there is a second factor to show (`enabled`), or one to set up first (`disabled`)."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "step_up_required"
+
+    def __init__(self, *, two_factor: str) -> None:
+        super().__init__("Confirm this with a fresh code of your second factor.", two_factor=two_factor)
 
 
 class InvalidRefreshToken(ServiceError):

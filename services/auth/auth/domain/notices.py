@@ -9,3 +9,7 @@ class NoticeEvent(StrEnum):
     ACCOUNT_LOCKED = "account_locked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an event
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    TWO_FACTOR_DISABLED = "two_factor_disabled"
+    TWO_FACTOR_ENABLED = "two_factor_enabled"

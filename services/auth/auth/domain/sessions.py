@@ -31,6 +31,8 @@ class Session:
     device_name: str
     address: str | None
     revoked_at: datetime | None = None
+    # A second factor was shown a moment ago; what needs one is open until then.
+    stepped_up_until: datetime | None = None
 
 
 class RefreshVerdict(StrEnum):

@@ -107,6 +107,7 @@ class SessionDocument(Document):
     device_name: str
     address: str | None
     revoked_at: datetime | None
+    stepped_up_until: datetime | None = None
     kept_until: datetime
 
     class Settings:
@@ -115,6 +116,23 @@ class SessionDocument(Document):
             IndexModel([("user_id", ASCENDING)]),
             IndexModel([("kept_until", ASCENDING)], expireAfterSeconds=0),
         ]
+
+
+class SecondFactorDocument(Document):
+    """By user. Secrets are sealed under a key that is not in the database, recovery codes are keyed digests."""
+
+    id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
+    secret: Annotated[str | None, Field(repr=False)] = None
+    proposed_secret: Annotated[str | None, Field(repr=False)] = None
+    last_step: int
+    recovery_digests: list[str]
+    failed_attempts: int
+    last_failure_at: datetime | None
+    locked_until: datetime | None
+    locks: int
+
+    class Settings:
+        name = "second_factors"
 
 
 class BlacklistedTokenDocument(Document):
@@ -163,4 +181,5 @@ DOCUMENTS: list[type[Document]] = [
     SessionDocument,
     BlacklistedTokenDocument,
     AuditLogDocument,
+    SecondFactorDocument,
 ]

@@ -47,6 +47,12 @@ class MongoSessions:
         )
         return outcome.matched_count == 1
 
+    async def step_up(self, session_id: UUID, until: datetime) -> bool:
+        outcome = await SessionDocument.get_pymongo_collection().update_one(
+            {"_id": session_id, "revoked_at": None}, {"$set": {"stepped_up_until": until}}
+        )
+        return outcome.matched_count == 1
+
     async def live_of_user(
         self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
     ) -> Sequence[Session]:
@@ -68,4 +74,5 @@ def _session(document: SessionDocument) -> Session:
         device_name=document.device_name,
         address=document.address,
         revoked_at=document.revoked_at,
+        stepped_up_until=document.stepped_up_until,
     )

@@ -63,6 +63,9 @@ class MongoUsers:
     async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
         return await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
 
+    async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
+        await self._update({"id": user_id}, {"$set": {"two_factor_enabled": enabled}})
+
     async def add_role(self, user_id: UUID, role: str) -> bool:
         return await self._update({"id": user_id, "roles": {"$ne": role}}, {"$push": {"roles": role}})
 

@@ -14,6 +14,7 @@ from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.ports import LoginThrottles, Passwords, Sessions, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.require_step_up import RequireStepUp
 
 log = get_logger(__name__)
 
@@ -30,6 +31,7 @@ class ChangePassword:
         passwords: Passwords,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
+        require_step_up: RequireStepUp,
         record_audit: RecordAudit,
         transactions: Transactions,
         clock: Clock,
@@ -40,16 +42,21 @@ class ChangePassword:
         self._passwords = passwords
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
+        self._require_step_up = require_step_up
         self._record_audit = record_audit
         self._transactions = transactions
         self._clock = clock
 
     async def __call__(self, *, current_password: str, password: str) -> None:
-        """Raises NotSignedIn, WeakPassword, WrongPassword, AccountLocked, PasswordUnchanged, TooBusy."""
+        """Raises NotSignedIn, StepUpRequired (where a second factor is on), WeakPassword, WrongPassword, AccountLocked,
+        PasswordUnchanged, TooBusy.
+        """
         caller = current_caller()
         user = await self._users.by_id(UUID(caller.required_user()))
         if user is None:
             raise NotSignedIn
+        if user.two_factor_enabled:
+            await self._require_step_up()
         chosen = new_password(password, email=user.email)
         given = normal_form(current_password)
         await self._prove(user, given)

@@ -1,19 +1,19 @@
 from dataclasses import replace
 
 from chassis.clock import Clock
-from chassis.identity import current_caller
 from chassis.logs import get_logger
 
 from auth.domain.devices import NO_DEVICE, Device, KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
-from auth.domain.errors import AccountLocked, EmailNotVerified, InvalidCredentials
+from auth.domain.errors import AccountLocked, EmailNotVerified, InvalidCredentials, MfaRequired
 from auth.domain.login_throttle import OPEN
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
 from auth.domain.users import User
+from auth.use_cases.note_attempt import NoteAttempt
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import DeviceTokens, Digests, LoginAttempt, LoginAttempts, LoginThrottles, Passwords, Users
+from auth.use_cases.ports import Challenges, DeviceTokens, LoginThrottles, Passwords, Users
 
 log = get_logger(__name__)
 
@@ -29,26 +29,27 @@ class LogIn:
         *,
         users: Users,
         throttles: LoginThrottles,
-        attempts: LoginAttempts,
         passwords: Passwords,
         open_session: OpenSession,
         device_tokens: DeviceTokens,
+        challenges: Challenges,
+        note_attempt: NoteAttempt,
         notify_owner: NotifyOwner,
-        digests: Digests,
         clock: Clock,
     ) -> None:
         self._users = users
         self._throttles = throttles
-        self._attempts = attempts
         self._passwords = passwords
         self._open_session = open_session
         self._device_tokens = device_tokens
+        self._challenges = challenges
+        self._note_attempt = note_attempt
         self._notify_owner = notify_owner
-        self._digests = digests
         self._clock = clock
 
     async def __call__(self, *, email: str, password: str, device: Device = NO_DEVICE) -> SignedIn:
-        """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, EmailNotVerified, TooBusy.
+        """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, EmailNotVerified,
+        MfaRequired, TooBusy.
 
         The first four depend on the input and on the failures alone, never on whether the address has an account.
         """
@@ -67,16 +68,20 @@ class LogIn:
             raise InvalidCredentials
         if not user.email_verified:
             await self._refuse_if_locked(address, known)
-            self._note(address, user, EmailNotVerified.reason)
+            self._note_attempt(address, user, EmailNotVerified.reason)
             raise EmailNotVerified
         if check.stronger_hash is not None:
             await self._users.replace_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
+        if user.two_factor_enabled:
+            await self._refuse_if_locked(address, known)
+            self._note_attempt(address, user, MfaRequired.reason)
+            raise MfaRequired(challenge=self._challenges.issue(user, self._clock.now()))
         return await self._sign_in(address, user, device, known)
 
     async def _fail(self, address: EmailAddress, user: User | None, known: KnownDevice | None) -> None:
         now = self._clock.now()
         throttle = await self._throttles.count_failure(address, now, known)
-        self._note(address, user, InvalidCredentials.reason)
+        self._note_attempt(address, user, InvalidCredentials.reason)
         log.info("Sign-in refused", event="sign_in_refused", account_id=str(user.id) if user else None)
         if throttle is None:
             await self._refuse_if_locked(address, known)
@@ -96,7 +101,7 @@ class LogIn:
             raise InvalidCredentials
         session = self._open_session.prepare(user, device)
         await self._open_session.store(session)
-        self._note(address, user, "")
+        self._note_attempt(address, user)
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)
 
@@ -104,15 +109,3 @@ class LogIn:
         seconds = (await self._throttles.read(address, known)).seconds_locked(self._clock.now())
         if seconds:
             raise AccountLocked(retry_after_seconds=seconds)
-
-    def _note(self, address: EmailAddress, user: User | None, reason: str) -> None:
-        self._attempts.note(
-            LoginAttempt(
-                user_id=user.id if user else None,
-                email_digest=self._digests.of_email(address),
-                address=current_caller().address,
-                succeeded=not reason,
-                reason=reason,
-                timestamp=self._clock.now(),
-            )
-        )

@@ -11,6 +11,7 @@ from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
 from auth.domain.one_time_codes import CodeCheck, CodePurpose
+from auth.domain.second_factor import SecondFactor
 from auth.domain.sessions import Session
 from auth.domain.users import CodeCount, User
 
@@ -46,6 +47,10 @@ class Users(Protocol):
 
     async def admit(self, user_id: UUID, now: datetime) -> bool:
         """The same, unless the account is locked at that very moment: then nothing changes and it is False."""
+        ...
+
+    async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
+        """What the profile shows. Joins the running transaction."""
         ...
 
     async def add_role(self, user_id: UUID, role: str) -> bool:
@@ -128,11 +133,83 @@ class Sessions(Protocol):
         """True where it lived until now. Joins the running transaction."""
         ...
 
+    async def step_up(self, session_id: UUID, until: datetime) -> bool:
+        """False where the session is over."""
+        ...
+
     async def live_of_user(
         self, user_id: UUID, now: datetime, limit: int, *, but: UUID | None = None
     ) -> Sequence[Session]:
         """Some of them, at most `limit`, without the session `but`."""
         ...
+
+
+class SecondFactors(Protocol):
+    """One per account. Every change is decided by the database, so of two racers one sees that it lost."""
+
+    async def get(self, user_id: UUID) -> SecondFactor:
+        """An empty one where the account has none."""
+        ...
+
+    async def propose(self, user_id: UUID, secret: str) -> bool:
+        """False where one is on already."""
+        ...
+
+    async def enable(self, user_id: UUID, *, secret: str, step: int, recovery_digests: Sequence[str]) -> bool:
+        """False unless `secret` is what was proposed last. Joins the running transaction."""
+        ...
+
+    async def disable(self, user_id: UUID) -> bool:
+        """False where none is on. Joins the running transaction."""
+        ...
+
+    async def spend_step(self, user_id: UUID, step: int, now: datetime) -> bool:
+        """False where a code of that step or a later one was taken already, or it is locked. Clears the failures."""
+        ...
+
+    async def spend_recovery(self, user_id: UUID, digest: str, now: datetime) -> bool:
+        """True once per code. Clears the failures."""
+        ...
+
+    async def replace_recovery(self, user_id: UUID, recovery_digests: Sequence[str]) -> bool:
+        """False where none is on. Joins the running transaction."""
+        ...
+
+    async def count_failure(self, user_id: UUID, now: datetime) -> LoginThrottle | None:
+        """What it is after the failure; None where it was locked already. Exact under concurrency: five are counted."""
+        ...
+
+
+class AppCodes(Protocol):
+    """The codes of authenticator apps."""
+
+    def is_code_of_step(self, secret: bytes, code: str, step: int) -> bool: ...
+
+    def uri(self, secret: bytes, email: EmailAddress) -> str: ...
+
+    def shown_secret(self, secret: bytes) -> str: ...
+
+    def qr_rows(self, text: str) -> tuple[str, ...]: ...
+
+
+class Seal(Protocol):
+    """Secrets that must be read again, as they are kept. Bound to their purpose and owner."""
+
+    def close(self, secret: bytes, *, purpose: str, owner: str) -> str: ...
+
+    def open(self, sealed: str, *, purpose: str, owner: str) -> bytes: ...
+
+
+class Challenges(Protocol):
+    """Between the two halves of a sign-in. Nothing is stored."""
+
+    def issue(self, user: User, now: datetime) -> str: ...
+
+    def user_of(self, challenge: str) -> UUID | None:
+        """Whom it claims to be for."""
+        ...
+
+    def is_good(self, challenge: str, user: User, now: datetime) -> bool: ...
 
 
 class RevokedSessions(Protocol):
@@ -260,6 +337,8 @@ class Digests(Protocol):
     """Keyed one-way forms of what must be compared but not stored."""
 
     def of_code(self, purpose: CodePurpose, email: EmailAddress, code: str) -> str: ...
+
+    def of_recovery_code(self, user_id: UUID, code: str) -> str: ...
 
     def of_email(self, email: EmailAddress) -> str: ...
 

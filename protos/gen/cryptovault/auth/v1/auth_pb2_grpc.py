@@ -55,6 +55,41 @@ class AuthServiceStub:
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInResponse.FromString,
                 _registered_method=True)
+        self.AnswerChallenge = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/AnswerChallenge',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeResponse.FromString,
+                _registered_method=True)
+        self.SetUpSecondFactor = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/SetUpSecondFactor',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.EnableSecondFactor = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/EnableSecondFactor',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.DisableSecondFactor = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/DisableSecondFactor',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.RenewRecoveryCodes = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/RenewRecoveryCodes',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesResponse.FromString,
+                _registered_method=True)
+        self.StepUp = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/StepUp',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpResponse.FromString,
+                _registered_method=True)
+        self.RequireStepUp = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/RequireStepUp',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpResponse.FromString,
+                _registered_method=True)
         self.RequestPasswordReset = channel.unary_unary(
                 '/cryptovault.auth.v1.AuthService/RequestPasswordReset',
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
@@ -128,7 +163,55 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogIn(self, request, context):
+        """Fails with reason `mfa_required` and a challenge where a second factor is on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerChallenge(self, request, context):
+        """The second half of such a sign-in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUpSecondFactor(self, request, context):
+        """Proposes a secret for an authenticator app.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableSecondFactor(self, request, context):
+        """Switches the proposed secret on, by a code of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableSecondFactor(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewRecoveryCodes(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StepUp(self, request, context):
+        """Opens the caller's session for what needs a fresh second factor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequireStepUp(self, request, context):
+        """Answers where the caller's session is open for that; else fails with reason `step_up_required`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -218,6 +301,41 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.LogIn,
                     request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInRequest.FromString,
                     response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInResponse.SerializeToString,
+            ),
+            'AnswerChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerChallenge,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeResponse.SerializeToString,
+            ),
+            'SetUpSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUpSecondFactor,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorResponse.SerializeToString,
+            ),
+            'EnableSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableSecondFactor,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorResponse.SerializeToString,
+            ),
+            'DisableSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableSecondFactor,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorResponse.SerializeToString,
+            ),
+            'RenewRecoveryCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewRecoveryCodes,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesResponse.SerializeToString,
+            ),
+            'StepUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.StepUp,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpResponse.SerializeToString,
+            ),
+            'RequireStepUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequireStepUp,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpResponse.SerializeToString,
             ),
             'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestPasswordReset,
@@ -374,6 +492,195 @@ class AuthService:
             '/cryptovault.auth.v1.AuthService/LogIn',
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInRequest.SerializeToString,
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/AnswerChallenge',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.AnswerChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUpSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/SetUpSecondFactor',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.SetUpSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/EnableSecondFactor',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.EnableSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/DisableSecondFactor',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewRecoveryCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/RenewRecoveryCodes',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.RenewRecoveryCodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StepUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/StepUp',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.StepUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequireStepUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/RequireStepUp',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.RequireStepUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,19 @@ class AuthServiceStub:
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
     """Marks the address verified and opens a session."""
     LogIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]
+    """Fails with reason `mfa_required` and a challenge where a second factor is on."""
+    AnswerChallenge: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AnswerChallengeRequest, _auth_pb2.AnswerChallengeResponse]
+    """The second half of such a sign-in."""
+    SetUpSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetUpSecondFactorRequest, _auth_pb2.SetUpSecondFactorResponse]
+    """Proposes a secret for an authenticator app."""
+    EnableSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EnableSecondFactorRequest, _auth_pb2.EnableSecondFactorResponse]
+    """Switches the proposed secret on, by a code of it."""
+    DisableSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _auth_pb2.DisableSecondFactorResponse]
+    RenewRecoveryCodes: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RenewRecoveryCodesRequest, _auth_pb2.RenewRecoveryCodesResponse]
+    StepUp: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StepUpRequest, _auth_pb2.StepUpResponse]
+    """Opens the caller's session for what needs a fresh second factor."""
+    RequireStepUp: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequireStepUpRequest, _auth_pb2.RequireStepUpResponse]
+    """Answers where the caller's session is open for that; else fails with reason `step_up_required`."""
     RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _auth_pb2.RequestPasswordResetResponse]
     """Sends a code for a new password; answers the same for every address."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
@@ -71,6 +84,19 @@ class AuthServiceAsyncStub(AuthServiceStub):
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
     """Marks the address verified and opens a session."""
     LogIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogInRequest, _auth_pb2.LogInResponse]  # type: ignore[assignment]
+    """Fails with reason `mfa_required` and a challenge where a second factor is on."""
+    AnswerChallenge: _aio.UnaryUnaryMultiCallable[_auth_pb2.AnswerChallengeRequest, _auth_pb2.AnswerChallengeResponse]  # type: ignore[assignment]
+    """The second half of such a sign-in."""
+    SetUpSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetUpSecondFactorRequest, _auth_pb2.SetUpSecondFactorResponse]  # type: ignore[assignment]
+    """Proposes a secret for an authenticator app."""
+    EnableSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.EnableSecondFactorRequest, _auth_pb2.EnableSecondFactorResponse]  # type: ignore[assignment]
+    """Switches the proposed secret on, by a code of it."""
+    DisableSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _auth_pb2.DisableSecondFactorResponse]  # type: ignore[assignment]
+    RenewRecoveryCodes: _aio.UnaryUnaryMultiCallable[_auth_pb2.RenewRecoveryCodesRequest, _auth_pb2.RenewRecoveryCodesResponse]  # type: ignore[assignment]
+    StepUp: _aio.UnaryUnaryMultiCallable[_auth_pb2.StepUpRequest, _auth_pb2.StepUpResponse]  # type: ignore[assignment]
+    """Opens the caller's session for what needs a fresh second factor."""
+    RequireStepUp: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequireStepUpRequest, _auth_pb2.RequireStepUpResponse]  # type: ignore[assignment]
+    """Answers where the caller's session is open for that; else fails with reason `step_up_required`."""
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _auth_pb2.RequestPasswordResetResponse]  # type: ignore[assignment]
     """Sends a code for a new password; answers the same for every address."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]  # type: ignore[assignment]
@@ -122,7 +148,62 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _auth_pb2.LogInRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_auth_pb2.LogInResponse, _abc.Awaitable[_auth_pb2.LogInResponse]]: ...
+    ) -> _typing.Union[_auth_pb2.LogInResponse, _abc.Awaitable[_auth_pb2.LogInResponse]]:
+        """Fails with reason `mfa_required` and a challenge where a second factor is on."""
+
+    @_abc_1.abstractmethod
+    def AnswerChallenge(
+        self,
+        request: _auth_pb2.AnswerChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.AnswerChallengeResponse, _abc.Awaitable[_auth_pb2.AnswerChallengeResponse]]:
+        """The second half of such a sign-in."""
+
+    @_abc_1.abstractmethod
+    def SetUpSecondFactor(
+        self,
+        request: _auth_pb2.SetUpSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SetUpSecondFactorResponse, _abc.Awaitable[_auth_pb2.SetUpSecondFactorResponse]]:
+        """Proposes a secret for an authenticator app."""
+
+    @_abc_1.abstractmethod
+    def EnableSecondFactor(
+        self,
+        request: _auth_pb2.EnableSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.EnableSecondFactorResponse, _abc.Awaitable[_auth_pb2.EnableSecondFactorResponse]]:
+        """Switches the proposed secret on, by a code of it."""
+
+    @_abc_1.abstractmethod
+    def DisableSecondFactor(
+        self,
+        request: _auth_pb2.DisableSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DisableSecondFactorResponse, _abc.Awaitable[_auth_pb2.DisableSecondFactorResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RenewRecoveryCodes(
+        self,
+        request: _auth_pb2.RenewRecoveryCodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RenewRecoveryCodesResponse, _abc.Awaitable[_auth_pb2.RenewRecoveryCodesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StepUp(
+        self,
+        request: _auth_pb2.StepUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.StepUpResponse, _abc.Awaitable[_auth_pb2.StepUpResponse]]:
+        """Opens the caller's session for what needs a fresh second factor."""
+
+    @_abc_1.abstractmethod
+    def RequireStepUp(
+        self,
+        request: _auth_pb2.RequireStepUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RequireStepUpResponse, _abc.Awaitable[_auth_pb2.RequireStepUpResponse]]:
+        """Answers where the caller's session is open for that; else fails with reason `step_up_required`."""
 
     @_abc_1.abstractmethod
     def RequestPasswordReset(

@@ -1,0 +1,351 @@
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pyotp
+import pytest
+from auth.crypto.seal import RootSeal, SealBroken
+from auth.domain.devices import Device
+from auth.domain.errors import (
+    ChallengeExpired,
+    CodeExpired,
+    InvalidCredentials,
+    MalformedCode,
+    MfaRequired,
+    SecondFactorLocked,
+    StepUpRequired,
+    TwoFactorAlreadyEnabled,
+    TwoFactorNotEnabled,
+    TwoFactorNotSetUp,
+    WrongSecondFactor,
+    WrongSignInCode,
+)
+from auth.domain.login_throttle import FAILURES_MAX
+from auth.domain.second_factor import RECOVERY_ALPHABET, RECOVERY_CODES
+from auth.use_cases.open_session import SignedIn
+from chassis.identity import Caller, NotSignedIn, use_caller
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse battery"
+
+
+def caller(session: SignedIn) -> Caller:
+    return Caller(
+        service="gateway",
+        user_id=str(session.user.id),
+        session_id=str(session.session.id),
+        request_id="r",
+        address="203.0.113.7",
+    )
+
+
+@dataclass
+class Phone:
+    """An authenticator app: it knows the secret and the time."""
+
+    world: Any
+    secret: str
+
+    def code(self, steps: int = 0) -> str:
+        """Of now, or of so many steps from now."""
+        return pyotp.TOTP(self.secret).at(self.world.clock.now(), counter_offset=steps)
+
+    def next_code(self) -> str:
+        """Half a minute later: a code that nobody has taken yet."""
+        self.world.clock.advance(30)
+        return self.code()
+
+    def wrong(self) -> str:
+        good = {self.code(steps) for steps in (-1, 0, 1)}
+        return next(code for code in (f"{number:06d}" for number in range(10)) if code not in good)
+
+
+async def enrolled(world: Any) -> tuple[SignedIn, Phone, list[str]]:
+    member = await world.member()
+    with use_caller(caller(member)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        return member, phone, await world.do.enable_second_factor(code=phone.code())
+
+
+async def challenged(world: Any, device: Device | None = None) -> str:
+    with pytest.raises(MfaRequired) as refusal:
+        await world.do.log_in(email=EMAIL, password=PASSWORD, device=device or Device())
+    return str(refusal.value.details["challenge"])
+
+
+async def test_set_up_shows_a_secret_an_app_can_read(memory_world: Any) -> None:
+    member = await memory_world.member()
+    with use_caller(caller(member)):
+        proposed = await memory_world.do.set_up_second_factor()
+    app = pyotp.parse_uri(proposed.uri)
+    assert (app.name, app.issuer, app.secret) == (EMAIL, "CryptoVault", proposed.secret)
+    assert len(app.byte_secret()) == 20
+    rows = proposed.qr_rows
+    assert {len(row) for row in rows} == {len(rows)}
+    # The finder pattern in the corner of every QR code.
+    assert [row[:7] for row in rows[:3]] == ["1111111", "1000001", "1011101"]
+
+
+async def test_a_second_factor_is_asked_for_from_the_moment_it_is_on(world: Any) -> None:
+    member = await world.member()
+    other = await world.do.log_in(email=EMAIL, password=PASSWORD)
+    with use_caller(caller(member)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        # Proposed is not on.
+        assert await world.do.log_in(email=EMAIL, password=PASSWORD)
+        with pytest.raises(WrongSecondFactor):
+            await world.do.enable_second_factor(code=phone.wrong())
+        codes = await world.do.enable_second_factor(code=phone.code())
+    assert len(set(codes)) == RECOVERY_CODES
+    assert (await world.user()).two_factor_enabled
+    # Opened without it, so over.
+    assert await world.is_blacklisted(other.session.id)
+    assert not await world.is_blacklisted(member.session.id)
+    challenge = await challenged(world)
+    signed_in = await world.do.answer_challenge(
+        challenge=challenge, code=phone.next_code(), device=Device(name="Firefox", token=member.device_token)
+    )
+    assert signed_in.user.id == member.user.id
+    assert (signed_in.session.device_id, signed_in.session.device_name) == (member.session.device_id, "Firefox")
+    assert (await world.user()).last_login == world.clock.now()
+    await world.settle()
+    assert world.notices() == ["two_factor_enabled"]
+    assert await world.audited() == [("two_factor_enabled", f"user:{member.user.id}", None)]
+
+
+async def test_no_code_is_taken_twice_nor_one_older_than_the_last(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    challenge = await challenged(world)
+    # The code that switched it on is spent.
+    with pytest.raises(WrongSignInCode):
+        await world.do.answer_challenge(challenge=challenge, code=phone.code())
+    ahead = phone.code(1)
+    assert await world.do.answer_challenge(challenge=challenge, code=ahead)
+    for spent in (ahead, phone.code(), phone.code(-1)):
+        with pytest.raises(WrongSignInCode):
+            await world.do.answer_challenge(challenge=challenge, code=spent)
+
+
+async def test_of_one_code_sent_many_times_at_once_one_is_taken(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    challenge, code = await challenged(world), phone.next_code()
+    outcomes = await asyncio.gather(
+        *(world.do.answer_challenge(challenge=challenge, code=code) for _ in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
+
+
+@pytest.mark.parametrize(("steps", "taken"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+async def test_a_clock_may_be_half_a_minute_off(memory_world: Any, steps: int, taken: bool) -> None:  # noqa: FBT001
+    _, phone, _ = await enrolled(memory_world)
+    memory_world.clock.advance(120)
+    challenge = await challenged(memory_world)
+    if taken:
+        assert await memory_world.do.answer_challenge(challenge=challenge, code=phone.code(steps))
+        return
+    with pytest.raises(WrongSignInCode):
+        await memory_world.do.answer_challenge(challenge=challenge, code=phone.code(steps))
+
+
+async def test_of_200_parallel_guesses_at_most_five_are_judged_and_then_the_right_one_is_refused(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    challenge, wrong = await challenged(world), phone.wrong()
+    outcomes = await asyncio.gather(
+        *(world.do.answer_challenge(challenge=challenge, code=wrong) for _ in range(200)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, WrongSignInCode) for outcome in outcomes) == FAILURES_MAX
+    assert sum(isinstance(outcome, SecondFactorLocked) for outcome in outcomes) == 200 - FAILURES_MAX
+    # A new challenge gives no new guesses.
+    with pytest.raises(SecondFactorLocked):
+        await world.do.answer_challenge(challenge=await challenged(world), code=phone.next_code())
+    world.clock.advance(900)
+    assert await world.do.answer_challenge(challenge=await challenged(world), code=phone.code())
+
+
+async def test_each_recovery_code_opens_once_however_it_is_typed(world: Any) -> None:
+    _, _, codes = await enrolled(world)
+    assert all(set(code.replace("-", "")) <= set(RECOVERY_ALPHABET) for code in codes)
+    for code in (codes[0].upper(), codes[1].replace("-", " "), f" {codes[2]} "):
+        assert await world.do.answer_challenge(challenge=await challenged(world), code=code)
+        with pytest.raises(WrongSignInCode):
+            await world.do.answer_challenge(challenge=await challenged(world), code=code)
+    await world.settle()
+    assert world.notices()[1:] == ["recovery_code_used"] * 3
+
+
+async def test_another_accounts_recovery_code_is_wrong(world: Any) -> None:
+    _, _, codes = await enrolled(world)
+    other = await world.member("bob@example.com")
+    with use_caller(caller(other)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        await world.do.enable_second_factor(code=phone.code())
+        with pytest.raises(WrongSecondFactor):
+            await world.do.step_up(code=codes[0])
+
+
+@pytest.mark.parametrize("code", ["", "12345", "1234567", "abcde-abcd0", "abcde-abcdl1", "١٢٣٤٥٦", "x" * 500])
+async def test_what_no_code_looks_like_costs_no_try(memory_world: Any, code: str) -> None:
+    _, phone, _ = await enrolled(memory_world)
+    challenge = await challenged(memory_world)
+    for _ in range(FAILURES_MAX + 1):
+        with pytest.raises(MalformedCode):
+            await memory_world.do.answer_challenge(challenge=challenge, code=code)
+    assert await memory_world.do.answer_challenge(challenge=challenge, code=phone.next_code())
+
+
+async def test_a_challenge_is_good_for_five_minutes_one_account_and_one_password(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    challenge = await challenged(world)
+    for damaged in (
+        "",
+        "x",
+        challenge[:-4],
+        challenge + "AAAA",
+        "B" + challenge[1:],
+        "A" * 75,
+        "é" * 75,
+        challenge * 3,
+    ):
+        with pytest.raises(ChallengeExpired):
+            await world.do.answer_challenge(challenge=damaged, code=phone.code(1))
+    user = await world.user()
+    await world.adapters.users.set_password(user.id, "another hash")
+    with pytest.raises(ChallengeExpired):
+        await world.do.answer_challenge(challenge=challenge, code=phone.code(1))
+    await world.adapters.users.set_password(user.id, user.password_hash)
+    world.clock.advance(300)
+    with pytest.raises(ChallengeExpired):
+        await world.do.answer_challenge(challenge=challenge, code=phone.code())
+
+
+async def test_a_wrong_password_hears_nothing_of_a_second_factor(world: Any) -> None:
+    await enrolled(world)
+    with pytest.raises(InvalidCredentials):
+        await world.do.log_in(email=EMAIL, password="not the password")
+
+
+async def test_a_sign_up_code_does_not_go_around_it(world: Any) -> None:
+    await enrolled(world)
+    address = (await world.user()).email
+    purpose = next(iter(type(world.courier.mails[0].purpose)))
+    digest = world.adapters.digests.of_code(purpose, address, "123456")
+    await world.adapters.codes.put(purpose, address, digest)
+    with pytest.raises(CodeExpired):
+        await world.do.verify_email(email=EMAIL, code="123456")
+
+
+async def test_it_is_switched_off_by_a_code_of_it_alone(world: Any) -> None:
+    member, phone, _ = await enrolled(world)
+    with use_caller(caller(member)):
+        with pytest.raises(TwoFactorAlreadyEnabled):
+            await world.do.set_up_second_factor()
+        with pytest.raises(TwoFactorAlreadyEnabled):
+            await world.do.enable_second_factor(code=phone.next_code())
+        with pytest.raises(WrongSecondFactor):
+            await world.do.disable_second_factor(code=phone.wrong())
+        assert (await world.user()).two_factor_enabled
+        await world.do.disable_second_factor(code=phone.code())
+        with pytest.raises(TwoFactorNotEnabled):
+            await world.do.disable_second_factor(code=phone.next_code())
+    assert not (await world.user()).two_factor_enabled
+    assert await world.do.log_in(email=EMAIL, password=PASSWORD)
+    await world.settle()
+    assert world.notices() == ["two_factor_enabled", "two_factor_disabled"]
+    assert [action for action, _, _ in await world.audited()] == ["two_factor_enabled", "two_factor_disabled"]
+
+
+async def test_new_recovery_codes_void_the_old_ones(world: Any) -> None:
+    member, phone, old = await enrolled(world)
+    with use_caller(caller(member)):
+        with pytest.raises(WrongSecondFactor):
+            await world.do.renew_recovery_codes(code=phone.wrong())
+        new = await world.do.renew_recovery_codes(code=phone.next_code())
+    assert set(new).isdisjoint(old)
+    with pytest.raises(WrongSignInCode):
+        await world.do.answer_challenge(challenge=await challenged(world), code=old[0])
+    assert await world.do.answer_challenge(challenge=await challenged(world), code=new[0])
+
+
+async def test_nothing_is_switched_on_that_was_not_set_up(world: Any) -> None:
+    member = await world.member()
+    with use_caller(caller(member)):
+        with pytest.raises(TwoFactorNotSetUp):
+            await world.do.enable_second_factor(code="123456")
+        for use in (world.do.disable_second_factor, world.do.renew_recovery_codes, world.do.step_up):
+            with pytest.raises(TwoFactorNotEnabled):
+                await use(code="123456")
+    for use in (world.do.enable_second_factor, world.do.disable_second_factor, world.do.step_up):
+        with pytest.raises(NotSignedIn):
+            await use(code="123456")
+    with pytest.raises(NotSignedIn):
+        await world.do.set_up_second_factor()
+
+
+async def test_a_step_up_opens_one_session_for_five_minutes(world: Any) -> None:
+    member, phone, _ = await enrolled(world)
+    other = await world.do.answer_challenge(challenge=await challenged(world), code=phone.next_code())
+    with use_caller(caller(member)):
+        with pytest.raises(StepUpRequired) as refusal:
+            await world.do.require_step_up()
+        assert refusal.value.details == {"two_factor": "enabled"}
+        with pytest.raises(WrongSecondFactor):
+            await world.do.step_up(code=phone.wrong())
+        until = await world.do.step_up(code=phone.next_code())
+        assert (until - world.clock.now()).total_seconds() == 300
+        await world.do.require_step_up()
+        world.clock.advance(299)
+        await world.do.require_step_up()
+    with use_caller(caller(other)), pytest.raises(StepUpRequired):
+        await world.do.require_step_up()
+    world.clock.advance(1)
+    with use_caller(caller(member)), pytest.raises(StepUpRequired):
+        await world.do.require_step_up()
+
+
+async def test_who_has_no_second_factor_is_told_to_set_one_up(world: Any) -> None:
+    member = await world.member()
+    with use_caller(caller(member)), pytest.raises(StepUpRequired) as refusal:
+        await world.do.require_step_up()
+    assert refusal.value.details == {"two_factor": "disabled"}
+    with pytest.raises(NotSignedIn):
+        await world.do.require_step_up()
+
+
+async def test_with_a_second_factor_a_new_password_needs_a_step_up(world: Any) -> None:
+    member, phone, _ = await enrolled(world)
+    with use_caller(caller(member)):
+        with pytest.raises(StepUpRequired):
+            await world.do.change_password(current_password=PASSWORD, password="a new battery staple")
+        await world.do.step_up(code=phone.next_code())
+        await world.do.change_password(current_password=PASSWORD, password="a new battery staple")
+
+
+async def test_neither_secret_nor_recovery_codes_lie_in_the_database(real_world: Any, mongo: Any) -> None:
+    _, phone, codes = await enrolled(real_world)
+    kept = []
+    for name in await mongo.database.list_collection_names():
+        kept += [repr(row) for row in await mongo.database[name].find({}).to_list(None)]
+    for secret in (
+        phone.secret,
+        repr(pyotp.TOTP(phone.secret).byte_secret()),
+        *codes,
+        *(c.replace("-", "") for c in codes),
+    ):
+        assert not [row for row in kept if secret in row]
+
+
+def test_what_was_sealed_opens_for_its_own_purpose_and_owner_alone() -> None:
+    seal = RootSeal(b"root")
+    sealed = seal.close(b"secret", purpose="p", owner="o")
+    assert seal.open(sealed, purpose="p", owner="o") == b"secret"
+    assert seal.close(b"secret", purpose="p", owner="o") != sealed
+    for other, purpose, owner, text in (
+        (RootSeal(b"other"), "p", "o", sealed),
+        (seal, "q", "o", sealed),
+        (seal, "p", "q", sealed),
+        (seal, "p", "o", "A" + sealed[1:] if sealed[0] != "A" else "B" + sealed[1:]),
+        (seal, "p", "o", "not base64!"),
+        (seal, "p", "o", ""),
+    ):
+        with pytest.raises(SealBroken):
+            other.open(text, purpose=purpose, owner=owner)

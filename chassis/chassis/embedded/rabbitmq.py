@@ -4,9 +4,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from kombu.connection import Connection
-from kombu.exceptions import OperationalError
-
 from chassis.embedded.process import ChildProcess, EmbeddedServer, find_program
 
 # Debian's wrapper in /usr/sbin refuses to run as anyone but root or rabbitmq.
@@ -87,6 +84,10 @@ class RabbitServer(EmbeddedServer):
         return [epmd, broker]
 
     def answers(self) -> bool:
+        # Not before it is asked: the client takes longer to load than all else here.
+        from kombu.connection import Connection  # noqa: PLC0415
+        from kombu.exceptions import OperationalError  # noqa: PLC0415
+
         # kombu has no types; the whole handshake, log-in included, is what a client would do.
         connection: Any = Connection(self.url, connect_timeout=PROBE_TIMEOUT_SECONDS)  # type: ignore[no-untyped-call]
         try:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -27,8 +27,12 @@ class Stack:
         console: Console,
         environment: Mapping[str, Mapping[str, str]] | None = None,
         only: Collection[str] | None = None,
+        on_ready: Callable[["Stack"], object] | None = None,
     ) -> None:
-        """`environment` adds variables per process name; `only` starts the named processes and what they need."""
+        """`on_ready` is told when all serve, before the report says so: who waits for the report misses nothing.
+
+        `environment` adds variables per process name; `only` starts the named processes and what they need.
+        """
         self.settings = settings
         self.ports = Ports(settings.port_base)
         self.folder = DataFolder(settings.data_dir)
@@ -36,6 +40,7 @@ class Stack:
         self._console = console
         self._environment = environment or {}
         self._only = only
+        self._on_ready = on_ready
         self._held = ExitStack()
         self._plan: PlatformPlan | None = None
         self._supervisor: Supervisor | None = None
@@ -80,6 +85,8 @@ class Stack:
         self._supervisor.require_free_ports(port_base=self.ports.base)
         await self._supervisor.start()
         self.ready_seconds = time.monotonic() - begun
+        if self._on_ready is not None:
+            self._on_ready(self)
         self._report()
 
     async def stop(self) -> None:

@@ -23,7 +23,9 @@ EXPECTED = (DataFolderInUse, PortsTaken, StartFailed, ProgramMissing, PlanInvali
 def up(settings: StackSettings, *, echo: bool) -> int:
     """Everything, in the foreground, until SIGINT, SIGTERM or SIGHUP. A second signal kills."""
     console = Console(echo=echo)
-    return asyncio.run(_run(Stack(settings, console=console), console))
+    return asyncio.run(
+        _run(Stack(settings, console=console, on_ready=lambda stack: console.say(_welcome(stack))), console)
+    )
 
 
 async def _run(stack: Stack, console: Console) -> int:
@@ -45,7 +47,6 @@ async def _run(stack: Stack, console: Console) -> int:
         await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            console.say(_welcome(stack))
             await told
     except EXPECTED as error:
         console.alarm(str(error))

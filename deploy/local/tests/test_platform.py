@@ -8,8 +8,10 @@ import httpx
 import pytest
 from chassis.embedded.ports import free_port_block
 from local_stack.data_folder import DataFolder, DataFolderInUse
+from local_stack.output import Console
 from local_stack.platform import Platform
-from local_stack.settings import PORT_BLOCK
+from local_stack.settings import PORT_BLOCK, StackSettings
+from local_stack.stack import Stack
 from local_stack.supervised_process import State
 
 
@@ -33,6 +35,25 @@ async def test_what_was_killed_is_back_and_its_restart_counted(platform: Platfor
     assert platform.pid("mailbox") != pid
     assert platform.restarts("mailbox") == 1
     assert platform.restarts("redis") == 0
+
+
+async def test_who_is_told_of_the_start_hears_it_before_the_report_says_so(tmp_path: Path) -> None:
+    reported: list[float | None] = []
+
+    def on_ready(stack: Stack) -> None:
+        report = stack.folder.read_report()
+        assert report is not None
+        reported.append(report["ready_seconds"])
+
+    settings = StackSettings(port_base=free_port_block(PORT_BLOCK), data_dir=tmp_path, profile="test")
+    stack = Stack(settings, console=Console(silent=True), only=["redis"], on_ready=on_ready)
+    try:
+        await stack.start()
+        report = stack.folder.read_report()
+        assert report is not None
+        assert (reported, report["ready_seconds"]) == ([None], stack.ready_seconds)
+    finally:
+        await stack.stop()
 
 
 async def test_two_platforms_in_one_folder_are_refused_and_the_first_lives_on(

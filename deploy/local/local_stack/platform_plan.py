@@ -162,7 +162,9 @@ class PlatformPlan:
                 self._service(name, "trading", calls=["market-data"], settings={"JOURNAL_URL": self.journal.url})
                 for name in self._trading
             ),
-            self._service("trading-projector", "trading.projector", settings={"JOURNAL_URL": self.journal.url}),
+            self._service(
+                "trading-projector", "trading.projector", calls=["trading"], settings={"JOURNAL_URL": self.journal.url}
+            ),
             self._service(
                 "notifications",
                 "notifications",

@@ -34,6 +34,10 @@ class TradingSettings(JournalSettings):
 class ProjectorSettings(JournalSettings):
     """Of `python -m trading.projector`. The same database as the leader's."""
 
+    # Of all replicas, separated by commas: who leads is found out. Asked to freeze what does not add up.
+    trading_address: str = "127.0.0.1:18011"
+    reconcile_seconds: float = Field(default=60.0, gt=0)  # what moved
+    reconcile_all_seconds: float = Field(default=3_600.0, gt=0)
     listen: str = Field(default="127.0.0.1:18012", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
 
     @property

@@ -30,7 +30,7 @@ IN_FLIGHT = 16
 START_SECONDS_MAX = 30.0
 LEASE_SECONDS = "1.5"  # half the default: these tests end leaders by the dozen
 ANSWER_SECONDS_MAX = 2.5
-PORTS = 5  # trading, projector, prices, a second trading, a way to the journal
+PORTS = 6  # trading, projector, prices, a second trading, a way to the journal, the projector's metrics
 
 
 @dataclass
@@ -56,6 +56,11 @@ class Processes:
         return self.ports + 2
 
     @property
+    def metrics_port(self) -> int:
+        """The projector's."""
+        return self.ports + 5
+
+    @property
     def second_address(self) -> str:
         return f"127.0.0.1:{self.ports + 3}"
 
@@ -67,6 +72,9 @@ class Processes:
             "CRYPTOVAULT_JOURNAL_URL": journal_url,
             "CRYPTOVAULT_MONGO_DATABASE": self.database,
             "CRYPTOVAULT_MARKET_DATA_ADDRESS": f"127.0.0.1:{self.prices_port}",
+            "CRYPTOVAULT_TRADING_ADDRESS": f"{self.trading_address},{self.second_address}",
+            "CRYPTOVAULT_RECONCILE_SECONDS": "0.2",
+            "CRYPTOVAULT_METRICS_PORT": str(self.metrics_port) if name == "projector" else "0",
             "CRYPTOVAULT_LEASE_SECONDS": LEASE_SECONDS,
             "CRYPTOVAULT_LISTEN": listen,
             "CRYPTOVAULT_CRASH_POINT": crash_point,
@@ -87,8 +95,8 @@ class Processes:
     def start_second(self) -> None:
         self.start("trading-2", "-m", "trading", listen=self.second_address)
 
-    def start_projector(self) -> None:
-        self.start("projector", "-m", "trading.projector", listen=self.queries_address)
+    def start_projector(self, *command: str) -> None:
+        self.start("projector", *(command or ("-m", "trading.projector")), listen=self.queries_address)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         self.running[name].send_signal(number)

@@ -39,6 +39,7 @@ class Exchange:
     """Both servicers over real gRPC, on the real journal."""
 
     def __init__(self, address: str, shell: Shell, watchers: Watchers, projector: Projector) -> None:
+        self.address = address
         self.channel = open_channel(address, service="gateway")
         self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
         self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)

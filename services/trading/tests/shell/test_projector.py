@@ -5,13 +5,11 @@ from typing import Any
 import pytest
 from chassis.mongo import MongoDatabase
 from shell_factory import PRICE, UNIT, Shell, buy_for, cancel, cancel_all, limit, running_shell
-from trading.domain.invariants import Violation
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import BrokenChain
 from trading.projector.fold import Fold
 from trading.projector.projector import Projector
-from trading.projector.reconciler import VIOLATIONS, Reconciler
 from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
 from trading.storage.documents import OrderDocument, TransferDocument, UsedKeyDocument
 from trading.storage.journal import MongoJournal
@@ -160,22 +158,3 @@ async def test_a_cursor_above_the_head_stops_and_alarms(
     await cursors.move(ORDERS, before=Cursor(head + 5, b"x" * 32), after=Cursor(head, b"x" * 32))
     with pytest.raises(BrokenChain):
         await Projector(mongo_journal, Projection(mongo_database)).catch_up()
-
-
-async def test_the_reconciler_counts_what_is_broken(
-    mongo_journal: MongoJournal, mongo_database: MongoDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    projector = Projector(mongo_journal, Projection(mongo_database))
-    await projector.catch_up()
-    async with running_shell(mongo_journal) as shell:
-        await busy_hour(shell)
-        await caught_up(projector, shell.state.batch_number)
-    reconciler = Reconciler(projector)
-    before = VIOLATIONS.labels("M1")._value.get()
-    assert reconciler.check() == 0
-    assert reconciler.check() == 0
-    projector.fold.state.owners["user:ann"].accounts["USD"].available += 1
-    assert Reconciler(projector).check() == 1
-    assert VIOLATIONS.labels("M1")._value.get() == before + 1
-    monkeypatch.setattr("trading.projector.reconciler.check_all", lambda state: [Violation("M3", "x", "y")] * 3)
-    assert Reconciler(projector).check() == 3

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToJson
 
 from trading.api.messages import market_message
 from trading.domain.amounts import parse_amount
-from trading.domain.commands import Actor, ResumeMarket, SetMarket, SetUserFees
+from trading.domain.commands import Actor, FreezeAsset, ResumeMarket, SetMarket, SetUserFees, UnfreezeAsset
 from trading.domain.markets import (
     NO_BREAKER,
     Asset,
@@ -28,7 +28,7 @@ from trading.domain.state import MarketState
 REASON_LENGTH_MAX = 500  # one line of an audit page
 LIST_LENGTH_MAX = 20  # the domain allows fewer; this is what is looked at at all
 
-OperatorCommand = SetMarket | ResumeMarket | SetUserFees
+OperatorCommand = SetMarket | ResumeMarket | SetUserFees | FreezeAsset | UnfreezeAsset
 
 _STATUSES = {status.value: status for status in MarketStatus}
 # Field of the change: field of the market.

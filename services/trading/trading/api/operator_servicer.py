@@ -1,14 +1,15 @@
 # ruff: noqa: N802 - the contract's names
-"""TradingOperatorService: markets and fees as operators see and change them."""
+"""TradingOperatorService: markets, fees and frozen assets as operators see and change them."""
 
 from typing import Any
 
+from chassis.errors import ErrorKind, ServiceError
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc
 
 from trading.api import market_rules
 from trading.api.unary_commands import actor_of_caller, enter
-from trading.domain.commands import ResumeMarket
+from trading.domain.commands import FreezeAsset, ResumeMarket, UnfreezeAsset
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import MarketSet
 from trading.domain.state import ExchangeState, MarketState
@@ -16,6 +17,17 @@ from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 
 PERMISSION = "markets:write"
+RECONCILER = "trading-projector"  # the service in which it runs
+
+
+class NotTheReconciler(ServiceError):
+    """Who may freeze cannot be asked for a permission: it is no person."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "service_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("Only the reconciler may do this.")
 
 
 class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
@@ -65,6 +77,33 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
         await self._enter(market_rules.user_fees_command(request, actor_of_caller()), context)
         return operator_pb2.SetUserFeesResponse()
 
+    async def ListAssets(
+        self, _request: operator_pb2.ListAssetsRequest, _context: Any
+    ) -> operator_pb2.ListAssetsResponse:
+        current_caller().require(PERMISSION)
+        return await self._sequencer.read(
+            lambda state: operator_pb2.ListAssetsResponse(assets=[_asset(code, state) for code in sorted(state.assets)])
+        )
+
+    async def FreezeAsset(
+        self, request: operator_pb2.FreezeAssetRequest, context: Any
+    ) -> operator_pb2.FreezeAssetResponse:
+        caller = current_caller()
+        if caller.service != RECONCILER or caller.user_id is not None:
+            raise NotTheReconciler
+        actor = actor_of_caller(f"freeze:{request.asset}")
+        outcome = await self._enter(FreezeAsset(actor, request.asset, market_rules.reason(request.reason)), context)
+        return operator_pb2.FreezeAssetResponse(batch=outcome.batch)
+
+    async def UnfreezeAsset(
+        self, request: operator_pb2.UnfreezeAssetRequest, context: Any
+    ) -> operator_pb2.UnfreezeAssetResponse:
+        current_caller().require(PERMISSION)
+        command = UnfreezeAsset(actor_of_caller(), request.asset, market_rules.reason(request.reason))
+        await self._enter(command, context)
+        asset = await self._sequencer.read(lambda state: _asset(request.asset, state))
+        return operator_pb2.UnfreezeAssetResponse(asset=asset)
+
     async def _enter(self, command: market_rules.OperatorCommand, context: Any) -> Any:
         return await enter(self._sequencer, self._time, command, context)
 
@@ -80,3 +119,8 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     def _rules(self, market: MarketState, state: ExchangeState) -> operator_pb2.MarketRules:
         now = self._time.now()
         return market_rules.rules_message(market, state.assets, now)
+
+
+def _asset(code: str, state: ExchangeState) -> operator_pb2.AssetState:
+    asset = state.assets[code]
+    return operator_pb2.AssetState(code=code, name=asset.name, frozen_because=state.frozen_assets.get(code, ""))

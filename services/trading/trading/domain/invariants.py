@@ -25,7 +25,7 @@ def check_all(state: ExchangeState) -> list[Violation]:
     _check_accounts(state, found)
     _check_holds(state, found)
     for order in state.orders.values():
-        _check_order(state, order, found)
+        check_order(state, order, found)
     for symbol, market_state in state.markets.items():
         _check_book(state, symbol, market_state, found)
     _check_expiries(state, found)
@@ -80,7 +80,9 @@ def _check_holds(state: ExchangeState, found: list[Violation]) -> None:
     )
 
 
-def _check_order(state: ExchangeState, order: Order, found: list[Violation]) -> None:
+def check_order(state: ExchangeState, order: Order, found: list[Violation]) -> None:
+    """M5, M8, M9, M15 of one open order."""
+
     def violated(invariant: str, message: str) -> None:
         found.append(Violation(invariant, order.order_id, message))
 

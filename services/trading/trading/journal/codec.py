@@ -75,10 +75,16 @@ def decode_body(body: bytes) -> BatchBody:
 
 def decode_events(body: bytes) -> list[Event]:
     """The events alone, for folds. Raises `UnknownEventType`."""
-    version, entries, _ = orjson.loads(body)
+    return decode_fold(body)[0]
+
+
+def decode_fold(body: bytes) -> tuple[list[Event], list[AccountAfter]]:
+    """The events, and what the writer had in its accounts after them. Raises `UnknownEventType`."""
+    version, entries, accounts = orjson.loads(body)
     if version != BODY_VERSION:
         raise UnknownEventType(f"body version {version}")
-    return [_decode(event) for _, events in entries for event in events]
+    events = [_decode(event) for _, events in entries for event in events]
+    return events, [AccountAfter(*account) for account in accounts]
 
 
 def _row(value: Any) -> Any:

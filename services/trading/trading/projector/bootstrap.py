@@ -1,10 +1,12 @@
 """Builds the projector: the fold, its bell, the reconciler, the query service."""
 
+from chassis.leader_channel import open_leader_channel
 from chassis.mongo import init_documents
 from chassis.service import Runtime
 from cryptovault.trading.v1 import trading_pb2_grpc
 
 from trading.api.query_servicer import TradingQueryServicer
+from trading.clients.leader import GrpcLeader
 from trading.projector.bell import Bell
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
@@ -36,7 +38,17 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     )
     await projector.catch_up()
     runtime.background("projector", projector.run)
-    runtime.background("reconciler", Reconciler(projector).run)
+    settings = runtime.settings
+    channel = open_leader_channel(settings.trading_address, service=settings.service_name)
+    runtime.on_stop(channel.close)
+    reconciler = Reconciler(
+        projector,
+        GrpcLeader(channel),
+        runtime.clock,
+        interval_seconds=settings.reconcile_seconds,
+        full_interval_seconds=settings.reconcile_all_seconds,
+    )
+    runtime.background("reconciler", reconciler.run)
     # A stack without a bus has no one to ring for; consumers poll.
     if runtime.settings.amqp_url is not None:
         bell = Bell(projector=projector, bus=await runtime.bus(), clock=runtime.clock, ids=runtime.ids)

@@ -1,8 +1,10 @@
 """The projector's fold: the exchange's state and, beside it, the rows of open orders."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from trading.domain.accounts import owner_of_user
+from trading.domain.accounts import owner_of_user, user_of_owner
+from trading.domain.bookkeeping import Bookkeeping
 from trading.domain.events import (
     BatchStarted,
     Event,
@@ -20,12 +22,14 @@ from trading.domain.events import (
     TransferSettled,
 )
 from trading.domain.exchange import Exchange
+from trading.domain.invariants import Violation
 from trading.domain.markets import Market
 from trading.domain.orders import TERMINAL
+from trading.domain.queries import balance
 from trading.domain.queries import order as find_order
 from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch, check_follows
-from trading.journal.codec import decode_events
+from trading.journal.codec import AccountAfter, decode_fold
 from trading.journal.history import OrderView, TransferEvent, user_sequences, view_of
 from trading.storage.balance_points import EVENTS_PER_POINT, balance_point_row
 from trading.storage.cursors import Cursor
@@ -44,6 +48,7 @@ from trading.storage.tape import tape_row
 
 # Who follows the journal asks for them soon after; what is older is in the rows. About 20 MB.
 RECENTLY_CLOSED_MAX = 20_000
+DISCREPANCIES_MAX = 1_000  # one is enough to stop; the rest only says how far it goes
 
 
 class Fold:
@@ -55,6 +60,8 @@ class Fold:
         self.cursor = cursor or Cursor()
         # Terminal orders never change again; the oldest first.
         self.recently_closed: dict[str, OrderView] = {}
+        self.books = Bookkeeping(self._exchange.state)
+        self.discrepancies: list[Violation] = []  # found since the reconciler last took them
 
     @property
     def state(self) -> ExchangeState:
@@ -66,8 +73,10 @@ class Fold:
         time = time_of(batch.time_milliseconds)
         touched: dict[str, None] = {}
         trades: dict[str, list[Traded]] = {}
-        for event in decode_events(batch.body):
+        events, accounts = decode_fold(batch.body)
+        for event in events:
             self._exchange.apply(event)
+            self.books.feed(event)
             self._note(event, changes, touched, batch=batch, time=time)
             self._note_points(event, changes, batch=batch.number, time=time)
             if isinstance(event, Traded):
@@ -84,7 +93,16 @@ class Fold:
             )
         for order_id in touched:
             self._finish_row(order_id, changes, batch=batch.number, time=time)
+        self._compare_with_writer(accounts)
         self.cursor = Cursor(batch.number, batch.digest)
+
+    def _compare_with_writer(self, accounts: Iterable[AccountAfter]) -> None:
+        """M20: who decided the batch and who folds it have the same in their accounts."""
+        for owner, asset, available, held in accounts:
+            mine = balance(self.state, user_of_owner(owner), asset)
+            if (mine.available, mine.held) != (available, held) and len(self.discrepancies) < DISCREPANCIES_MAX:
+                message = f"has {mine.available} and {mine.held} held, the leader {available} and {held}"
+                self.discrepancies.append(Violation("M20", f"{owner}/{asset}", message))
 
     def _note(
         self, event: Event, changes: Changes, touched: dict[str, None], *, batch: SealedBatch, time: datetime

@@ -55,6 +55,21 @@ class TradingOperatorServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesResponse.FromString,
                 _registered_method=True)
+        self.ListAssets = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingOperatorService/ListAssets',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsResponse.FromString,
+                _registered_method=True)
+        self.FreezeAsset = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingOperatorService/FreezeAsset',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetResponse.FromString,
+                _registered_method=True)
+        self.UnfreezeAsset = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingOperatorService/UnfreezeAsset',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetResponse.FromString,
+                _registered_method=True)
 
 
 class TradingOperatorServiceServicer:
@@ -89,6 +104,27 @@ class TradingOperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAssets(self, request, context):
+        """Every asset, and why it is frozen where it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreezeAsset(self, request, context):
+        """Stops withdrawals of an asset, and trading in it. For the reconciler alone, by its service's name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfreezeAsset(self, request, context):
+        """Lets withdrawals go on. Its markets stay `cancel_only` until each is changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TradingOperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +147,21 @@ def add_TradingOperatorServiceServicer_to_server(servicer, server):
                     servicer.SetUserFees,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesResponse.SerializeToString,
+            ),
+            'ListAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAssets,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsResponse.SerializeToString,
+            ),
+            'FreezeAsset': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeAsset,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetResponse.SerializeToString,
+            ),
+            'UnfreezeAsset': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfreezeAsset,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +273,87 @@ class TradingOperatorService:
             '/cryptovault.trading.v1.TradingOperatorService/SetUserFees',
             cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_operator__pb2.SetUserFeesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingOperatorService/ListAssets',
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.ListAssetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeAsset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingOperatorService/FreezeAsset',
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.FreezeAssetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfreezeAsset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingOperatorService/UnfreezeAsset',
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.UnfreezeAssetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class TradingOperatorServiceStub:
     """Ends a circuit breaker's pause before its time. Does nothing where there is none."""
     SetUserFees: _grpc.UnaryUnaryMultiCallable[_operator_pb2.SetUserFeesRequest, _operator_pb2.SetUserFeesResponse]
     """A user's own fee rates in every market, instead of any tier; without rates the tiers apply again."""
+    ListAssets: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListAssetsRequest, _operator_pb2.ListAssetsResponse]
+    """Every asset, and why it is frozen where it is."""
+    FreezeAsset: _grpc.UnaryUnaryMultiCallable[_operator_pb2.FreezeAssetRequest, _operator_pb2.FreezeAssetResponse]
+    """Stops withdrawals of an asset, and trading in it. For the reconciler alone, by its service's name."""
+    UnfreezeAsset: _grpc.UnaryUnaryMultiCallable[_operator_pb2.UnfreezeAssetRequest, _operator_pb2.UnfreezeAssetResponse]
+    """Lets withdrawals go on. Its markets stay `cancel_only` until each is changed."""
 
 @_typing.type_check_only
 class TradingOperatorServiceAsyncStub(TradingOperatorServiceStub):
@@ -55,6 +61,12 @@ class TradingOperatorServiceAsyncStub(TradingOperatorServiceStub):
     """Ends a circuit breaker's pause before its time. Does nothing where there is none."""
     SetUserFees: _aio.UnaryUnaryMultiCallable[_operator_pb2.SetUserFeesRequest, _operator_pb2.SetUserFeesResponse]  # type: ignore[assignment]
     """A user's own fee rates in every market, instead of any tier; without rates the tiers apply again."""
+    ListAssets: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListAssetsRequest, _operator_pb2.ListAssetsResponse]  # type: ignore[assignment]
+    """Every asset, and why it is frozen where it is."""
+    FreezeAsset: _aio.UnaryUnaryMultiCallable[_operator_pb2.FreezeAssetRequest, _operator_pb2.FreezeAssetResponse]  # type: ignore[assignment]
+    """Stops withdrawals of an asset, and trading in it. For the reconciler alone, by its service's name."""
+    UnfreezeAsset: _aio.UnaryUnaryMultiCallable[_operator_pb2.UnfreezeAssetRequest, _operator_pb2.UnfreezeAssetResponse]  # type: ignore[assignment]
+    """Lets withdrawals go on. Its markets stay `cancel_only` until each is changed."""
 
 class TradingOperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """What an operator changes in the exchange. Each call needs its permission, a reason, and is one entry of the journal."""
@@ -90,5 +102,29 @@ class TradingOperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.SetUserFeesResponse, _abc.Awaitable[_operator_pb2.SetUserFeesResponse]]:
         """A user's own fee rates in every market, instead of any tier; without rates the tiers apply again."""
+
+    @_abc_1.abstractmethod
+    def ListAssets(
+        self,
+        request: _operator_pb2.ListAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.ListAssetsResponse, _abc.Awaitable[_operator_pb2.ListAssetsResponse]]:
+        """Every asset, and why it is frozen where it is."""
+
+    @_abc_1.abstractmethod
+    def FreezeAsset(
+        self,
+        request: _operator_pb2.FreezeAssetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.FreezeAssetResponse, _abc.Awaitable[_operator_pb2.FreezeAssetResponse]]:
+        """Stops withdrawals of an asset, and trading in it. For the reconciler alone, by its service's name."""
+
+    @_abc_1.abstractmethod
+    def UnfreezeAsset(
+        self,
+        request: _operator_pb2.UnfreezeAssetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.UnfreezeAssetResponse, _abc.Awaitable[_operator_pb2.UnfreezeAssetResponse]]:
+        """Lets withdrawals go on. Its markets stay `cancel_only` until each is changed."""
 
 def add_TradingOperatorServiceServicer_to_server(servicer: TradingOperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

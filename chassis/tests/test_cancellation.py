@@ -8,7 +8,7 @@ from chassis.journal_consumer import COLLECTION as CURSORS
 from chassis.journal_consumer import Entry, JournalConsumer
 from chassis.outbox import OutboxRelay
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 20.0
 
 
 class Swallower:

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from chassis.errors import ErrorKind, InvalidArgument, RemoteBugError, RemoteError, ServiceError, Unavailable
 from chassis.grpc_client import follow, open_channel
-from chassis.grpc_server import GrpcServer, _CallInterceptor
+from chassis.grpc_server import GRACE_SECONDS, GrpcServer, _CallInterceptor
 from chassis.identity import Caller, NotSignedIn, PermissionMissing, current_caller, use_caller
 from chassis.testing import eventually, serve
 from chassis.tracing import current_traceparent
@@ -196,11 +196,10 @@ async def test_an_error_received_travels_on_unchanged() -> None:
 async def test_a_dead_service_is_unavailable_at_once() -> None:
     async with serve([portfolio(_sleep_for_ever)]) as address:
         pass
-    started = time.monotonic()
     with pytest.raises(RemoteError) as raised:
-        await ask(address)
-    assert raised.value.kind is ErrorKind.UNAVAILABLE
-    assert time.monotonic() - started < 1.0
+        await ask(address, timeout=60)
+    # Not after the deadline.
+    assert (raised.value.kind, raised.value.reason) == (ErrorKind.UNAVAILABLE, "unavailable")
 
 
 async def test_a_passed_deadline_is_unavailable_to_the_client_and_ends_the_work() -> None:
@@ -233,8 +232,8 @@ async def test_what_we_ask_of_others_ends_with_what_was_asked_of_us() -> None:
             return await ask(far, timeout=60)
 
         async with serve([portfolio(near_behaviour)]) as near:
-            await ask(near, timeout=0.5)
-    assert remaining[0] <= 0.5
+            await ask(near, timeout=30)
+    assert remaining[0] <= 30
 
 
 async def test_nothing_is_asked_when_no_time_is_left() -> None:
@@ -386,7 +385,7 @@ async def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_new() -> None
     server = GrpcServer("127.0.0.1:0")
     server.add(*portfolio(behaviour))
     address = f"127.0.0.1:{await server.start()}"
-    first = asyncio.create_task(ask(address, timeout=5))
+    first = asyncio.create_task(ask(address, timeout=60))
     await began.wait()
     stopping = asyncio.create_task(server.stop())
     await eventually(lambda: _refused(address))
@@ -427,7 +426,7 @@ async def test_a_stop_does_not_wait_for_subscriptions_and_idle_order_streams_but
         answer.set()
         assert await busy.read() == empty_pb2.Empty()
         await stopping
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < GRACE_SECONDS
 
 
 async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message() -> None:

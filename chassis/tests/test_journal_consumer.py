@@ -222,7 +222,7 @@ async def test_a_process_killed_before_the_commit_folds_the_batch_once(
         """
     )
     killed = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", program], check=False, timeout=30, env=os.environ
+        subprocess.run, [sys.executable, "-c", program], check=False, timeout=120, env=os.environ
     )
     assert killed.returncode == -signal.SIGKILL
     assert await fold.payloads() == []

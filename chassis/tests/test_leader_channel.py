@@ -152,6 +152,6 @@ async def test_a_dead_address_is_passed_over(replicas: list[Replica]) -> None:
     replicas[0].leads = True
     async with serve([(add, replicas[0], NAME)]) as address:
         channel = open_leader_channel(f"127.0.0.1:1,{address}", service="test")
-        await asyncio.wait_for(channel.channel_ready(), 5)
+        await asyncio.wait_for(channel.channel_ready(), 30)
         assert await leader_of(trading_pb2_grpc.TradingServiceStub(channel)) == 1
         await channel.close()

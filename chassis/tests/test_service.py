@@ -52,7 +52,7 @@ class Process:
         self.metrics_port = port + 1
 
     async def status(self) -> int:
-        async with open_channel(self.address, service="test") as channel:
+        async with open_channel(self.address, service="test", deadline_seconds=30) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             return int((await stub.Check(health_pb2.HealthCheckRequest())).status)
 
@@ -211,7 +211,7 @@ run(ServiceSettings, compose)
 """) as process:
         await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
         url = f"http://127.0.0.1:{process.metrics_port}/metrics"
-        body = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=2).read().decode())
+        body = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).read().decode())
     assert 'cryptovault_rpc_seconds_count{code="OK",method="/grpc.health.v1.Health/Check"}' in body
 
 
@@ -256,7 +256,7 @@ run(ServiceSettings, compose)
         CRYPTOVAULT_CRASH_POINT="while_answering:2",
     ) as process:
         await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
-        async with open_channel(process.address, service="test") as channel:
+        async with open_channel(process.address, service="test", deadline_seconds=30) as channel:
             stub = portfolio_pb2_grpc.PortfolioServiceStub(channel)
             await stub.GetPortfolio(portfolio_pb2.GetPortfolioRequest())
             with pytest.raises(RemoteError):

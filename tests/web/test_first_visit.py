@@ -73,7 +73,7 @@ async def test_the_portfolio_shows_what_the_api_answers(member: Visitor) -> None
             and figure(cells[3]) == Decimal(holding["allocation"])
         )
 
-    await eventually(is_shown, timeout_seconds=20.0)
+    await eventually(is_shown, timeout_seconds=60.0)
 
 
 async def test_whoever_signs_out_is_out_in_every_tab(member: Visitor) -> None:

@@ -51,7 +51,7 @@ async def scene() -> AsyncIterator[Scene]:
     name = "cryptovault.market_data.v1.MarketDataService"
     async with (
         serve([(add_MarketDataServiceServicer_to_server, servicer, name)]) as address,
-        open_channel(address, service="portfolio") as channel,
+        open_channel(address, service="portfolio", deadline_seconds=30) as channel,
     ):
         scene.stub = MarketDataServiceStub(channel)
         yield scene

@@ -27,7 +27,7 @@ class Scene:
 
 
 async def take(stream: AsyncIterator[PriceUpdate]) -> PriceUpdate:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await anext(stream)
 
 

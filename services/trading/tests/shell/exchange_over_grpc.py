@@ -40,7 +40,7 @@ class Exchange:
 
     def __init__(self, address: str, shell: Shell, watchers: Watchers, projector: Projector) -> None:
         self.address = address
-        self.channel = open_channel(address, service="gateway")
+        self.channel = open_channel(address, service="gateway", deadline_seconds=30)
         self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
         self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)
         self.operator = operator_pb2_grpc.TradingOperatorServiceStub(self.channel)
@@ -54,7 +54,7 @@ class Exchange:
             asset="USD", amount=amount, debit_account="external", credit_account=f"user:{user}"
         )
         request = trading_pb2.TransferRequest(business_key=key, kind="practice_money", legs=[leg])
-        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=5)
+        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=30)
         return reply
 
     def request(self, user: str, key: str = "", **command: Any) -> trading_pb2.EnterOrdersRequest:

@@ -26,6 +26,7 @@ from trading.storage.documents import DOCUMENTS
 from trading.storage.history import MongoHistory
 from trading.storage.lease import MongoLease
 from trading.storage.open_journal import open_journal
+from trading.storage.snapshots import MongoSnapshots
 
 
 async def compose(runtime: Runtime[TradingSettings]) -> None:
@@ -46,6 +47,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         may_lead=lambda: lease.is_live,
         writer=holder,
         limits=settings.limits,
+        snapshots=MongoSnapshots(mongo.database),
     )
     watchers = Watchers(lambda: sequencer.state, sequencer.settled)
     sequencer.on_batch(watchers.publish)

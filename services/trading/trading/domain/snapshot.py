@@ -79,9 +79,13 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
 
 
 def state_hash(state: ExchangeState) -> str:
-    """SHA-256 over the snapshot's canonical JSON, in hex."""
-    canonical = json.dumps(take_snapshot(state), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return sha256(canonical.encode("ascii")).hexdigest()
+    """SHA-256 over the snapshot's canonical bytes, in hex."""
+    return sha256(canonical_bytes(take_snapshot(state))).hexdigest()
+
+
+def canonical_bytes(snapshot: Plain) -> bytes:
+    """JSON with one form for one snapshot: what is stored, compared and hashed."""
+    return json.dumps(snapshot, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
 def market_to_plain(market: Market) -> Plain:

@@ -13,12 +13,14 @@ from trading.projector.journal_reader import JournalReader
 from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
 from trading.projector.reconciler import Reconciler
+from trading.projector.snapshot_taker import SnapshotTaker
 from trading.settings import ProjectorSettings
 from trading.storage.balance_points import BalancePoints
 from trading.storage.documents import DOCUMENTS
 from trading.storage.open_journal import open_journal
 from trading.storage.order_queries import OrderQueries
 from trading.storage.projection import Projection
+from trading.storage.snapshots import MongoSnapshots
 from trading.storage.tape import Tape
 
 
@@ -26,7 +28,8 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     mongo = await runtime.mongo()
     await init_documents(mongo.database, DOCUMENTS)
     journal = await open_journal(runtime)
-    projector = Projector(journal, Projection(mongo.database))
+    snapshots = MongoSnapshots(mongo.database)
+    projector = Projector(journal, Projection(mongo.database), snapshots)
     queries = OrderQueries()
     servicer = TradingQueryServicer(
         projector=projector,
@@ -49,6 +52,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
         full_interval_seconds=settings.reconcile_all_seconds,
     )
     runtime.background("reconciler", reconciler.run)
+    runtime.background("snapshots", SnapshotTaker(projector, snapshots, runtime.clock).run)
     # A stack without a bus has no one to ring for; consumers poll.
     if runtime.settings.amqp_url is not None:
         bell = Bell(projector=projector, bus=await runtime.bus(), clock=runtime.clock, ids=runtime.ids)

@@ -21,16 +21,16 @@ from trading.domain.events import (
     TransferReleased,
     TransferSettled,
 )
-from trading.domain.exchange import Exchange
 from trading.domain.invariants import Violation
 from trading.domain.markets import Market
 from trading.domain.orders import TERMINAL
 from trading.domain.queries import balance
 from trading.domain.queries import order as find_order
-from trading.domain.state import ExchangeState
-from trading.journal.batch import SealedBatch, check_follows
+from trading.domain.state import ExchangeState, Limits
+from trading.journal.batch import SealedBatch
 from trading.journal.codec import AccountAfter, decode_fold
 from trading.journal.history import OrderView, TransferEvent, user_sequences, view_of
+from trading.sequencer.memory import Memory
 from trading.storage.balance_points import EVENTS_PER_POINT, balance_point_row
 from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes, HoldOutcome
@@ -39,6 +39,7 @@ from trading.storage.rows import (
     amendment_part,
     bring_up_to_date,
     fill_part,
+    incomplete_row,
     order_row,
     time_of,
     transfer_row,
@@ -54,28 +55,32 @@ DISCREPANCIES_MAX = 1_000  # one is enough to stop; the rest only says how far i
 class Fold:
     """`apply` batches in their order; what they did to rows is added to `changes`, where given."""
 
-    def __init__(self, exchange: Exchange | None = None, cursor: Cursor | None = None) -> None:
-        self._exchange = exchange or Exchange()
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.memory = memory or Memory(Limits())
         self._open_rows: dict[str, Row] = {}
-        self.cursor = cursor or Cursor()
+        # Rows of orders placed before the snapshot that the fold began with, by the batch that first touched them here:
+        # they lack the fills of before, which are in the projection.
+        self._incomplete: dict[str, int] = {}
         # Terminal orders never change again; the oldest first.
         self.recently_closed: dict[str, OrderView] = {}
-        self.books = Bookkeeping(self._exchange.state)
+        self.books = Bookkeeping(self.memory.state)
         self.discrepancies: list[Violation] = []  # found since the reconciler last took them
 
     @property
     def state(self) -> ExchangeState:
-        return self._exchange.state
+        return self.memory.state
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.memory.number, self.memory.digest)
 
     def apply(self, batch: SealedBatch, changes: Changes) -> None:
         """Raises `BrokenChain` or `UnknownEventType`; the fold is then of no use."""
-        check_follows(batch, number=self.cursor.batch, digest=self.cursor.digest)
         time = time_of(batch.time_milliseconds)
         touched: dict[str, None] = {}
         trades: dict[str, list[Traded]] = {}
         events, accounts = decode_fold(batch.body)
-        for event in events:
-            self._exchange.apply(event)
+        for event in self.memory.steps(batch, events):
             self.books.feed(event)
             self._note(event, changes, touched, batch=batch, time=time)
             self._note_points(event, changes, batch=batch.number, time=time)
@@ -94,7 +99,25 @@ class Fold:
         for order_id in touched:
             self._finish_row(order_id, changes, batch=batch.number, time=time)
         self._compare_with_writer(accounts)
-        self.cursor = Cursor(batch.number, batch.digest)
+
+    def hand_over(self, changes: Changes) -> None:
+        """The changes are to be written: which of their rows have to be completed from the projection first."""
+        for order_id in changes.changed_orders:
+            if order_id in self._incomplete:
+                changes.incomplete[order_id] = self._incomplete.pop(order_id)
+
+    def forget_closed(self) -> None:
+        """The changes are not to be written."""
+        self._incomplete = {
+            order_id: batch for order_id, batch in self._incomplete.items() if order_id in self._open_rows
+        }
+
+    def _row(self, order_id: str, batch: int) -> Row:
+        row = self._open_rows.get(order_id)
+        if row is None:
+            row = self._open_rows[order_id] = incomplete_row(order_id)
+            self._incomplete[order_id] = batch
+        return row
 
     def _compare_with_writer(self, accounts: Iterable[AccountAfter]) -> None:
         """M20: who decided the batch and who folds it have the same in their accounts."""
@@ -135,7 +158,7 @@ class Fold:
             changes.end_hold(event.hold_key, HoldOutcome(end.value, batch))
 
     def _note_change(self, event: OrderClosed | OrderTriggered | OrderAmended, *, batch: int, time: datetime) -> None:
-        row = self._open_rows[event.order_id]
+        row = self._row(event.order_id, batch)
         if isinstance(event, OrderTriggered):
             row["triggered_batch"] = batch
         elif isinstance(event, OrderAmended):
@@ -156,13 +179,13 @@ class Fold:
             time=time,
             milliseconds=batch.time_milliseconds,
         )
-        self._open_rows[side.order_id]["fills"].append(part)
+        self._row(side.order_id, batch.number)["fills"].append(part)
 
     def _finish_row(self, order_id: str, changes: Changes, *, batch: int, time: datetime) -> None:
         order = find_order(self.state, order_id)
         if order is None:
             raise AssertionError(f"order {order_id} is gone within its own batch")
-        row = self._open_rows[order_id]
+        row = self._row(order_id, batch)
         bring_up_to_date(row, order, self._market(order.market), batch=batch, time=time)
         changes.touch(row)
         if order.status in TERMINAL:

@@ -14,10 +14,14 @@ from chassis.logs import get_logger
 from prometheus_client import Gauge, Histogram
 from pymongo.errors import PyMongoError
 
+from trading.domain.state import Limits
 from trading.journal.batch import BrokenChain, SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
 from trading.projector.fold import Fold
+from trading.sequencer.memory import Memory
+from trading.sequencer.recovery import newest_memory
+from trading.sequencer.snapshots import SnapshotStore
 from trading.storage.cursors import Cursor
 from trading.storage.projection import Changes, Projection
 
@@ -37,8 +41,9 @@ log = get_logger(__name__)
 class Projector:
     """`catch_up` first, then `run` for good."""
 
-    def __init__(self, journal: Journal, projection: Projection) -> None:
+    def __init__(self, journal: Journal, projection: Projection, snapshots: SnapshotStore | None = None) -> None:
         self._journal = journal
+        self._snapshots = snapshots
         self._projection = projection
         self.fold = Fold()
         self._written = Cursor()
@@ -72,7 +77,7 @@ class Projector:
         await self._advanced.wait()
 
     async def catch_up(self) -> None:
-        """Folds what is projected already, without writing.
+        """Folds what is projected already, from the newest good snapshot on, without writing.
 
         Raises:
             BrokenChain: the cursor stands where the journal is not, or the journal is not the one that was folded.
@@ -80,6 +85,7 @@ class Projector:
         self._written = await self._projection.cursor()
         gc.disable()  # the fold makes objects that stay: collecting among them would double its time
         try:
+            self.fold = Fold(await self._newest_memory())
             while self.fold.cursor.batch < self._written.batch:
                 missing = self._written.batch - self.fold.cursor.batch
                 batches = await self._read(min(BATCHES_PER_READ, missing))
@@ -87,6 +93,7 @@ class Projector:
                     self._alarm()
                     raise BrokenChain(f"the cursor is at {self._written.batch}, the journal ends before")
                 self._apply(batches, Changes())
+            self.fold.forget_closed()
         finally:
             gc.enable()
         gc.freeze()
@@ -114,6 +121,7 @@ class Projector:
     async def _drain(self, batches: list[SealedBatch]) -> None:
         changes = Changes()
         self._apply(batches, changes)
+        self.fold.hand_over(changes)
         with DRAIN_SECONDS.time():
             await self._write(changes)
         self._written = self.fold.cursor
@@ -147,6 +155,13 @@ class Projector:
             except JournalUnreachable:
                 log.warning("Journal cannot be read", event="journal_unreachable", batch=self.fold.cursor.batch)
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+    async def _newest_memory(self) -> Memory:
+        try:
+            return await newest_memory(self._journal, Limits(), self._snapshots, up_to=self._written.batch)
+        except BrokenChain:
+            self._alarm()
+            raise
 
     def _apply(self, batches: list[SealedBatch], changes: Changes) -> None:
         try:

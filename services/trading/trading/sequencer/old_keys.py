@@ -5,6 +5,7 @@ and without a question to the database. The others are looked up in the projecti
 """
 
 from hashlib import blake2b
+from typing import Self
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import (
@@ -27,10 +28,14 @@ BITS_DEFAULT = 1 << 25  # 4 MiB, good for 3 million keys; beyond, more look-ups 
 class BloomFilter:
     """Answers "perhaps" or "certainly not"."""
 
-    def __init__(self, bits: int = BITS_DEFAULT) -> None:
+    def __init__(self, bits: int = BITS_DEFAULT, content: bytes | None = None) -> None:
         """`bits` is a power of two."""
         self._mask = bits - 1
-        self._bytes = bytearray(bits // 8)
+        self._bytes = bytearray(bits // 8) if content is None else bytearray(content)
+
+    @property
+    def content(self) -> bytes:
+        return bytes(self._bytes)
 
     def add(self, text: str) -> None:
         for position in self._positions(text):
@@ -72,6 +77,22 @@ class EvictedKeys:
     def __init__(self, bits: int = BITS_DEFAULT) -> None:
         self._filter = BloomFilter(bits)
         self._any = False
+
+    @classmethod
+    def restored(cls, content: bytes) -> Self:
+        """From what `content` gave. Raises `ValueError` where it has no power of two of bits."""
+        bits = 8 * len(content)
+        if bits == 0 or bits & (bits - 1):
+            raise ValueError(f"a filter of {bits} bits")
+        keys = cls(bits)
+        keys._filter = BloomFilter(bits, content)
+        keys._any = any(content)
+        return keys
+
+    @property
+    def content(self) -> bytes:
+        """The filter, for a snapshot."""
+        return self._filter.content
 
     def before_batch(self, state: ExchangeState, evicted_up_to: int) -> None:
         """To be called before a `BatchStarted` is applied: notes the keys that it makes the exchange forget."""

@@ -39,6 +39,7 @@ from trading.sequencer.ports import BatchListener, History
 from trading.sequencer.recovery import catch_up, recover
 from trading.sequencer.reference_prices import ReferencePrices, adds_something
 from trading.sequencer.repeats import Repeats
+from trading.sequencer.snapshots import SnapshotStore
 from trading.sequencer.taking_over import take_next_number
 from trading.sequencer.tickets import Ticket
 from trading.sequencer.waiting_line import WaitingLine
@@ -77,6 +78,7 @@ class Sequencer:
         may_lead: Callable[[], bool],
         writer: str,
         limits: Limits,
+        snapshots: SnapshotStore | None = None,
     ) -> None:
         """`may_lead` says whether this process holds a live lease."""
         self._journal = journal
@@ -85,6 +87,7 @@ class Sequencer:
         self._may_lead = may_lead
         self._writer = writer
         self._limits = limits
+        self._snapshots = snapshots
         self._memory = Memory(limits)
         self._epoch = 0
         self._leading = False
@@ -161,7 +164,7 @@ class Sequencer:
 
     async def recover(self) -> None:
         """Memory from the journal. First of all."""
-        self._memory = await recover(self._journal, self._limits)
+        self._memory = await recover(self._journal, self._limits, self._snapshots)
 
     async def follow(self) -> None:
         """Folds what another process has journaled; for as long as this one does not lead."""
@@ -367,7 +370,7 @@ class Sequencer:
     async def _fold_anew(self) -> None:
         self._trusted.clear()
         try:
-            self._memory = await recover(self._journal, self._limits)
+            self._memory = await recover(self._journal, self._limits, self._snapshots)
         finally:
             self._trusted.set()
 

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from trading.storage.balance_points import BalancePointDocument
 from trading.storage.cursors import ORDERS, Cursor, Cursors
 from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
-from trading.storage.rows import CHANGING, Row
+from trading.storage.rows import CHANGING, Row, complete_row
 
 _DUPLICATE_KEY = 11000
 # The journal's appends share the database with these writes; a larger write would make every order wait behind it.
@@ -37,6 +37,9 @@ class Changes:
 
     new_orders: dict[str, Row] = field(default_factory=dict)
     changed_orders: dict[str, Row] = field(default_factory=dict)
+    incomplete: dict[str, int] = field(
+        default_factory=dict
+    )  # of these, by the batch before which the row knows nothing
     transfers: list[Row] = field(default_factory=list)
     ended_holds: dict[str, HoldOutcome] = field(default_factory=dict)  # by business key, of rows written before
     used_keys: list[Row] = field(default_factory=list)
@@ -71,6 +74,7 @@ class Projection:
 
     async def write(self, changes: Changes, *, before: Cursor, after: Cursor) -> None:
         """Raises `CursorMoved` where another projector is at work: this one must stop."""
+        await self._complete(changes)
         for rows in _portions(list(changes.new_orders.values())):
             await _insert(self._orders, rows)
         for rows in _portions(list(changes.changed_orders.values())):
@@ -96,6 +100,20 @@ class Projection:
             await _insert(self._balance_points, rows)
         crash_point("projection_before_cursor")
         await self._cursors.move(ORDERS, before=before, after=after)
+
+    async def _complete(self, changes: Changes) -> None:
+        """Once: what was completed is taken off the list, so that a repeated write adds nothing twice."""
+        wanted = list(changes.incomplete)
+        for first in range(0, len(wanted), ROWS_PER_WRITE):
+            some = wanted[first : first + ROWS_PER_WRITE]
+            fields = {"fills": 1, "amendments": 1, "triggered_batch": 1}
+            found = await self._orders.find({"_id": {"$in": some}}, fields).to_list()
+            stored = {row["_id"]: row for row in found}
+            for order_id in some:
+                # A row that is not there: somebody dropped it under a cursor that says it is. KeyError stops us.
+                complete_row(
+                    changes.changed_orders[order_id], stored[order_id], before=changes.incomplete.pop(order_id)
+                )
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -91,6 +91,22 @@ def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime)
     return row
 
 
+def incomplete_row(order_id: str) -> Row:
+    """Of an order whose placing was not folded here: what changes is still to come, what was before is in the
+    projection (`complete_row`).
+    """
+    return {"_id": order_id, "fills": [], "amendments": [], "triggered_batch": None}
+
+
+def complete_row(row: Row, stored: Row, *, before: int) -> None:
+    """Adds what the order had before that batch. The stored row may be newer than the cursor: a crash came between."""
+    row["fills"][:0] = [fill for fill in stored["fills"] if fill["batch"] < before]
+    row["amendments"][:0] = [amendment for amendment in stored["amendments"] if amendment["batch"] < before]
+    triggered = stored["triggered_batch"]
+    if row["triggered_batch"] is None and triggered is not None and triggered < before:
+        row["triggered_batch"] = triggered
+
+
 def bring_up_to_date(row: Row, order: Order, market: Market, *, batch: int, time: datetime) -> None:
     """Writes the order's present figures into its row."""
     row["amount"] = _or_none(order.quantity, market.base_scale)

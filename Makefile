@@ -103,6 +103,10 @@ web-e2e: web-build test-tools ## Use the web app in Chromium, on a platform of i
 web-budget: web-build ## Hold the size of the web app to its budget
 	@cd web && PATH="$$(tools/node-bin.sh):$$PATH" node tools/budget.mjs
 
+.PHONY: web-lighthouse
+web-lighthouse: setup test-tools ## Measure the web app of a running platform with Lighthouse, against its budget
+	@web/tools/lighthouse.sh "$${URL:-http://127.0.0.1:$${CRYPTOVAULT_PORT_BASE:-18000}}"
+
 .PHONY: test-tools
 test-tools:
 	@tests/tools.sh || echo "Chromium or nginx is missing: their tests are skipped, except in CI"

@@ -9,9 +9,9 @@ PACKAGES := chassis/chassis gateway/gateway deploy/local/local_stack $(filter-ou
 
 # SCOPE=trading looks at one part only: a service, the gateway, the chassis, or a folder of tests/ such as e2e.
 SCOPE ?=
-SCOPED := $(firstword $(wildcard $(if $(SCOPE),services/$(SCOPE) tests/$(SCOPE) deploy/$(SCOPE) $(SCOPE))))
-TESTS := $(if $(SCOPE),$(or $(SCOPED),$(error there is no $(SCOPE) in services/, tests/, deploy/ or here)))
-TYPED := $(if $(SCOPE),$(or $(filter $(SCOPED)/%,$(PACKAGES)),$(PACKAGES)),$(PACKAGES))
+SCOPED = $(firstword $(wildcard $(if $(SCOPE),services/$(SCOPE) tests/$(SCOPE) deploy/$(SCOPE) $(SCOPE))))
+TESTS = $(if $(SCOPE),$(or $(SCOPED),$(error there is no $(SCOPE) in services/, tests/, deploy/ or here)))
+TYPED = $(if $(SCOPE),$(or $(filter $(SCOPED)/%,$(PACKAGES)),$(PACKAGES)),$(PACKAGES))
 
 .PHONY: help
 help: ## Show this list
@@ -79,8 +79,8 @@ protos: setup ## Regenerate the code of protos/ and check it with buf
 	cd protos && ../.venv/bin/buf lint
 
 .PHONY: bench
-bench: setup ## Measure the platform against its floors; also writes .local/bench.json
-	$(PYTHON) tests/load/bench.py
+bench: setup ## Measure the platform against its floors; also writes .local/bench.json (SCOPE=core or stream: that alone)
+	$(PYTHON) tests/load/bench.py $(SCOPE)
 
 .PHONY: web-build
 web-build: setup ## Build the web app, if its sources have changed (set-up does it too)

@@ -1,5 +1,5 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`.
+and writes `.local/bench.json`. `make bench SCOPE=core` and `SCOPE=stream` measure only that, and write nothing.
 """
 
 import asyncio
@@ -15,8 +15,10 @@ from local_stack.platform import Platform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python tests/load/bench.py` finds its siblings
 
-from tests.load import figures, floors, table
+from tests.load import figures, floors, order_stream, table
+from tests.load.core import core_rows
 from tests.load.http_client import Samples
+from tests.load.order_parts import part_rows
 from tests.load.people import Person, sign_up
 from tests.load.table import Row, against
 
@@ -28,6 +30,7 @@ ORDER_CONCURRENCY = 64
 ORDER_SECONDS = 10.0
 SETTLING_SECONDS_MAX = 120.0
 MEMORY_GOAL_MEGABYTES = 1536
+NOTEWORTHY_SECONDS = 1e-6  # per order; the table leaves out processes that only stand by
 _MILLI = 1000.0
 
 
@@ -35,8 +38,13 @@ def say(text: str) -> None:
     sys.stderr.write(f"bench: {text}\n")
 
 
-async def main() -> int:
+async def main(scope: str) -> int:
+    if scope:
+        sys.stdout.write(table.as_text(await _SCOPES[scope]()) + "\n")
+        return 0
     rows: list[Row] = []
+    _add(rows, await _core())
+    _add(rows, await _order_stream())
     with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
         say("starting the platform")
         async with Platform(data_dir=Path(folder), profile="bench") as platform:
@@ -55,6 +63,44 @@ async def main() -> int:
     table.write(rows, RESULT)
     say(f"written to {RESULT}")
     return 0
+
+
+async def _core() -> list[Row]:
+    say("the exchange core alone, against a bare book and another engine")
+    return core_rows()
+
+
+async def _order_stream() -> list[Row]:
+    say("durable orders through one gRPC stream, against one transaction per order")
+    with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
+        # The exchange and its prices alone: the gateway and all that follows an order have their own figures.
+        async with Platform(data_dir=Path(folder), profile="bench", only=("trading", "market-data")) as platform:
+            transactions = await floors.transactions_per_second(platform.mongo_url)
+            await order_stream.pay_everybody(platform)
+            await order_stream.run_stream(platform, duration_seconds=order_stream.WARM_UP_SECONDS, name="warm")
+            before, own = figures.cpu_seconds(platform, platform.names), time.process_time()
+            run = await order_stream.run_stream(platform, duration_seconds=order_stream.STREAM_SECONDS, name="run")
+            own = time.process_time() - own
+            after = figures.cpu_seconds(platform, platform.names)
+    if run.refused:
+        raise RuntimeError(f"orders were refused: {run.refused}")
+    rate, latencies = run.orders / run.seconds, sorted(run.latencies)
+    name = f"orders through one stream, {order_stream.IN_FLIGHT} in flight"
+    spent = {"the client": own} | {process: after[process] - before[process] for process in before}
+    return [
+        Row(name=name, value=rate, unit="orders/s", goal=">= 3000"),
+        against(f"{name}, against transactions", rate, "orders/s", floor=transactions),
+        *(
+            Row(name=f"{name}, p{percent}", value=latencies[len(latencies) * percent // 100] * _MILLI, unit="ms")
+            for percent in (50, 99)
+        ),
+        *(
+            Row(name=f"CPU per order of the stream, {process}", value=seconds / run.orders * 1e6, unit="µs")
+            for process, seconds in spent.items()
+            if seconds / run.orders > NOTEWORTHY_SECONDS
+        ),
+        *part_rows(),
+    ]
 
 
 def _add(rows: list[Row], found: list[Row]) -> None:
@@ -167,5 +213,7 @@ def _checked(samples: Samples) -> Samples:
     return samples
 
 
+_SCOPES = {"core": _core, "stream": _order_stream}
+
 if __name__ == "__main__":
-    sys.exit(uvloop.run(main()))
+    sys.exit(uvloop.run(main(*sys.argv[1:] or [""])))

@@ -14,7 +14,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -26,6 +26,8 @@ MongoDatabase = AsyncDatabase[dict[str, Any]]
 TRANSACTION_DEADLINE_SECONDS = 5.0  # PyMongo itself would retry for 120 s; a caller of ours is gone by then
 SERVER_SELECTION_MILLISECONDS = 5000  # an election takes a few seconds; longer is an outage to report, not to wait for
 POOL_SIZE_MAX = 50  # connections per process; each costs the server memory and a thread
+
+_INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
 # The transaction that the current task is in, so that a use case inside another joins it.
 _active: ContextVar[AsyncClientSession | None] = ContextVar("cryptovault_transaction", default=None)
@@ -131,8 +133,17 @@ def connect(url: str, database: str) -> MongoConnection:
 
 
 async def init_documents(database: MongoDatabase, documents: Sequence[type[Document]]) -> None:
-    """Makes the Beanie documents usable on that database and creates their indexes."""
-    await init_beanie(database=database, document_models=list(documents))
+    """Makes the Beanie documents usable on that database and creates their indexes.
+
+    Where an index is defined otherwise than in an earlier version, the old one makes way.
+    """
+    try:
+        await init_beanie(database=database, document_models=list(documents))
+    except OperationFailure as error:
+        if error.code not in _INDEX_CONFLICTS:
+            raise
+        # Not always: only then may an index be dropped that somebody else has made.
+        await init_beanie(database=database, document_models=list(documents), allow_index_dropping=True)
 
 
 class DatabaseUnavailable(Unavailable):

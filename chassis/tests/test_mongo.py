@@ -3,12 +3,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
 from beanie import Document
-from chassis.mongo import MongoConnection, Transactions, TransactionTimedOut, init_documents
+from chassis.mongo import MongoConnection, MongoDatabase, Transactions, TransactionTimedOut, init_documents
+from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 T = TypeVar("T")
@@ -21,6 +22,20 @@ class Invoice(Document):
 
     class Settings:
         name = "invoices"
+
+
+async def test_an_index_that_is_defined_anew_takes_the_place_of_the_old_one(mongo_database: MongoDatabase) -> None:
+    class Visit(Document):
+        at: datetime
+
+        class Settings:
+            name = "visits"
+            indexes: ClassVar = [IndexModel("at", expireAfterSeconds=60)]
+
+    await init_documents(mongo_database, [Visit])
+    Visit.Settings.indexes[:] = [IndexModel("at", expireAfterSeconds=120)]
+    await init_documents(mongo_database, [Visit])
+    assert (await mongo_database["visits"].index_information())["at_1"]["expireAfterSeconds"] == 120
 
 
 async def test_a_transaction_commits_what_it_wrote(mongo: MongoConnection, transactions: Transactions) -> None:

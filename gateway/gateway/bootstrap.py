@@ -62,6 +62,7 @@ from gateway.routes.markets import MarketRoutes
 from gateway.routes.orders import OrderRoutes
 from gateway.routes.passwords import PasswordRoutes
 from gateway.routes.second_factor import SecondFactorRoutes
+from gateway.routes.sessions import SessionRoutes
 from gateway.routes.wallet import WalletRoutes
 from gateway.schemas.fields import PAGE_SIZE_MAX
 from gateway.settings import GatewaySettings
@@ -183,6 +184,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
         PasswordRoutes(auth=stubs.auth),
         SecondFactorRoutes(auth=stubs.auth),
+        SessionRoutes(auth=stubs.auth, revocations=revocations),
         MarketRoutes(
             assets=assets,
             markets=markets,

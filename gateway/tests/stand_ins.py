@@ -109,6 +109,20 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self._note(request)
         return auth_pb2.LogInResponse(session=self.session())
 
+    async def ListSessions(self, request: Any, context: Any) -> auth_pb2.ListSessionsResponse:  # noqa: N802
+        self._note(request)
+        times = {"created_at": NOW, "last_used_at": NOW, "expires_at": NOW}
+        here = auth_pb2.DeviceSession(id=SESSION, device="Firefox", address="203.0.113.7", **times)
+        return auth_pb2.ListSessionsResponse(sessions=[here, auth_pb2.DeviceSession(id=ORDER, **times)])
+
+    async def EndSession(self, request: Any, context: Any) -> auth_pb2.EndSessionResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.EndSessionResponse()
+
+    async def FreezeAccount(self, request: Any, context: Any) -> auth_pb2.FreezeAccountResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.FreezeAccountResponse()
+
     async def AnswerChallenge(self, request: Any, context: Any) -> auth_pb2.AnswerChallengeResponse:  # noqa: N802
         self._note(request)
         return auth_pb2.AnswerChallengeResponse(session=self.session())

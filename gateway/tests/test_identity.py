@@ -10,7 +10,7 @@ from chassis.errors import ErrorKind, RemoteError
 from chassis.grpc_client import READ_DEADLINE_SECONDS
 from gateway.schemas import identity as schemas
 from replies import checked
-from stand_ins import SESSION
+from stand_ins import ORDER, SESSION
 
 if TYPE_CHECKING:
     from conftest import Running
@@ -282,3 +282,29 @@ async def test_a_secret_for_the_app_comes_in_three_forms(up: "Running") -> None:
     reply = await up.client.post(f"{AUTH}/2fa/setup", headers=up.bearer())
     assert reply.json() == {"secret": "ABC", "otpauth_uri": "otpauth://totp/x", "qr_rows": ["10", "01"]}
     assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_sessions_are_listed_and_the_present_one_is_marked(up: "Running") -> None:
+    reply = await up.client.get(f"{AUTH}/sessions", headers=up.bearer())
+    page = schemas.SessionPage.model_validate_json(reply.content)
+    assert [(one.id, one.device, one.current) for one in page.items] == [(SESSION, "Firefox", True), (ORDER, "", False)]
+
+
+async def test_a_session_that_was_ended_is_over_here_at_once(fresh: "Running") -> None:
+    reply = await fresh.client.delete(f"{AUTH}/sessions/{ORDER}", headers=fresh.bearer())
+    assert (reply.status_code, cookies_of(reply)) == (204, {})
+    checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer(sid=ORDER)), 401, "AUTHENTICATION_ERROR")
+    reply = await fresh.client.delete(f"{AUTH}/sessions/{SESSION}", headers=fresh.bearer())
+    assert len(cookies_of(reply)) == 3
+    checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer()), 401, "AUTHENTICATION_ERROR")
+    checked(await fresh.client.delete(f"{AUTH}/sessions/x", headers=fresh.bearer(sid="s")), 400, "VALIDATION_ERROR")
+
+
+async def test_an_account_is_frozen_by_link_or_by_its_session_and_by_nobody(fresh: "Running") -> None:
+    checked(await fresh.client.post(f"{AUTH}/freeze"), 401, "AUTHENTICATION_ERROR")
+    assert fresh.platform.auth.requests == []
+    reply = await fresh.client.post(f"{AUTH}/freeze", json={"token": "ticket-1"})
+    assert (reply.status_code, fresh.platform.auth.requests[-1].token) == (202, "ticket-1")
+    reply = await fresh.client.post(f"{AUTH}/freeze", headers=fresh.bearer())
+    assert (reply.status_code, len(cookies_of(reply)), fresh.platform.auth.requests[-1].token) == (202, 3, "")
+    checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer()), 401, "AUTHENTICATION_ERROR")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What everybody who is signed in may do about their own account, whatever their roles.
 OWN_ACCOUNT = f"{API}/auth/"
-VALUES = {"order_id": ORDER, "symbol": "BTC-USD", "user_id": USER, "client_order_id": "mine"}
+VALUES = {"session_id": ORDER, "order_id": ORDER, "symbol": "BTC-USD", "user_id": USER, "client_order_id": "mine"}
 
 
 def routes(up: "Running") -> list[Endpoint]:

@@ -167,7 +167,7 @@ class IdentityRoutes:
         except RemoteError as error:
             public = public_error_of(error)
             if by_cookie and public is not None and public.status == _UNAUTHENTICATED:
-                _clear_cookies(request)
+                clear_cookies(request)
             raise
         return signed_in(request, answer.session, delivery)
 
@@ -180,7 +180,7 @@ class IdentityRoutes:
         await self._auth.LogOut(pb.LogOutRequest(refresh_token=token), timeout=SPENDING_DEADLINE_SECONDS)
         if facts.session_id is not None:
             self._revocations.add(facts.session_id)
-        _clear_cookies(request)
+        clear_cookies(request)
         return empty_reply()
 
     async def log_out_all(self, request: Request) -> Response:
@@ -188,7 +188,7 @@ class IdentityRoutes:
         session_id = facts_of(request).session_id
         if session_id is not None:
             self._revocations.add(session_id)
-        _clear_cookies(request)
+        clear_cookies(request)
         return empty_reply()
 
     async def me(self, _request: Request) -> Response:
@@ -248,6 +248,7 @@ def signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
     )
 
 
-def _clear_cookies(request: Request) -> None:
+def clear_cookies(request: Request) -> None:
+    """Signs the browser out."""
     for cookie in cleared_cookies():
         facts_of(request).reply_with("set-cookie", cookie)

@@ -10,6 +10,7 @@ from gateway.schemas.fields import (
     PASSWORD_LENGTH_MAX,
     SECOND_FACTOR_PATTERN,
     TOKEN_PATTERN,
+    UUID_PATTERN,
     Email,
     Identifier,
     Moment,
@@ -125,6 +126,16 @@ class LogOut(RequestBody):
     refresh_token: Annotated[str, Field(pattern=TOKEN_PATTERN)] | None = None
 
 
+class Freeze(RequestBody):
+    token: Annotated[str, Field(pattern=TOKEN_PATTERN)] | None = Field(
+        default=None, description="What follows the # in the link of the mail. Not needed where you are signed in."
+    )
+
+
+class SessionPath(RequestBody):
+    session_id: Annotated[str, Field(pattern=UUID_PATTERN)]
+
+
 class Accepted(ReplyBody):
     status: Literal["accepted"]
 
@@ -139,6 +150,21 @@ class User(ReplyBody):
     last_login: Moment | None
     roles: list[str]
     permissions: list[str]
+
+
+class DeviceSession(ReplyBody):
+    id: Identifier
+    device: str = Field(description="What it calls itself; empty where it says nothing.")
+    address: str = Field(description="Where it was used from last.")
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment = Field(description="Unless it is used again before.")
+    current: bool
+
+
+class SessionPage(ReplyBody):
+    items: list[DeviceSession]
+    next_cursor: None
 
 
 class SignedIn(ReplyBody):

@@ -19,3 +19,15 @@ def user_view(user: pb.User) -> dict[str, Any]:
         "roles": list(user.roles),
         "permissions": list(user.permissions),
     }
+
+
+def session_view(session: pb.DeviceSession, *, current: bool) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "device": session.device,
+        "address": session.address,
+        "created_at": time_text(session.created_at),
+        "last_used_at": time_text(session.last_used_at),
+        "expires_at": time_text(session.expires_at),
+        "current": current,
+    }

@@ -13,13 +13,15 @@ from cryptovault.auth.v1 import auth_pb2_grpc
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
 from auth.clients.notifications import NotificationsCourier
 from auth.crypto.access_tokens import HS256, SignedAccessTokens, shared_key, signing_key
-from auth.crypto.challenges import SignedChallenges
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
+from auth.crypto.tickets import SignedTickets
 from auth.crypto.totp import AppCodes
+from auth.domain.notices import FREEZE_LINK_LIFETIME
+from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
@@ -37,15 +39,19 @@ from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.disable_second_factor import DisableSecondFactor
 from auth.use_cases.enable_second_factor import EnableSecondFactor
+from auth.use_cases.end_session import EndSession
 from auth.use_cases.end_sessions import EndSessions
+from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
+from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
 from auth.use_cases.log_out_all import LogOutAll
 from auth.use_cases.make_recovery_codes import MakeRecoveryCodes
 from auth.use_cases.note_attempt import NoteAttempt
+from auth.use_cases.notice_device import NoticeDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession
 from auth.use_cases.prove_second_factor import ProveSecondFactor
@@ -77,7 +83,10 @@ class Adapters:
     access_tokens: ports.AccessTokens
     refresh_tokens: ports.RefreshTokens
     device_tokens: ports.DeviceTokens
-    challenges: ports.Challenges
+    challenges: ports.Tickets
+    freeze_tickets: ports.Tickets
+    # Where the link in a mail leads.
+    freeze_page: str
     app_codes: ports.AppCodes
     seal: ports.Seal
     users: ports.Users
@@ -124,7 +133,9 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         access_tokens=access_tokens,
         refresh_tokens=SeededRefreshTokens(root),
         device_tokens=SignedDeviceTokens(root),
-        challenges=SignedChallenges(root),
+        challenges=SignedTickets(root, purpose="sign-in-challenge", lifetime=CHALLENGE_LIFETIME),
+        freeze_tickets=SignedTickets(root, purpose="freeze", lifetime=FREEZE_LINK_LIFETIME),
+        freeze_page=f"{settings.issuer}/freeze",
         app_codes=AppCodes(),
         seal=RootSeal(root),
         users=MongoUsers(),
@@ -176,7 +187,11 @@ def make_use_cases(a: Adapters) -> UseCases:
         transactions=a.transactions,
         clock=a.clock,
     )
-    notify_owner = NotifyOwner(courier=a.courier, errands=a.errands, clock=a.clock, ids=a.ids)
+    notify_owner = NotifyOwner(
+        courier=a.courier, errands=a.errands, freeze_tickets=a.freeze_tickets, freeze_page=a.freeze_page,
+        clock=a.clock, ids=a.ids,
+    )  # fmt: skip
+    notice_device = NoticeDevice(sessions=a.sessions, notify_owner=notify_owner, clock=a.clock)
     record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
     note_attempt = NoteAttempt(attempts=a.attempts, digests=a.digests, clock=a.clock)
     prove_second_factor = ProveSecondFactor(
@@ -202,11 +217,11 @@ def make_use_cases(a: Adapters) -> UseCases:
         log_in=LogIn(
             users=a.users, throttles=a.throttles, passwords=a.passwords, open_session=open_session,
             device_tokens=a.device_tokens, challenges=a.challenges, note_attempt=note_attempt,
-            notify_owner=notify_owner, clock=a.clock,
+            notice_device=notice_device, notify_owner=notify_owner, clock=a.clock,
         ),
         answer_challenge=AnswerChallenge(
             users=a.users, challenges=a.challenges, prove_second_factor=prove_second_factor, open_session=open_session,
-            note_attempt=note_attempt, clock=a.clock,
+            device_tokens=a.device_tokens, note_attempt=note_attempt, notice_device=notice_device, clock=a.clock,
         ),
         set_up_second_factor=SetUpSecondFactor(
             users=a.users, second_factors=a.second_factors, app_codes=a.app_codes, seal=a.seal, randomness=a.randomness
@@ -230,6 +245,12 @@ def make_use_cases(a: Adapters) -> UseCases:
             clock=a.clock,
         ),
         require_step_up=require_step_up,
+        list_sessions=ListSessions(sessions=a.sessions, clock=a.clock),
+        end_session=EndSession(sessions=a.sessions, revoke_sessions=revoke_sessions),
+        freeze_account=FreezeAccount(
+            users=a.users, freeze_tickets=a.freeze_tickets, end_sessions=end_sessions, notify_owner=notify_owner,
+            record_audit=record_audit, transactions=a.transactions, clock=a.clock,
+        ),
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),

@@ -12,19 +12,20 @@ import pytest
 from auth.api.servicer import UseCases
 from auth.bootstrap import Adapters, make_use_cases
 from auth.crypto.access_tokens import SignedAccessTokens
-from auth.crypto.challenges import SignedChallenges
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
+from auth.crypto.tickets import SignedTickets
 from auth.crypto.totp import AppCodes
 from auth.domain.audit import AuditEntry
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.login_throttle import OPEN, LoginThrottle
+from auth.domain.notices import FREEZE_LINK_LIFETIME
 from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
-from auth.domain.second_factor import SecondFactor
+from auth.domain.second_factor import CHALLENGE_LIFETIME, SecondFactor
 from auth.domain.sessions import Session
 from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
@@ -108,6 +109,17 @@ class MemoryUsers:
             return False
         await self.note_sign_in(user_id, now)
         return True
+
+    async def freeze(self, user_id: UUID, now: datetime) -> bool:
+        if self.rows[user_id].frozen_at:
+            return False
+        self.rows[user_id] = replace(self.rows[user_id], frozen_at=now)
+        return True
+
+    async def unfreeze(self, user_id: UUID) -> bool:
+        was_frozen = self.rows[user_id].frozen_at is not None
+        self.rows[user_id] = replace(self.rows[user_id], frozen_at=None)
+        return was_frozen
 
     async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
         self.rows[user_id] = replace(self.rows[user_id], two_factor_enabled=enabled)
@@ -210,6 +222,10 @@ class MemorySessions:
             return False
         self.rows[session_id] = replace(self.rows[session_id], revoked_at=now)
         return True
+
+    async def lives_at(self, user_id: UUID, *, address: str | None, device_name: str, now: datetime) -> bool:
+        live = await self.live_of_user(user_id, now, len(self.rows))
+        return any((session.address, session.device_name) == (address, device_name) for session in live)
 
     async def step_up(self, session_id: UUID, until: datetime) -> bool:
         if self.rows[session_id].revoked_at:
@@ -546,7 +562,9 @@ def _common(clock: FixedClock, signing_key: OKPKey) -> dict[str, Any]:
         "access_tokens": SignedAccessTokens(key=signing_key, issuer="https://issuer", audience="cryptovault"),
         "refresh_tokens": SeededRefreshTokens(ROOT),
         "device_tokens": SignedDeviceTokens(ROOT),
-        "challenges": SignedChallenges(ROOT),
+        "challenges": SignedTickets(ROOT, purpose="sign-in-challenge", lifetime=CHALLENGE_LIFETIME),
+        "freeze_tickets": SignedTickets(ROOT, purpose="freeze", lifetime=FREEZE_LINK_LIFETIME),
+        "freeze_page": "https://issuer/freeze",
         "app_codes": AppCodes(),
         "seal": RootSeal(ROOT),
     }

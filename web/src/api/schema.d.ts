@@ -344,6 +344,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where you are signed in
+         * @description The session used last comes first.
+         */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Sign a device out
+         * @description Sign a device out
+         */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Freeze your account
+         * @description By the token of the link in a mail, or signed in. All sessions end and nobody can sign in until a new password is set by a code to your mailbox (/auth/password/forgot).
+         */
+        post: operations["freezeAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/assets": {
         parameters: {
             query?: never;
@@ -1128,6 +1188,45 @@ export interface components {
              */
             pause_seconds?: number;
         };
+        /** DeviceSession */
+        DeviceSession: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Device
+             * @description What it calls itself; empty where it says nothing.
+             */
+            device: string;
+            /**
+             * Address
+             * @description Where it was used from last.
+             */
+            address: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            last_used_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description Unless it is used again before.
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            expires_at: string;
+            /** Current */
+            current: boolean;
+        };
         /** ErrorFacts */
         ErrorFacts: {
             /**
@@ -1278,6 +1377,15 @@ export interface components {
              * Format: email
              */
             email: string;
+        };
+        /** Freeze */
+        Freeze: {
+            /**
+             * Token
+             * @description What follows the # in the link of the mail. Not needed where you are signed in.
+             * @default null
+             */
+            token?: string | null;
         };
         /** Health */
         Health: {
@@ -2255,6 +2363,13 @@ export interface components {
              * @description For the audit trail.
              */
             reason: string;
+        };
+        /** SessionPage */
+        SessionPage: {
+            /** Items */
+            items: components["schemas"]["DeviceSession"][];
+            /** Next Cursor */
+            next_cursor: null;
         };
         /**
          * SetUserFees
@@ -6483,6 +6598,680 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "idempotency_key_reused"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The body is larger than 65536 bytes.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "payload_too_large",
+                     *           "limit": "65536"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionPage"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such thing, or it is somebody else's. */
+            404: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is nothing here.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "not_found"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    freezeAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required where cookies speak for you: the value of the `__Host-cv_csrf` cookie. */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["Freeze"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            202: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    /** @description The session's cookies, for `delivery` `cookie`. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
                      *         }
                      *       }
                      *     }

@@ -14,13 +14,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pymongo.errors import ConnectionFailure
 
 from auth.domain.devices import Device
+from auth.domain.sessions import Session
 from auth.domain.users import User
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.disable_second_factor import DisableSecondFactor
 from auth.use_cases.enable_second_factor import EnableSecondFactor
+from auth.use_cases.end_session import EndSession
+from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
+from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
 from auth.use_cases.log_out_all import LogOutAll
@@ -57,6 +61,9 @@ class UseCases:
     renew_recovery_codes: RenewRecoveryCodes
     step_up: StepUp
     require_step_up: RequireStepUp
+    list_sessions: ListSessions
+    end_session: EndSession
+    freeze_account: FreezeAccount
     request_password_reset: RequestPasswordReset
     reset_password: ResetPassword
     change_password: ChangePassword
@@ -158,6 +165,23 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return auth_pb2.RequireStepUpResponse()
 
     @_without_database
+    async def ListSessions(self, request: auth_pb2.ListSessionsRequest, context: Any) -> auth_pb2.ListSessionsResponse:
+        sessions = await self._do.list_sessions()
+        return auth_pb2.ListSessionsResponse(sessions=[_device_session(session) for session in sessions])
+
+    @_without_database
+    async def EndSession(self, request: auth_pb2.EndSessionRequest, context: Any) -> auth_pb2.EndSessionResponse:
+        await self._do.end_session(session_id=_id(request.session_id, "session_id"))
+        return auth_pb2.EndSessionResponse()
+
+    @_without_database
+    async def FreezeAccount(
+        self, request: auth_pb2.FreezeAccountRequest, context: Any
+    ) -> auth_pb2.FreezeAccountResponse:
+        await self._do.freeze_account(ticket=request.token)
+        return auth_pb2.FreezeAccountResponse()
+
+    @_without_database
     async def RequestPasswordReset(
         self, request: auth_pb2.RequestPasswordResetRequest, context: Any
     ) -> auth_pb2.RequestPasswordResetResponse:
@@ -210,11 +234,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return auth_pb2.GetSigningKeysResponse(jwks=self._do.access_tokens.key_set())
 
 
-def _id(text: str) -> UUID:
+def _id(text: str, field: str = "user_id") -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise InvalidArgument("A user id is a UUID.", field="user_id", rule="uuid") from None
+        raise InvalidArgument("An id is a UUID.", field=field, rule="uuid") from None
 
 
 def _device(message: auth_pb2.Device) -> Device:
@@ -230,6 +254,17 @@ def _session(signed_in: SignedIn) -> auth_pb2.Session:
         refresh_expires_in=signed_in.refresh_expires_in,
         user=_user(signed_in.user),
         device_token=signed_in.device_token,
+    )
+
+
+def _device_session(session: Session) -> auth_pb2.DeviceSession:
+    return auth_pb2.DeviceSession(
+        id=str(session.id),
+        device=session.device_name,
+        address=session.address or "",
+        created_at=_timestamp(session.created_at),
+        last_used_at=_timestamp(session.rotated_at),
+        expires_at=_timestamp(session.expires_at),
     )
 
 

@@ -10,6 +10,8 @@ from uuid import UUID
 class AuditAction(StrEnum):
     """A past tense each; stable, since people and programs search by them."""
 
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_UNFROZEN = "account_unfrozen"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an action
     ROLE_GRANTED = "role_granted"

@@ -120,6 +120,34 @@ class CodesTooOften(ServiceError):
         )
 
 
+class AccountFrozen(ServiceError):
+    """Told only to who gave the right password."""
+
+    kind = ErrorKind.FORBIDDEN
+    reason = "account_frozen"
+
+    def __init__(self) -> None:
+        super().__init__("The account is frozen. Set a new password by a code to your mailbox to open it again.")
+
+
+class FreezeLinkExpired(ServiceError):
+    """Too old, made up, or the password was changed since."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    reason = "freeze_link_expired"
+
+    def __init__(self) -> None:
+        super().__init__("This link is no longer good. Set a new password to end all sessions.")
+
+
+class SessionNotFound(ServiceError):
+    kind = ErrorKind.NOT_FOUND
+    reason = "session_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such session.")
+
+
 class MfaRequired(ServiceError):
     """The password was right; the challenge and a code of the second factor open the session."""
 

@@ -55,6 +55,8 @@ class User:
     roles: tuple[str, ...] = (USER_ROLE,)
     claim: SignUpClaim | None = None
     reset_codes: CodeCount | None = None
+    # Closed by its owner: nobody signs in until a new password is set by a code to the mailbox.
+    frozen_at: datetime | None = None
 
     @property
     def permissions(self) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class UserDocument(Document):
     roles: list[str]
     sign_up: ClaimFields | None
     reset_codes: CodeCountFields | None = None
+    frozen_at: datetime | None = None
 
     class Settings:
         name = "users"

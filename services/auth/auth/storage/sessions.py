@@ -47,6 +47,11 @@ class MongoSessions:
         )
         return outcome.matched_count == 1
 
+    async def lives_at(self, user_id: UUID, *, address: str | None, device_name: str, now: datetime) -> bool:
+        which = {"user_id": user_id, "revoked_at": None, "expires_at": {"$gt": now}}
+        here = {"address": address, "device_name": device_name}
+        return await SessionDocument.get_pymongo_collection().find_one({**which, **here}, {"_id": 1}) is not None
+
     async def step_up(self, session_id: UUID, until: datetime) -> bool:
         outcome = await SessionDocument.get_pymongo_collection().update_one(
             {"_id": session_id, "revoked_at": None}, {"$set": {"stepped_up_until": until}}

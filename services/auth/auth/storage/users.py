@@ -66,6 +66,12 @@ class MongoUsers:
     async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
         await self._update({"id": user_id}, {"$set": {"two_factor_enabled": enabled}})
 
+    async def freeze(self, user_id: UUID, now: datetime) -> bool:
+        return await self._update({"id": user_id, "frozen_at": None}, {"$set": {"frozen_at": now}})
+
+    async def unfreeze(self, user_id: UUID) -> bool:
+        return await self._update({"id": user_id, "frozen_at": {"$ne": None}}, {"$set": {"frozen_at": None}})
+
     async def add_role(self, user_id: UUID, role: str) -> bool:
         return await self._update({"id": user_id, "roles": {"$ne": role}}, {"$push": {"roles": role}})
 
@@ -112,6 +118,7 @@ def _document(user: User) -> UserDocument:
         roles=list(user.roles),
         sign_up=_claim(user.claim) if user.claim else None,
         reset_codes=CodeCountFields(**_count(user.reset_codes)) if user.reset_codes else None,
+        frozen_at=user.frozen_at,
     )
 
 
@@ -136,4 +143,5 @@ def _user(document: UserDocument | None) -> User | None:
         roles=tuple(document.roles),
         claim=SignUpClaim(**document.sign_up.model_dump()) if document.sign_up else None,
         reset_codes=CodeCount(**document.reset_codes.model_dump()) if document.reset_codes else None,
+        frozen_at=document.frozen_at,
     )

@@ -5,15 +5,16 @@ from chassis.logs import get_logger
 
 from auth.domain.devices import NO_DEVICE, Device, KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
-from auth.domain.errors import AccountLocked, EmailNotVerified, InvalidCredentials, MfaRequired
+from auth.domain.errors import AccountFrozen, AccountLocked, EmailNotVerified, InvalidCredentials, MfaRequired
 from auth.domain.login_throttle import OPEN
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
 from auth.domain.users import User
 from auth.use_cases.note_attempt import NoteAttempt
+from auth.use_cases.notice_device import NoticeDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import Challenges, DeviceTokens, LoginThrottles, Passwords, Users
+from auth.use_cases.ports import DeviceTokens, LoginThrottles, Passwords, Tickets, Users
 
 log = get_logger(__name__)
 
@@ -32,8 +33,9 @@ class LogIn:
         passwords: Passwords,
         open_session: OpenSession,
         device_tokens: DeviceTokens,
-        challenges: Challenges,
+        challenges: Tickets,
         note_attempt: NoteAttempt,
+        notice_device: NoticeDevice,
         notify_owner: NotifyOwner,
         clock: Clock,
     ) -> None:
@@ -44,12 +46,13 @@ class LogIn:
         self._device_tokens = device_tokens
         self._challenges = challenges
         self._note_attempt = note_attempt
+        self._notice_device = notice_device
         self._notify_owner = notify_owner
         self._clock = clock
 
     async def __call__(self, *, email: str, password: str, device: Device = NO_DEVICE) -> SignedIn:
         """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, EmailNotVerified,
-        MfaRequired, TooBusy.
+        AccountFrozen, MfaRequired, TooBusy.
 
         The first four depend on the input and on the failures alone, never on whether the address has an account.
         """
@@ -72,6 +75,10 @@ class LogIn:
             raise EmailNotVerified
         if check.stronger_hash is not None:
             await self._users.replace_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
+        if user.frozen_at is not None:
+            await self._refuse_if_locked(address, known)
+            self._note_attempt(address, user, AccountFrozen.reason)
+            raise AccountFrozen
         if user.two_factor_enabled:
             await self._refuse_if_locked(address, known)
             self._note_attempt(address, user, MfaRequired.reason)
@@ -100,6 +107,8 @@ class LogIn:
             await self._refuse_if_locked(address, known)
             raise InvalidCredentials
         session = self._open_session.prepare(user, device)
+        if known is None:
+            await self._notice_device(user, session)
         await self._open_session.store(session)
         self._note_attempt(address, user)
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))

@@ -10,9 +10,12 @@ from auth.domain.errors import TooBusy
 from auth.domain.notices import NoticeEvent
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.users import User
-from auth.use_cases.ports import CodeMessage, Courier, Errands
+from auth.use_cases.ports import CodeMessage, Courier, Errands, Tickets
 
 KEPT_FOR = timedelta(days=1)  # a notice that could not be sent for so long tells of the past
+
+# Where the owner may find that it was not them.
+WITH_LINK = frozenset({NoticeEvent.NEW_DEVICE, NoticeEvent.RECOVERY_CODE_USED, NoticeEvent.TWO_FACTOR_ENABLED})
 
 log = get_logger(__name__)
 
@@ -20,8 +23,20 @@ log = get_logger(__name__)
 class NotifyOwner:
     """Tells an account's owner by mail what happened to it, after the reply: what is told must not show in its time."""
 
-    def __init__(self, *, courier: Courier, errands: Errands, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        *,
+        courier: Courier,
+        errands: Errands,
+        freeze_tickets: Tickets,
+        freeze_page: str,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        """`freeze_page` is the address that the link of a notice leads to."""
         self._courier = courier
+        self._freeze_tickets = freeze_tickets
+        self._freeze_page = freeze_page
         self._errands = errands
         self._clock = clock
         self._ids = ids
@@ -34,7 +49,8 @@ class NotifyOwner:
             user_id=user.id,
             email=user.email,
             name=user.name,
-            code="",
+            # It ends the link, after a #, so that it reaches no server's log.
+            code=self._freeze_tickets.issue(user, now) if event in WITH_LINK else "",
             purpose=CodePurpose.SECURITY_NOTICE,
             expires_at=now + KEPT_FOR,
             facts={
@@ -43,6 +59,7 @@ class NotifyOwner:
                 "address": current_caller().address or "",
                 "device": device,
                 "subject": subject,
+                "link": self._freeze_page if event in WITH_LINK else "",
             },
         )
         try:

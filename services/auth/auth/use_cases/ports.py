@@ -53,6 +53,14 @@ class Users(Protocol):
         """What the profile shows. Joins the running transaction."""
         ...
 
+    async def freeze(self, user_id: UUID, now: datetime) -> bool:
+        """False where it is frozen already. Joins the running transaction."""
+        ...
+
+    async def unfreeze(self, user_id: UUID) -> bool:
+        """False where it is not frozen. Joins the running transaction."""
+        ...
+
     async def add_role(self, user_id: UUID, role: str) -> bool:
         """False where the account has it already. Joins the running transaction."""
         ...
@@ -133,6 +141,10 @@ class Sessions(Protocol):
         """True where it lived until now. Joins the running transaction."""
         ...
 
+    async def lives_at(self, user_id: UUID, *, address: str | None, device_name: str, now: datetime) -> bool:
+        """Whether a living session of the user has that address and device name."""
+        ...
+
     async def step_up(self, session_id: UUID, until: datetime) -> bool:
         """False where the session is over."""
         ...
@@ -200,16 +212,16 @@ class Seal(Protocol):
     def open(self, sealed: str, *, purpose: str, owner: str) -> bytes: ...
 
 
-class Challenges(Protocol):
-    """Between the two halves of a sign-in. Nothing is stored."""
+class Tickets(Protocol):
+    """Good for one account and purpose, for a while, until the password changes. Nothing is stored."""
 
     def issue(self, user: User, now: datetime) -> str: ...
 
-    def user_of(self, challenge: str) -> UUID | None:
+    def user_of(self, ticket: str) -> UUID | None:
         """Whom it claims to be for."""
         ...
 
-    def is_good(self, challenge: str, user: User, now: datetime) -> bool: ...
+    def is_good(self, ticket: str, user: User, now: datetime) -> bool: ...
 
 
 class RevokedSessions(Protocol):

@@ -52,7 +52,8 @@ class RefreshSession:
         else:
             raise Unavailable("The session is being refreshed by others right now.")
         user = await self._users.by_id(continued.user_id)
-        if user is None:
+        # A session may have been opened while the account was being frozen.
+        if user is None or user.frozen_at is not None:
             raise SessionEnded
         return self._open_session.signed_in(user, continued)
 

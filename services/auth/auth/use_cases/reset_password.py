@@ -16,7 +16,7 @@ log = get_logger(__name__)
 
 
 class ResetPassword:
-    """Sets a new password by the code from the mail, opens the address again, and ends all sessions."""
+    """Sets a new password by the code from the mail, opens a locked address and a frozen account, ends all sessions."""
 
     def __init__(
         self,
@@ -51,14 +51,20 @@ class ResetPassword:
             raise CodeExpired
         account = user
 
-        async def change() -> None:
+        async def change() -> bool:
             await self._users.set_password(account.id, password_hash)
+            unfrozen = await self._users.unfreeze(account.id)
+            if unfrozen:
+                await self._record_audit(AuditAction.ACCOUNT_UNFROZEN, user_id=account.id)
             await self._record_audit(AuditAction.PASSWORD_RESET, user_id=account.id)
+            return unfrozen
 
         # Before, so that a process that dies half-way leaves no session of an old password; after, for one that was
         # opened with it in between.
         await self._end_sessions(account.id, why="password_reset")
-        await self._transactions.run(change)
+        unfrozen = await self._transactions.run(change)
         await self._end_sessions(account.id, why="password_reset")
+        if unfrozen:
+            self._notify_owner(account, NoticeEvent.ACCOUNT_UNFROZEN)
         self._notify_owner(account, NoticeEvent.PASSWORD_RESET)
         log.info("Password reset", event="password_reset", account_id=str(account.id))

@@ -40,8 +40,8 @@ class VerifyEmail:
         address = email_address(email)
         await self._spend_code(CodePurpose.VERIFY_EMAIL, address, parse_code(code))
         user = await self._users.by_email(address)
-        # A second factor can only be on where the address was proven: whoever has this code has come too late.
-        if user is None or user.two_factor_enabled:
+        # Neither can be where the address was not proven: whoever has this code has come too late.
+        if user is None or user.two_factor_enabled or user.frozen_at is not None:
             raise CodeExpired
         session = self._open_session.prepare(user, device)
         now = self._clock.now()

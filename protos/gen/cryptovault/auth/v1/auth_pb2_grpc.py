@@ -120,6 +120,21 @@ class AuthServiceStub:
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/ListSessions',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/EndSession',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionResponse.FromString,
+                _registered_method=True)
+        self.FreezeAccount = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/FreezeAccount',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountResponse.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/cryptovault.auth.v1.AuthService/GetUser',
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
@@ -258,6 +273,27 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """The caller's living sessions, the one used last first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSession(self, request, context):
+        """Ends one of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreezeAccount(self, request, context):
+        """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUser(self, request, context):
         """The caller's own profile.
         """
@@ -366,6 +402,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.LogOutAll,
                     request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllRequest.FromString,
                     response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionResponse.SerializeToString,
+            ),
+            'FreezeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeAccount,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountResponse.SerializeToString,
             ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
@@ -843,6 +894,87 @@ class AuthService:
             '/cryptovault.auth.v1.AuthService/LogOutAll',
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllRequest.SerializeToString,
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.LogOutAllResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/ListSessions',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/EndSession',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.EndSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/FreezeAccount',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

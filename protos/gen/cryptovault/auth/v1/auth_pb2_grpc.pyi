@@ -65,6 +65,12 @@ class AuthServiceStub:
     """Ends the caller's session: its refresh token and its access tokens die."""
     LogOutAll: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogOutAllRequest, _auth_pb2.LogOutAllResponse]
     """Ends all sessions of the caller."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
+    """The caller's living sessions, the one used last first."""
+    EndSession: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EndSessionRequest, _auth_pb2.EndSessionResponse]
+    """Ends one of them."""
+    FreezeAccount: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]
+    """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
     """The caller's own profile."""
     GetContact: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]
@@ -109,6 +115,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Ends the caller's session: its refresh token and its access tokens die."""
     LogOutAll: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogOutAllRequest, _auth_pb2.LogOutAllResponse]  # type: ignore[assignment]
     """Ends all sessions of the caller."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """The caller's living sessions, the one used last first."""
+    EndSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.EndSessionRequest, _auth_pb2.EndSessionResponse]  # type: ignore[assignment]
+    """Ends one of them."""
+    FreezeAccount: _aio.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]  # type: ignore[assignment]
+    """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
     """The caller's own profile."""
     GetContact: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]  # type: ignore[assignment]
@@ -252,6 +264,30 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LogOutAllResponse, _abc.Awaitable[_auth_pb2.LogOutAllResponse]]:
         """Ends all sessions of the caller."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListSessionsResponse, _abc.Awaitable[_auth_pb2.ListSessionsResponse]]:
+        """The caller's living sessions, the one used last first."""
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _auth_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.EndSessionResponse, _abc.Awaitable[_auth_pb2.EndSessionResponse]]:
+        """Ends one of them."""
+
+    @_abc_1.abstractmethod
+    def FreezeAccount(
+        self,
+        request: _auth_pb2.FreezeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.FreezeAccountResponse, _abc.Awaitable[_auth_pb2.FreezeAccountResponse]]:
+        """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
 
     @_abc_1.abstractmethod
     def GetUser(

@@ -1,14 +1,13 @@
-"""What stands between a right password and a session where a second factor is on: stored nowhere, good for minutes."""
+"""Signed tickets for one account and one purpose: a sign-in's challenge, a mail's link to freeze. Stored nowhere."""
 
 import base64
 import binascii
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from auth.crypto.digests import derived_key
-from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.domain.users import User
 
 _ID_BYTES = 16
@@ -17,22 +16,23 @@ _PROOF_BYTES = 32
 _LENGTH_MAX = 128
 
 
-class SignedChallenges:
-    """Challenge = user id, end, HMAC-SHA256(key, both and the password's hash): a new password voids it."""
+class SignedTickets:
+    """Ticket = user id, end, HMAC-SHA256(key, both and the password's hash): a new password voids it."""
 
-    def __init__(self, root: bytes) -> None:
-        self._key = derived_key(root, "sign-in-challenge")
+    def __init__(self, root: bytes, *, purpose: str, lifetime: timedelta) -> None:
+        self._key = derived_key(root, purpose)
+        self._lifetime = lifetime
 
     def issue(self, user: User, now: datetime) -> str:
-        head = user.id.bytes + int((now + CHALLENGE_LIFETIME).timestamp()).to_bytes(_TIME_BYTES)
+        head = user.id.bytes + int((now + self._lifetime).timestamp()).to_bytes(_TIME_BYTES)
         return base64.urlsafe_b64encode(head + self._proof(head, user)).rstrip(b"=").decode()
 
-    def user_of(self, challenge: str) -> UUID | None:
-        raw = _raw(challenge)
+    def user_of(self, ticket: str) -> UUID | None:
+        raw = _raw(ticket)
         return UUID(bytes=raw[:_ID_BYTES]) if raw else None
 
-    def is_good(self, challenge: str, user: User, now: datetime) -> bool:
-        raw = _raw(challenge)
+    def is_good(self, ticket: str, user: User, now: datetime) -> bool:
+        raw = _raw(ticket)
         if raw is None:
             return False
         head, proof = raw[: _ID_BYTES + _TIME_BYTES], raw[_ID_BYTES + _TIME_BYTES :]
@@ -45,11 +45,11 @@ class SignedChallenges:
         return hmac.new(self._key, head + user.password_hash.encode(), hashlib.sha256).digest()
 
 
-def _raw(challenge: str) -> bytes | None:
-    if len(challenge) > _LENGTH_MAX or not challenge.isascii():
+def _raw(ticket: str) -> bytes | None:
+    if len(ticket) > _LENGTH_MAX or not ticket.isascii():
         return None
     try:
-        raw = base64.b64decode(challenge + "=" * (-len(challenge) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(ticket + "=" * (-len(ticket) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
         return None
     return raw if len(raw) == _ID_BYTES + _TIME_BYTES + _PROOF_BYTES else None

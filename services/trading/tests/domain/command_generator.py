@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 
+from ledger_commands import LedgerGenerator, LedgerStep
+
 USERS = ("ann", "ben", "cem", "dee", "eva")
 TICKS = {"COIN-USD": Decimal("0.1"), "DUST-USD": Decimal("0.00001")}
 START = {"COIN-USD": Decimal(100), "DUST-USD": Decimal("0.01")}
@@ -12,8 +14,8 @@ LOT = Decimal("0.001")
 
 @dataclass(frozen=True)
 class Step:
-    """`kind`: batch, reference, place, amend, cancel, cancel_all, status, resume, fees. Fields that a kind does not use
-    stay at their defaults.
+    """`kind`: batch, reference, place, amend, cancel, cancel_all, status, resume, fees, ledger. Fields that a kind does
+    not use stay at their defaults.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Step:
     status: str = ""
     fees: tuple[int, int] | None = None  # basis points of a user's own; None: the tiers
     seen: Decimal = Decimal(0)  # reference: another price of the circuit breaker's window
+    ledger: LedgerStep | None = None
 
 
 class CommandGenerator:
@@ -42,6 +45,8 @@ class CommandGenerator:
         self._closed: dict[str, None] = {}
         self._owners: list[str] = []  # by order number
         self._last = Step("")
+        # Dice of its own: what the ledger is asked does not change what traders do.
+        self._ledger = LedgerGenerator(Random(seed + 1_000), USERS)
 
     def step(self, orders_placed: int) -> Step:
         """`orders_placed` so far, by which it sees whether its last one was accepted."""
@@ -49,6 +54,13 @@ class CommandGenerator:
             self._owners.append(self._last.user)
         self._last = self._next(orders_placed)
         return self._last
+
+    def ledger_step(self) -> Step:
+        """What the ledger is asked beside it all."""
+        step = self._ledger.step()
+        if step.kind in {"freeze", "unfreeze"}:
+            self._closed["DUST-USD"] = None  # to be opened again
+        return Step("ledger", ledger=step)
 
     def _next(self, orders_placed: int) -> Step:  # noqa: PLR0911 - one per kind of command
         reopens = bool(self._closed) and self._random.random() < 0.1

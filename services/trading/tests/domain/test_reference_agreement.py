@@ -5,8 +5,10 @@ import pytest
 from chassis.errors import ServiceError
 from command_generator import USERS, CommandGenerator, Step
 from exchange_factory import COIN_USD, DUST_USD, OPERATOR, UNIT, Bench, actor
-from reference_orders import ReferenceExchange
+from ledger_commands import LedgerStep
+from reference_ledger import HOW_IT_ENDED, SYSTEM, ReferenceLedger
 from reference_records import EXACT, Closing, RefusedError, Request, Rules, Trade
+from trading.domain.accounts import Posting
 from trading.domain.commands import (
     AmendOrder,
     CancelAll,
@@ -14,15 +16,23 @@ from trading.domain.commands import (
     Command,
     Continue,
     ExpireOrders,
+    ExpireTransfers,
+    FreezeAsset,
+    HoldTransfer,
     PlaceOrder,
+    PostTransfer,
     ResumeMarket,
     SetMarket,
     SetReferencePrice,
     SetUserFees,
+    Transfer,
+    UnfreezeAsset,
+    VoidTransfer,
 )
 from trading.domain.events import Event, OrderAmended, OrderClosed, OrderPlaced, OrderTriggered, Traded
 from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, Market, MarketStatus
 from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.outcomes import Repeat
 from trading.domain.queries import depth, markets_to_continue
 from trading.domain.state import Limits
 
@@ -78,7 +88,7 @@ class Pair:
         self.bench = Bench(limits=limits, users=USERS, check=False)
         for market in MARKETS:
             self.bench.do(SetMarket(OPERATOR, market, "rules"))
-        self.naive = ReferenceExchange([rules_of(market) for market in MARKETS], OPEN_ORDERS)
+        self.naive = ReferenceLedger([rules_of(market) for market in MARKETS], OPEN_ORDERS)
         self.order_ids: list[str] = []
         for user in USERS:
             for asset, amount in (("USD", 10_000), ("COIN", 100), ("DUST", 10_000)):
@@ -87,6 +97,7 @@ class Pair:
         self.trades = 0
         self.maker_rates: set[int] = set()
         self.refusals: dict[str, int] = {}
+        self.moments: dict[str, int] = {}  # when held transfers expire, by key
         self.happened: dict[str, int] = {}  # what became of orders, and how often
 
     def run(self, step: Step) -> None:
@@ -96,6 +107,8 @@ class Pair:
             self.naive.now = self.bench.now
             self.naive.expire()
             core, naive, events = "", "", self._expire()
+        elif step.ledger is not None:
+            core, naive, events = self._core_ledger(step.ledger), self._naive_ledger(step.ledger), []
         else:
             core, events = self._core(step)
             naive = self._naive(step)
@@ -133,7 +146,8 @@ class Pair:
                 if owner in self.bench.exchange.state.owners
                 else ()
             ):
-                assert decimal(account.available) == self.naive.balances[owner, asset]
+                assert decimal(account.available + account.held) == self.naive.balances[owner, asset]
+                assert decimal(account.held) == self.naive.held(owner, asset)
         self.bench.assert_sound()
 
     def _compare_depth(self, symbol: str) -> None:
@@ -148,7 +162,53 @@ class Pair:
         events: list[Event] = []
         while more := self.bench.done(ExpireOrders()):
             events += more
+        while self.bench.done(ExpireTransfers()):
+            pass
         return events
+
+    def _core_ledger(self, step: LedgerStep) -> str:
+        try:
+            outcome = self.bench.do(self._ledger_command(step))
+        except ServiceError as error:
+            return error.reason
+        return "repeat" if isinstance(outcome, Repeat) else ""
+
+    def _ledger_command(self, step: LedgerStep) -> Command:
+        moves = tuple(
+            Posting(owner if owner in SYSTEM else f"user:{owner}", asset, minor(amount))
+            for owner, asset, amount in step.moves
+        )
+        if step.kind == "transfer":
+            return Transfer(OPERATOR, step.key, step.transfer_kind, moves, "why")
+        if step.kind == "hold":
+            expires = 0 if step.expires_in is None else self._moment(step)
+            return HoldTransfer(OPERATOR, step.key, step.transfer_kind, moves, expires, "why")
+        if step.kind == "post":
+            return PostTransfer(OPERATOR, step.key, step.hold_key, moves)
+        if step.kind == "void":
+            return VoidTransfer(OPERATOR, step.key, step.hold_key)
+        change = FreezeAsset if step.kind == "freeze" else UnfreezeAsset
+        return change(OPERATOR, step.asset, "why")
+
+    def _moment(self, step: LedgerStep) -> int:
+        """A retry names the same moment as the first request."""
+        return self.moments.setdefault(step.key, self.bench.now + (step.expires_in or 0))
+
+    def _naive_ledger(self, step: LedgerStep) -> str:
+        naive = self.naive
+        try:
+            if step.kind == "transfer":
+                return naive.transfer(step.key, step.transfer_kind, step.moves)
+            if step.kind == "hold":
+                expires = None if step.expires_in is None else self._moment(step)
+                return naive.hold(step.key, step.transfer_kind, step.moves, expires)
+            if step.kind == "post":
+                return naive.post(step.key, step.hold_key, step.moves)
+            if step.kind == "void":
+                return naive.void(step.key, step.hold_key)
+            return naive.freeze(step.asset) if step.kind == "freeze" else naive.unfreeze(step.asset)
+        except RefusedError as refusal:
+            return str(refusal)
 
     def _core(self, step: Step) -> tuple[str, list[Event]]:
         try:
@@ -276,6 +336,8 @@ def agree(seed: int) -> None:
     with localcontext(EXACT):
         for number in range(COMMANDS // 4):
             pair.run(generator.step(pair.naive.orders_placed))
+            if number % 12 == 0:
+                pair.run(generator.ledger_step())
             if number % 100 == 0:
                 pair.compare_all()
         pair.compare_all()
@@ -285,7 +347,9 @@ def agree(seed: int) -> None:
         "insufficient_funds", "no_liquidity", "post_only_would_take", "fill_or_kill_unfilled", "price_band",
         "market_paused", "market_halted", "market_cancel_only", "too_many_open_orders", "stop_price_reached",
         "expiry_in_past", "amend_below_filled", "order_not_open",
+        "invalid_transfer", "business_key_reused", "repeat", "asset_frozen", *HOW_IT_ENDED.values(),
     }  # fmt: skip
+    assert set(pair.naive.ends) == set(HOW_IT_ENDED)
     assert {
         "OrderTriggered", "OrderAmended", "expired: expired", "rejected: no_liquidity",
         "rejected: post_only_would_take", "rejected: fill_or_kill_unfilled", "cancelled: self_trade",

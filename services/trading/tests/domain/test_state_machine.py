@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from trading.domain.accounts import Posting
+from trading.domain.bookkeeping import Bookkeeping
 from trading.domain.commands import (
     AmendOrder,
     CancelAll,
@@ -15,12 +16,18 @@ from trading.domain.commands import (
     Command,
     Continue,
     ExpireOrders,
+    ExpireTransfers,
+    FreezeAsset,
+    HoldTransfer,
     PlaceOrder,
+    PostTransfer,
     ResumeMarket,
     SetMarket,
     SetReferencePrice,
     SetUserFees,
     Transfer,
+    UnfreezeAsset,
+    VoidTransfer,
 )
 from trading.domain.events import OrderPlaced
 from trading.domain.exchange import Applied, Exchange
@@ -29,7 +36,7 @@ from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, MarketStat
 from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
-from trading.domain.state import Limits
+from trading.domain.state import ExchangeState, Limits
 
 LIMITS = Limits(remembered_batches=3, open_orders_per_user=4, fills_per_command=2)
 RULES = replace(
@@ -50,6 +57,9 @@ class ExchangeMachine(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench(limits=LIMITS, users=("alice", "bob", "carol"), check=False)
         self.order_ids: list[str] = ["nothing"]
+        self.hold_keys: list[str] = ["nothing"]
+        self.books = Bookkeeping(ExchangeState())
+        self.booked = 0
         self.bench.do(SetMarket(OPERATOR, RULES, "start"))
         self.bench.reference("100")
 
@@ -185,6 +195,48 @@ class ExchangeMachine(RuleBasedStateMachine):
             # Business keys are for ever, and who looks beyond memory is the shell: so no key outlives a batch here.
             self.attempt(Transfer(OPERATOR, f"{key}-{self.bench.exchange.state.batch_number}", "adjustment", postings))
 
+    @rule(
+        user=users,
+        kind=st.sampled_from(("withdrawal", "withdrawal", "user_transfer", "deposit", "fee", "nothing")),
+        asset=st.sampled_from(("USD", "COIN", "NONE")),
+        amount=st.integers(0, 30 * UNIT) | st.integers(-(2**64), 2**64),
+        expires_in=st.sampled_from((None, None, 0, 700)),
+        key=keys,
+    )
+    def hold(self, *, user: str, kind: str, asset: str, amount: int, expires_in: int | None, key: str) -> None:
+        payer, payee = f"user:{user}", {"user_transfer": "user:bob", "fee": "fees"}.get(kind, "external")
+        if kind == "deposit":
+            payer, payee = payee, payer
+        expires = 0 if expires_in is None else self.bench.now + expires_in
+        hold_key = f"{key}-{self.bench.exchange.state.batch_number}"
+        self.hold_keys.append(hold_key)
+        postings = (Posting(payer, asset, -amount), Posting(payee, asset, amount))
+        self.attempt(HoldTransfer(OPERATOR, hold_key, kind, postings, expires))
+
+    @rule(which=st.integers(0, 9), share=st.sampled_from((None, None, 1, 2, -1)), key=st.sampled_from(("p1", "p2")))
+    def post(self, which: int, share: int | None, key: str) -> None:
+        hold_key = self.hold_keys[-1 - which % len(self.hold_keys)]
+        pending = self.bench.exchange.state.pending_transfers.get(hold_key)
+        part = ()
+        if share is not None and pending is not None:
+            # Half, a third; where it is negative the money would flow the other way.
+            part = tuple(posting._replace(amount=posting.amount // (share + 1) if share > 0 else -posting.amount)
+                         for posting in pending.postings)  # fmt: skip
+        self.attempt(PostTransfer(OPERATOR, f"{hold_key}:{key}", hold_key, part))
+
+    @rule(which=st.integers(0, 9), key=st.sampled_from(("p1", "v1")))
+    def void(self, which: int, key: str) -> None:
+        hold_key = self.hold_keys[-1 - which % len(self.hold_keys)]
+        self.attempt(VoidTransfer(OPERATOR, f"{hold_key}:{key}", hold_key))
+
+    @rule()
+    def expire_transfers(self) -> None:
+        self.attempt(ExpireTransfers())
+
+    @rule(asset=st.sampled_from(("USD", "COIN", "DUST")), doubt=st.booleans())
+    def freeze(self, asset: str, *, doubt: bool) -> None:
+        self.attempt(FreezeAsset(OPERATOR, asset, "M1") if doubt else UnfreezeAsset(OPERATOR, asset, "seen"))
+
     @rule()
     def drain(self) -> None:
         for market in markets_to_continue(self.bench.exchange.state):
@@ -194,6 +246,10 @@ class ExchangeMachine(RuleBasedStateMachine):
     def every_invariant_holds(self) -> None:
         assert check_all(self.bench.exchange.state) == []
         assert self.bench.history.compare(self.bench.exchange.state) == []
+        for event in self.bench.events[self.booked :]:
+            self.books.feed(event)
+        self.booked = len(self.bench.events)
+        assert self.books.check_touched(self.bench.exchange.state) == []
 
     def teardown(self) -> None:
         state = self.bench.exchange.state

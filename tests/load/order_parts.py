@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cryptovault.trading.v1 import trading_pb2
 from trading.api import parsing
-from trading.api.order_entry import order_result
+from trading.api.order_entry import fill_order_result
 from trading.api.watch import watch_message
 from trading.domain.accounts import Posting
 from trading.domain.commands import Actor, SetAsset, SetMarket, SetReferencePrice, Transfer
@@ -21,6 +21,7 @@ from trading.journal.codec import encode_entry
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
 from trading.sequencer.outcomes import committed_now
+from trading.sequencer.tickets import Committed
 
 from tests.load.mixed_stream import listed_markets
 from tests.load.order_stream import PEOPLE, order_request, person_id
@@ -89,13 +90,7 @@ class _Parts:
             committed_now(self.state, command, events, batch=batch.number, time_milliseconds=self._time)
             for command, events in zip(commands, done, strict=True)
         ]
-        self._timed(
-            "reply",
-            lambda: [
-                trading_pb2.EnterOrdersResponse(result=order_result(one, self)).SerializeToString()  # type: ignore[arg-type]  # it needs a state
-                for one in committed
-            ],
-        )
+        self._timed("reply", lambda: [self._reply(one) for one in committed])
         self._timed("event for who watches", lambda: watch_message(finished, self.state).SerializeToString())
 
     def _command(self, wire: bytes) -> Any:
@@ -103,6 +98,11 @@ class _Parts:
         principal = request.principal
         actor = Actor(principal.user_id, principal.session_id, principal.request_id, principal.address)
         return parsing.place_order(request.place_order, self.state, actor, request.idempotency_key)
+
+    def _reply(self, committed: Committed) -> bytes:
+        response = trading_pb2.EnterOrdersResponse()
+        fill_order_result(response.result, committed, self.state)
+        return response.SerializeToString()
 
     def _seal(self, batch: OpenBatch, finished: FinishedBatch) -> FinishedBatch:
         self._memory.stand_at(batch.seal(finished, epoch=1, writer="bench"))

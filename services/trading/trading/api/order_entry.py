@@ -17,6 +17,7 @@ from cryptovault.trading.v1 import trading_pb2
 from trading.api import parsing
 from trading.api.messages import balance_message, fills_of, order_message
 from trading.domain.commands import Actor, CancelAll, Command
+from trading.domain.state import ExchangeState
 from trading.sequencer.errors import DeadlinePassed
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
@@ -170,8 +171,8 @@ class _StreamTicket:
             )
             self._response = _Response(correlation_id=self._correlation_id, cancelled=cancelled)
         else:
-            result = order_result(outcome, self._sequencer)
-            self._response = _Response(correlation_id=self._correlation_id, result=result)
+            self._response = _Response(correlation_id=self._correlation_id)
+            fill_order_result(self._response.result, outcome, self._sequencer.state)
 
     def answer(self) -> None:
         if self._response is not None:
@@ -186,16 +187,14 @@ class _StreamTicket:
             stream.send(response)
 
 
-def order_result(outcome: Committed, sequencer: Sequencer) -> trading_pb2.OrderResult:
+def fill_order_result(result: trading_pb2.OrderResult, outcome: Committed, state: ExchangeState) -> None:
+    """In place: a message that is made elsewhere and put into another is copied."""
     view = outcome.order
     if view is None:
         raise AssertionError("an order's outcome names the order")
-    state = sequencer.state
     market = state.markets[view.market].market
-    return trading_pb2.OrderResult(
-        order=order_message(view, market),
-        fills=fills_of(view.order_id, outcome.events, market, outcome.time_milliseconds),
-        balances=[balance_message(balance, state.assets) for balance in outcome.balances],
-        batch=outcome.batch,
-        replayed=outcome.replayed,
-    )
+    result.order.CopyFrom(order_message(view, market))
+    result.fills.extend(fills_of(view.order_id, outcome.events, market, outcome.time_milliseconds))
+    result.balances.extend(balance_message(balance, state.assets) for balance in outcome.balances)
+    result.batch = outcome.batch
+    result.replayed = outcome.replayed

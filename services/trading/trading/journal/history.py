@@ -244,6 +244,10 @@ def _status_after(event: _OrderEvent) -> OrderStatus:
     return OrderStatus.OPEN if isinstance(event, OrderTriggered) else event.status
 
 
+def _with_status(view: OrderView, status: OrderStatus) -> OrderView:
+    return view if view.status is status else view._replace(status=status)
+
+
 class _BackwardWalk:
     """Balances and orders as they are after the event that comes next (backwards)."""
 
@@ -272,9 +276,9 @@ class _BackwardWalk:
         if self._only_owner and owner != self._only_owner:
             self._take_back((), holds)
             return
-        view = self._order(event.order_id)._replace(status=_status_after(event))
+        view = _with_status(self._order(event.order_id), _status_after(event))
         # What its status was before does not matter: an earlier event of this batch says its own.
-        before = view._replace(close_reason=None)
+        before = view if view.close_reason is None else view._replace(close_reason=None)
         if type(event) is OrderAmended:
             before = before._replace(price=event.price_before, quantity=event.quantity_before)
         self._orders[event.order_id] = before
@@ -288,7 +292,7 @@ class _BackwardWalk:
         for side in (trade.seller, trade.buyer):
             if not side.order_id or (self._only_owner and side.owner != self._only_owner):
                 continue
-            after = self._order(side.order_id)._replace(status=side.status)
+            after = _with_status(self._order(side.order_id), side.status)
             balances = self._balances(side.owner, postings, holds)
             steps.append(UserStep(user_of_owner(side.owner), side.user_sequence, after, trade, side, balances))
             self._orders[side.order_id] = after._replace(

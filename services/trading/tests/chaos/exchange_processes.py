@@ -166,7 +166,7 @@ class Load:
         """True when the outcome is known."""
         request = trading_pb2.EnterOrdersRequest(
             correlation_id=1,
-            principal=trading_pb2.Principal(user_id=USERS[number % len(USERS)], session_id="s"),
+            principal=trading_pb2.Principal(user_id=USERS[number % len(USERS)], session_id="s", request_id=key),
             idempotency_key=key,
             deadline_milliseconds=int(time.time() * 1000) + 2_000,
             place_order=trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="market", quote_quantity="10"),

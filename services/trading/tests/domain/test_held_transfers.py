@@ -292,6 +292,15 @@ def test_an_adjustment_needs_a_person_and_a_reason_and_any_transfer_somebody_who
     bench.done(good)
 
 
+def test_what_nobody_asked_for_is_found_in_the_history(bench: Bench) -> None:
+    bench.reference("100")
+    nobody = actor("alice")._replace(request_id="")
+    bench.check = False
+    bench.done(bench.limit("alice", Side.BUY, "1", "99")._replace(actor=nobody))
+    (found,) = bench.history.compare(bench.exchange.state)
+    assert (found.invariant, found.message) == ("M22", "nobody asked for it")
+
+
 def test_replay_and_snapshots_know_pending_transfers_and_frozen_assets(bench: Bench) -> None:
     bench.done(withdrawal())
     bench.done(payment(expires=bench.now + 50))

@@ -61,7 +61,8 @@ class Exchange:
         self.correlation += 1
         deadline = command.pop("deadline_milliseconds", self.shell.now + 5_000)
         return trading_pb2.EnterOrdersRequest(
-            correlation_id=self.correlation, principal=trading_pb2.Principal(user_id=user, session_id="s"),
+            correlation_id=self.correlation,
+            principal=trading_pb2.Principal(user_id=user, session_id="s", request_id=f"request-{self.correlation}"),
             idempotency_key=key, deadline_milliseconds=deadline, **command,
         )  # fmt: skip
 

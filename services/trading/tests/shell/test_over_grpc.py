@@ -122,6 +122,17 @@ async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
     assert exchange.shell.state.order_number == 0
 
 
+async def test_an_order_that_nobody_can_be_asked_about_is_refused(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    requests = [exchange.request("ann", f"k{number}", **buy("100")) for number in range(2)]
+    requests[0].principal.session_id = ""
+    requests[1].principal.request_id = ""
+    answers = await exchange.ask(*requests)
+    assert [(answer.failure.reason, answer.failure.details["field"]) for answer in answers] == [
+        ("invalid_argument", "principal")
+    ] * 2
+
+
 def withdrawal(key: str, amount: str = "10") -> trading_pb2.HoldTransferRequest:
     legs = [
         trading_pb2.TransferLeg(asset="USD", amount=amount, debit_account="user:ann", credit_account="external"),

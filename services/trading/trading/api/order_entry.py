@@ -98,6 +98,9 @@ class OrderEntry:
         principal = request.principal
         if not principal.user_id:
             raise NotSignedIn
+        if not (principal.session_id and principal.request_id):
+            # M22: who asked, and in which request, stands beside every effect.
+            raise InvalidArgument("A session and a request id are needed.", field="principal", rule="required")
         actor = Actor(principal.user_id, principal.session_id, principal.request_id, principal.address)
         kind = request.WhichOneof("command")
         if kind == "place_order":

@@ -6,6 +6,7 @@ It trusts nothing but the events themselves, so it can be run over any journal; 
 from dataclasses import dataclass, field
 
 from trading.domain.accounts import HOUSE, SYSTEM_OWNERS
+from trading.domain.commands import Actor
 from trading.domain.events import (
     BatchStarted,
     Event,
@@ -104,14 +105,19 @@ class History:
     def _feed_transfer(self, event: TransferPosted | TransferHeld | TransferSettled | TransferReleased) -> None:
         if event.business_key:
             self._effect("business", "", event.business_key)
-        if event.actor is not None and not (event.actor.credential_id and event.actor.request_id):
-            self._violated("M22", event.transfer_id, "nobody asked for it")
+        if event.actor is not None:
+            self._answered_for(event.transfer_id, event.actor)
         for user in event.user_sequences:
             self._sequence(user.user_id, user.sequence)
         if isinstance(event, TransferHeld):
             self._pending[event.business_key] = event
         elif isinstance(event, TransferSettled | TransferReleased):
             self._feed_end(event)
+
+    def _answered_for(self, subject: str, actor: Actor) -> None:
+        """M22; a trade is answered for by who placed its orders."""
+        if not (actor.credential_id and actor.request_id):
+            self._violated("M22", subject, "nobody asked for it")
 
     def _feed_end(self, event: TransferSettled | TransferReleased) -> None:
         """M17: a held transfer ends once, gives back exactly what it held and moves no more than that."""
@@ -202,6 +208,7 @@ class History:
     def _feed_placed(self, event: OrderPlaced) -> None:
         if event.order_id in self._orders:
             self._violated("M14", event.order_id, "placed twice")
+        self._answered_for(event.order_id, event.actor)
         order = self._orders[event.order_id] = _OrderHistory(
             event, event.price, event.quantity, event.protection_price, event.order_number, hold=event.hold
         )

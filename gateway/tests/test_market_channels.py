@@ -1,15 +1,18 @@
 """The WebSocket channels `book` and `trades`: a snapshot, then updates without gaps, conflated for slow readers."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chassis.clock import SystemClock
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from gateway.websocket.book_channel import BookChannel
 from gateway.websocket.outbox import UPDATES_WAITING_MAX, Outbox
+from gateway.websocket.trade_channel import TradeChannel
 from sockets import connected
-from stand_ins import NOW, levels
+from stand_ins import NOW, levels, public_trade
 
 if TYPE_CHECKING:
     from sockets import Socket
@@ -188,6 +191,29 @@ async def test_who_reads_slowly_gets_one_snapshot_instead_of_what_was_missed() -
     await eventually(lambda: slow.texts and f'"seq":{count + 1},' in slow.texts[-1])
     assert len(slow.texts) <= UPDATES_WAITING_MAX + 2
     assert f'[["1","{count + 1}"]]' in slow.texts[-1]
+    for task in running:
+        task.cancel()
+    channel.stop()
+
+
+async def test_a_trade_that_waits_for_the_next_update_is_told_by_it_alone() -> None:
+    async def read_tape(_market: str, _after: int, _batch: int) -> Any:
+        return [public_trade(1)]
+
+    channel, first, late = TradeChannel(read_tape, SystemClock(), cadence_seconds=0.01), Reader(), Reader()
+    running = [asyncio.create_task(reader.outbox.run()) for reader in (first, late)]
+    for reader in (first, late):
+        reader.may_read.set()
+    channel.subscribe(MARKET, first.outbox)
+    await eventually(lambda: first.texts)
+    channel.take(7, [public_trade(2)])
+    channel.subscribe(MARKET, late.outbox)
+    await eventually(lambda: late.texts)
+    running.append(asyncio.create_task(channel.run()))
+    await eventually(lambda: len(late.texts) == len(first.texts) == 2)
+    for texts in (first.texts, late.texts):
+        assert [sequences(json.loads(text)) for text in texts] == [[1], [2]]
+        assert [json.loads(text)["seq"] for text in texts] == [1, 2]
     for task in running:
         task.cancel()
     channel.stop()

@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 from chassis.errors import ErrorKind
-from exchange_factory import COIN_USD, OPERATOR, Bench, units
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, units
 from trading.domain.commands import SetAsset, SetMarket
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.errors import (
@@ -104,6 +104,21 @@ def test_a_change_with_a_key_happens_once_and_other_contents_are_refused() -> No
     assert bench.do(change) == Repeat(bench.exchange.state.batch_number)
     with pytest.raises(IdempotencyKeyReused):
         bench.do(change._replace(market=COIN_USD))
+
+
+def test_the_houses_limit_is_not_set_below_its_position() -> None:
+    bench = Bench()
+    bench.reference("100")
+    bench.done(bench.market("alice", Side.BUY, quantity=3 * UNIT))
+    for limit, allowed in ((3 * UNIT, True), (3 * UNIT - COIN_USD.lot, False)):
+        market = replace(COIN_USD, house=replace(COIN_USD.house, inventory_limit=limit))
+        if allowed:
+            bench.done(SetMarket(OPERATOR, market, "less risk"))
+            continue
+        with pytest.raises(MarketChangeRefused) as caught:
+            bench.do(SetMarket(OPERATOR, market, "less risk"))
+        assert caught.value.details["field"] == "house.inventory_limit"
+        bench.done(SetMarket(OPERATOR, replace(market, house=replace(market.house, levels=0)), "no house"))
 
 
 def test_the_limit_of_open_orders_is_the_markets() -> None:

@@ -171,9 +171,16 @@ class ExchangeMachine(RuleBasedStateMachine):
         lowest, highest = min(price, other), max(price, other)
         self.attempt(SetReferencePrice("COIN-USD", price, source, now - age, now, lowest, highest))
 
-    @rule(status=st.sampled_from(MarketStatus), fee=st.integers(0, 60), seen_version=st.integers(0, 4), key=keys)
-    def set_market(self, status: MarketStatus, fee: int, seen_version: int, key: str) -> None:
-        market = replace(RULES, status=status, maker_fee_basis_points=fee)
+    @rule(
+        status=st.sampled_from(MarketStatus),
+        fee=st.integers(0, 60),
+        inventory=st.sampled_from((15, 15, 4, 1)),
+        seen_version=st.integers(0, 4),
+        key=keys,
+    )
+    def set_market(self, *, status: MarketStatus, fee: int, inventory: int, seen_version: int, key: str) -> None:
+        house = replace(RULES.house, inventory_limit=inventory * UNIT)
+        market = replace(RULES, status=status, maker_fee_basis_points=fee, house=house)
         self.attempt(SetMarket(OPERATOR, market, "operator's change", seen_version, key))
 
     @rule(status=st.just(MarketStatus.TRADING))

@@ -38,6 +38,7 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
             return []
         has_orders = any(order.market == market.symbol for order in state.orders.values())
         _check_units(known.market, market, has_orders=has_orders)
+        _check_inventory(market, known.house_position)
     events: list[Event] = [MarketSet(market, command.actor, command.reason, version + 1)]
     if command.idempotency_key:
         events.append(KeyUsed(command.actor.user_id, command.idempotency_key, fingerprint, ()))
@@ -83,3 +84,14 @@ def _check_units(before: Market, after: Market, *, has_orders: bool) -> None:
     for field, same in (("tick", before.tick == after.tick), ("lot", before.lot == after.lot)):
         if not same:
             raise MarketChangeRefused("Open orders rely on it.", market=after.symbol, field=field)
+
+
+def _check_inventory(after: Market, house_position: int) -> None:
+    """A limit below what the house holds would be broken from the start. An operator who wants it to stop takes its
+    levels away.
+    """
+    if after.house.levels and abs(house_position) > after.house.inventory_limit:
+        raise MarketChangeRefused(
+            f"The house's position is {after.quantity_text(house_position)}.",
+            market=after.symbol, field="house.inventory_limit",
+        )  # fmt: skip

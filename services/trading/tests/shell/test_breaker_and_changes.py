@@ -41,9 +41,17 @@ async def test_a_jump_pauses_a_market_that_nobody_trades_in_and_then_it_goes_on(
         shell.tick(JUMP)
         await eventually(lambda: pauses(journal))
         assert pauses(journal)[0].price_before == PRICE
+        refused = {"market": MARKET, "reason": "market_paused"}
+        before = REGISTRY.get_sample_value("cryptovault_refused_commands_total", refused) or 0
         with pytest.raises(ServiceError) as refusal:
             await shell.send(buy_for("ann", 10 * UNIT))
         assert refusal.value.reason == "market_paused"
+        assert REGISTRY.get_sample_value("cryptovault_refused_commands_total", refused) == before + 1
+        with pytest.raises(ServiceError):
+            await shell.send(buy_for("ann", 10 * UNIT)._replace(market="whatever-a-caller-wrote"))
+        assert REGISTRY.get_sample_value(
+            "cryptovault_refused_commands_total", {"market": "", "reason": "unknown_market"}
+        )
         shell.clock.advance(60)
         shell.tick(JUMP)
         assert (await shell.send(buy_for("ann", 10 * UNIT))).order is not None

@@ -57,6 +57,7 @@ APPEND_SECONDS = Histogram(
 )
 WAITING = Gauge("cryptovault_commands_waiting", "Commands that wait for the sequencer")
 BREAKDOWNS = Counter("cryptovault_core_breakdowns", "Commands that broke the core; each stopped a market")
+REFUSED_COMMANDS = Counter("cryptovault_refused_commands", "Commands that the exchange refused", ["market", "reason"])
 REFUSED_TICKS = Counter("cryptovault_refused_ticks", "Reference prices that the exchange did not take", ["reason"])
 
 T = TypeVar("T")
@@ -274,6 +275,8 @@ class Sequencer:
                 self.state, command, outcome, batch=batch.number, time_milliseconds=batch.time_milliseconds
             )
         except ServiceError as error:
+            # Only markets that there are: a label must not hold what a caller wrote.
+            REFUSED_COMMANDS.labels(symbol if symbol in self.state.markets else "", error.reason).inc()
             work.refused.append((ticket, error))
         except Exception as error:
             raise CoreBroken(markets_to_stop(self.state, command), ticket) from error

@@ -10,6 +10,7 @@ from cryptovault.trading.v1 import operator_pb2_grpc, trading_pb2_grpc
 
 from trading.api.books import Books
 from trading.api.operator_servicer import OperatorServicer
+from trading.api.previews import Previews
 from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
 from trading.clients.price_stream import PriceStream
@@ -91,7 +92,13 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     runtime.on_stop(lease.release)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,
-        TradingServicer(sequencer=sequencer, watchers=watchers, books=books, time=time),
+        TradingServicer(
+            sequencer=sequencer,
+            watchers=watchers,
+            books=books,
+            previews=Previews(sequencer=sequencer, prices=prices, time=time),
+            time=time,
+        ),
         "cryptovault.trading.v1.TradingService",
         serving=leads,
     )

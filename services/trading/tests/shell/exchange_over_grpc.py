@@ -13,6 +13,7 @@ from cryptovault.trading.v1 import operator_pb2_grpc, trading_pb2, trading_pb2_g
 from shell_factory import NoHistory, Shell
 from trading.api.books import Books
 from trading.api.operator_servicer import OperatorServicer
+from trading.api.previews import Previews
 from trading.api.query_servicer import TradingQueryServicer
 from trading.api.trading_servicer import TradingServicer
 from trading.api.watch import Watchers
@@ -102,7 +103,13 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
     await OpenMarkets(sequencer, default_assets(), default_markets())()
     shell.tick()
     books = Books(sequencer=sequencer, prices=prices, time=time, cadence_seconds=BOOK_CADENCE_SECONDS)
-    servicer = TradingServicer(sequencer=sequencer, watchers=watchers, books=books, time=time)
+    servicer = TradingServicer(
+        sequencer=sequencer,
+        watchers=watchers,
+        books=books,
+        previews=Previews(sequencer=sequencer, prices=prices, time=time),
+        time=time,
+    )
     query_servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,

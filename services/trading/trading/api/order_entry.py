@@ -16,7 +16,9 @@ from cryptovault.trading.v1 import trading_pb2
 
 from trading.api import parsing
 from trading.api.messages import balance_message, fills_of, order_message
+from trading.api.teaching import teach
 from trading.domain.commands import Actor, CancelAll, Command
+from trading.domain.errors import Rejection
 from trading.domain.state import ExchangeState
 from trading.sequencer.errors import DeadlinePassed
 from trading.sequencer.journal_time import JournalTime
@@ -71,7 +73,7 @@ class OrderEntry:
 
     def _take(self, request: _Request, stream: "_Stream") -> None:
         stream.in_flight += 1
-        ticket = _StreamTicket(request.correlation_id, stream, self._sequencer)
+        ticket = _StreamTicket(request, stream, self._sequencer)
         try:
             self._sequencer.must_lead()
             ticket.deadline_milliseconds = self._deadline(request, stream)
@@ -101,7 +103,7 @@ class OrderEntry:
         if not (principal.session_id and principal.request_id):
             # M22: who asked, and in which request, stands beside every effect.
             raise InvalidArgument("A session and a request id are needed.", field="principal", rule="required")
-        actor = Actor(principal.user_id, principal.session_id, principal.request_id, principal.address)
+        actor = _actor(request)
         kind = request.WhichOneof("command")
         if kind == "place_order":
             return parsing.place_order(request.place_order, self._sequencer.state, actor, request.idempotency_key)
@@ -112,6 +114,11 @@ class OrderEntry:
         if kind == "cancel_orders":
             return parsing.cancel_orders(request.cancel_orders, actor, request.idempotency_key)
         raise InvalidArgument("A command is needed.", field="command", rule="required")
+
+
+def _actor(request: _Request) -> Actor:
+    principal = request.principal
+    return Actor(principal.user_id, principal.session_id, principal.request_id, principal.address)
 
 
 class _Stream:
@@ -149,6 +156,7 @@ class _Stream:
 class _StreamTicket:
     __slots__ = (
         "_correlation_id",
+        "_request",
         "_response",
         "_sequencer",
         "_stream",
@@ -159,10 +167,11 @@ class _StreamTicket:
 
     command: Command
 
-    def __init__(self, correlation_id: int, stream: _Stream, sequencer: Sequencer) -> None:
+    def __init__(self, request: _Request, stream: _Stream, sequencer: Sequencer) -> None:
         self.deadline_milliseconds = 0
         self.cleared_batch = -1
-        self._correlation_id = correlation_id
+        self._request = request  # for what its caller is taught where it is refused
+        self._correlation_id = request.correlation_id
         self._stream: _Stream | None = stream
         self._sequencer = sequencer
         self._response: _Response | None = None
@@ -182,7 +191,19 @@ class _StreamTicket:
             self._send(self._response)
 
     def refuse(self, error: BaseException) -> None:
+        if isinstance(error, Rejection):
+            self._teach(error)
         self._send(_Response(correlation_id=self._correlation_id, failure=failure_of(error)))
+
+    def _teach(self, refusal: Rejection) -> None:
+        request, actor = self._request, _actor(self._request)
+        kind = request.WhichOneof("command")
+        if kind == "place_order":
+            teach(refusal, request.place_order, self._sequencer.as_next_batch(request.place_order.market), actor)
+        elif kind == "amend_order":
+            order = self._sequencer.state.orders.get(request.amend_order.order_id)
+            symbol = "" if order is None else order.market
+            teach(refusal, request.amend_order, self._sequencer.as_next_batch(symbol), actor)
 
     def _send(self, response: _Response) -> None:
         stream, self._stream = self._stream, None

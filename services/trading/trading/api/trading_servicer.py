@@ -12,6 +12,7 @@ from trading.api import parsing
 from trading.api.books import Books
 from trading.api.messages import balance_message, fees_message, market_message
 from trading.api.order_entry import OrderEntry
+from trading.api.previews import Previews
 from trading.api.unary_commands import actor_of_caller, enter
 from trading.api.watch import Watchers
 from trading.domain.accounts import owner_of_user
@@ -28,10 +29,13 @@ DEPTH_MAX = 100  # a book view of one screen shows 20
 
 
 class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
-    def __init__(self, *, sequencer: Sequencer, watchers: Watchers, books: Books, time: JournalTime) -> None:
+    def __init__(
+        self, *, sequencer: Sequencer, watchers: Watchers, books: Books, previews: Previews, time: JournalTime
+    ) -> None:
         self._sequencer = sequencer
         self._watchers = watchers
         self._books = books
+        self._previews = previews
         self._time = time
         self._order_entry = OrderEntry(sequencer, time)
 
@@ -101,6 +105,11 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         self, request: trading_pb2.WatchBookRequest, context: Any
     ) -> AsyncIterator[trading_pb2.WatchBookResponse]:
         return self._books.watch(request.market, _levels(request.depth))
+
+    async def PreviewOrder(
+        self, request: trading_pb2.PreviewOrderRequest, context: Any
+    ) -> trading_pb2.PreviewOrderResponse:
+        return await self._previews.preview(request.order)
 
     async def ListMarkets(
         self, request: trading_pb2.ListMarketsRequest, context: Any

@@ -54,8 +54,8 @@ def format_amount(amount: int, scale: int) -> str:
 
 
 def nearest_multiple(amount: int, step: int) -> int:
-    """The multiple of `step` nearest to `amount`, at least one step; halves go up."""
-    return max(step, (2 * amount + step) // (2 * step) * step)
+    """The multiple of `step` nearest to `amount`, at least one step and at most what fits; halves go up."""
+    return min(max(step, (2 * amount + step) // (2 * step) * step), AMOUNT_MAX // step * step)
 
 
 def average_price(notional: int, quantity: int, base_scale: int) -> int:

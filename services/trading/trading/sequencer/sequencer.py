@@ -33,6 +33,7 @@ from trading.sequencer.crossings import Crossings
 from trading.sequencer.errors import DeadlinePassed, NotLeading
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.memory import Memory
+from trading.sequencer.next_batch import as_next_batch
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
 from trading.sequencer.outcomes import committed_now
 from trading.sequencer.ports import BatchListener, History
@@ -114,6 +115,10 @@ class Sequencer:
     def state(self) -> ExchangeState:
         """For looking only; may be a batch ahead of what is durable."""
         return self._memory.state
+
+    def as_next_batch(self, market: str) -> ExchangeState:
+        """As a command in that market would find it now; for looking only."""
+        return as_next_batch(self.state, market, self._prices, self._time.now())
 
     def on_batch(self, listener: BatchListener) -> None:
         """`listener` is called with every batch of this process as soon as it is durable."""

@@ -968,6 +968,64 @@ class GetBalancesResponse(_message.Message):
 Global___GetBalancesResponse: _TypeAlias = GetBalancesResponse  # noqa: Y015
 
 @_typing.final
+class PreviewOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> Global___PlaceOrder: ...
+    def __init__(
+        self,
+        *,
+        order: Global___PlaceOrder | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewOrderRequest: _TypeAlias = PreviewOrderRequest  # noqa: Y015
+
+@_typing.final
+class PreviewOrderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
+    goes_on: _builtins.bool
+    """The order would go on trading after these fills: they are as many as one step makes."""
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """As it would be right after; without id and times."""
+
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fill]:
+        """Without ids and times."""
+
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]:
+        """The caller's in the market's two assets, after the order."""
+
+    def __init__(
+        self,
+        *,
+        order: Global___Order | None = ...,
+        fills: _abc.Iterable[Global___Fill] | None = ...,
+        balances: _abc.Iterable[Global___Balance] | None = ...,
+        goes_on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances", "fills", b"fills", "goes_on", b"goes_on", "order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewOrderResponse: _TypeAlias = PreviewOrderResponse  # noqa: Y015
+
+@_typing.final
 class GetBookRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -80,6 +80,11 @@ class TradingServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.FromString,
                 _registered_method=True)
+        self.PreviewOrder = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingService/PreviewOrder',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderResponse.FromString,
+                _registered_method=True)
         self.ListMarkets = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingService/ListMarkets',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.ListMarketsRequest.SerializeToString,
@@ -158,6 +163,13 @@ class TradingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewOrder(self, request, context):
+        """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMarkets(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -218,6 +230,11 @@ def add_TradingServiceServicer_to_server(servicer, server):
                     servicer.WatchBook,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.SerializeToString,
+            ),
+            'PreviewOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewOrder,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderResponse.SerializeToString,
             ),
             'ListMarkets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMarkets,
@@ -474,6 +491,33 @@ class TradingService:
             '/cryptovault.trading.v1.TradingService/WatchBook',
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_trading__pb2.WatchBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingService/PreviewOrder',
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_trading__pb2.PreviewOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class TradingServiceStub:
     GetBook: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]
     WatchBook: _grpc.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]
     """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+    PreviewOrder: _grpc.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]
+    """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]
     GetFees: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]
     """What the caller's next order would pay in each market, and why."""
@@ -76,6 +78,8 @@ class TradingServiceAsyncStub(TradingServiceStub):
     GetBook: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]  # type: ignore[assignment]
     WatchBook: _aio.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]  # type: ignore[assignment]
     """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+    PreviewOrder: _aio.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]  # type: ignore[assignment]
+    """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]  # type: ignore[assignment]
     GetFees: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]  # type: ignore[assignment]
     """What the caller's next order would pay in each market, and why."""
@@ -153,6 +157,14 @@ class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_trading_pb2.WatchBookResponse], _abc.AsyncIterator[_trading_pb2.WatchBookResponse]]:
         """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+
+    @_abc_1.abstractmethod
+    def PreviewOrder(
+        self,
+        request: _trading_pb2.PreviewOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trading_pb2.PreviewOrderResponse, _abc.Awaitable[_trading_pb2.PreviewOrderResponse]]:
+        """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
 
     @_abc_1.abstractmethod
     def ListMarkets(

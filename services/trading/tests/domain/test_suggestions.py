@@ -1,0 +1,162 @@
+"""Whoever is refused is told an order that would be accepted, or why there is none."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+from chassis.errors import ServiceError
+from command_generator import CommandGenerator
+from exchange_factory import UNIT, Bench, actor, units
+from test_reference_agreement import Pair
+from test_triggers import trigger
+from trading.domain.commands import AmendOrder, CancelOrder, Command, Continue, PlaceOrder
+from trading.domain.events import OrderPlaced
+from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.queries import markets_to_continue
+from trading.domain.snapshot import state_hash
+from trading.domain.state import Limits
+from trading.domain.suggest_amendment import suggest_amendment
+from trading.domain.suggestions import WHY_NONE, WHY_NONE_DEFAULT, suggest_order
+
+COMMANDS = 4_000
+NUMBERS = (0, 1, -1, 7, UNIT, 10**11, 2**62, 2**63 - 1, 2**63, 2**200)
+
+
+def spoilt(random: Random, command: Command, now: int) -> Command:
+    """Often as it is, else with one or two fields that do not fit."""
+    change: dict[str, Any] = {}
+    for _ in range(random.choice((0, 0, 1, 2))):
+        if isinstance(command, AmendOrder):
+            change[random.choice(("price", "quantity"))] = random.choice(NUMBERS)
+        elif isinstance(command, PlaceOrder):
+            field = random.choice((*command._fields[2:9], "stop_price", "expires_milliseconds", "client_order_id"))
+            change[field] = {
+                "side": random.choice(tuple(Side)),
+                "order_type": random.choice(tuple(OrderType)),
+                "time_in_force": random.choice(tuple(TimeInForce)),
+                "post_only": random.random() < 0.5,
+                "client_order_id": random.choice(("mine", "x" * 65)),
+                "expires_milliseconds": random.choice((0, now, now + 5, 2**63)),
+            }.get(field, random.choice(NUMBERS))
+    return command._replace(**change) if change else command
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_there_is_none(seed: int) -> None:
+    pair, generator, random = Pair(), CommandGenerator(seed), Random(seed)
+    bench = pair.bench
+    accepted: Counter[str] = Counter()
+    none: Counter[str] = Counter()
+    unexplained = 0
+
+    def run(command: Command) -> None:
+        events = bench.done(command)
+        while markets := markets_to_continue(bench.exchange.state):
+            events += bench.done(Continue(markets[0]))
+        pair.order_ids += [event.order_id for event in events if isinstance(event, OrderPlaced)]
+
+    for _ in range(COMMANDS):
+        step = generator.step(len(pair.order_ids))
+        if step.kind == "batch":
+            bench.batch(step.milliseconds)
+            pair._expire()
+            continue
+        command = spoilt(random, pair._command(step), bench.now)
+        try:
+            run(command)
+        except ServiceError as refusal:
+            if not isinstance(command, PlaceOrder | AmendOrder):
+                continue
+            before = state_hash(bench.exchange.state)
+            state = bench.exchange.state
+            suggested = (
+                suggest_order(state, command) if isinstance(command, PlaceOrder) else suggest_amendment(state, command)
+            )
+            assert state_hash(state) == before
+            if isinstance(suggested, str):
+                assert suggested
+                none[refusal.reason] += 1
+                unexplained += suggested == WHY_NONE_DEFAULT
+            else:
+                run(suggested)
+                accepted[refusal.reason] += 1
+    bench.assert_sound()
+    expected = {
+        "invalid_order", "below_min_notional", "price_band", "post_only_would_take", "fill_or_kill_unfilled",
+        "no_liquidity", "insufficient_funds", "invalid_tick", "invalid_lot", "stop_price_reached", "expiry_in_past",
+        "client_order_id_reused", "amend_below_filled", "above_max_quantity",
+    }  # fmt: skip
+    assert expected <= set(accepted), (accepted, none)
+    # What no change to the order mends says so: a closed market, no price, no room, no money.
+    assert not {"market_halted", "market_cancel_only", "market_paused", "stale_price"} & set(accepted)
+    assert unexplained < sum(accepted.values()) // 10
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench(users=("alice", "bob"))
+    bench.reference("100")
+    return bench
+
+
+def suggestion(bench: Bench, command: PlaceOrder) -> PlaceOrder:
+    with pytest.raises(ServiceError):
+        bench.do(command)
+    suggested = suggest_order(bench.exchange.state, command)
+    assert isinstance(suggested, PlaceOrder)
+    bench.done(suggested)
+    return suggested
+
+
+def test_the_suggestion_changes_no_more_than_the_broken_rule_asks_for(bench: Bench) -> None:
+    command = bench.limit("alice", Side.BUY, "1.0004", "99.04")
+    assert suggestion(bench, command) == command._replace(quantity=UNIT, price=99 * UNIT)
+    command = bench.limit("alice", Side.BUY, "1", "99.04", client_order_id="mine")
+    assert suggestion(bench, command) == command._replace(price=99 * UNIT)
+
+
+def test_too_little_money_suggests_as_much_as_it_pays_for(bench: Bench) -> None:
+    bench.done(bench.limit("alice", Side.BUY, "50", "99"))
+    suggested = suggestion(bench, bench.limit("alice", Side.BUY, "50", "101", idempotency_key="k"))
+    # Of 5,040.1 dollars, at 101 and the larger fee of 0.2 %; one lot more would be too much.
+    assert (suggested.quantity, suggested.idempotency_key) == (units("49.802"), "")
+
+
+def test_money_for_nothing_has_no_suggestion_but_a_reason(bench: Bench) -> None:
+    poor = bench.limit("carol", Side.BUY, "1", "99")
+    assert suggest_order(bench.exchange.state, poor) == WHY_NONE["insufficient_funds"]
+
+
+def test_a_stop_that_is_reached_already_suggests_the_next_that_waits_and_its_limit_goes_along(bench: Bench) -> None:
+    command = trigger("alice", OrderType.STOP_LIMIT, Side.SELL, "103", price=units("102"))
+    suggested = suggestion(bench, command)
+    assert (suggested.stop_price, suggested.price) == (units("99.9"), units("98.9"))
+
+
+def test_no_room_for_another_open_order_suggests_one_that_takes_where_that_would_trade() -> None:
+    bench = Bench(limits=Limits(open_orders_per_user=1))
+    bench.reference("100")
+    bench.done(bench.limit("alice", Side.BUY, "1", "99"))
+    crossing = bench.limit("alice", Side.BUY, "5", "100.2")
+    assert suggestion(bench, crossing).time_in_force is TimeInForce.IOC
+    resting = bench.limit("alice", Side.BUY, "1", "99")
+    assert suggest_order(bench.exchange.state, resting) == WHY_NONE["too_many_open_orders"]
+
+
+def test_an_amendment_below_what_is_filled_or_beyond_ones_means_suggests_the_nearest(bench: Bench) -> None:
+    placed = bench.done(bench.limit("alice", Side.BUY, "2", "99.9"))[0]
+    assert isinstance(placed, OrderPlaced)
+    bench.done(bench.limit("bob", Side.SELL, "0.5", "99.9"))
+    state = bench.exchange.state
+    below = AmendOrder(actor("alice"), placed.order_id, quantity=units("0.2"))
+    assert suggest_amendment(state, below) == below._replace(quantity=units("0.501"))
+    bench.done(bench.limit("alice", Side.BUY, "49", "99"))
+    bench.done(bench.limit("alice", Side.BUY, "45", "99"))
+    beyond = AmendOrder(actor("alice"), placed.order_id, quantity=units("40"))
+    suggested = suggest_amendment(state, beyond)
+    assert isinstance(suggested, AmendOrder)
+    bench.done(suggested)
+    assert 2 * UNIT < suggested.quantity < 40 * UNIT
+    bench.done(CancelOrder(actor("alice"), placed.order_id))
+    assert isinstance(suggest_amendment(state, below), str)

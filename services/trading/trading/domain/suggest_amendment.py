@@ -1,0 +1,107 @@
+"""From a refused amendment to one that would be accepted, in the manner of `suggestions.py`."""
+
+from copy import copy
+
+from trading.domain import errors
+from trading.domain.accounts import owner_of_user
+from trading.domain.amend_order import amend_order
+from trading.domain.amounts import SCALE_MAX
+from trading.domain.commands import AmendOrder
+from trading.domain.errors import Rejection
+from trading.domain.markets import Market
+from trading.domain.orders import Order, OrderStatus, Side
+from trading.domain.queries import balance
+from trading.domain.settlement import required_hold
+from trading.domain.state import ExchangeState
+from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, within_the_band
+
+_WHY_NONE = WHY_NONE | {
+    "order_not_open": "There is no such open order to amend.",
+    "too_many_amendments": "Cancel the order and place another.",
+    "insufficient_funds": "What you have does not pay for a larger order.",
+}
+
+
+def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder | str:
+    """A command that `amend_order` accepts now, without a key, or why there is none. Reads only."""
+    candidate = command._replace(idempotency_key="")
+    seen: set[AmendOrder] = set()
+    for _ in range(TRIES_MAX):
+        try:
+            amend_order(state, candidate)
+        except Rejection as refusal:
+            seen.add(candidate)
+            changed = _repair(state, candidate, refusal)
+            if changed is None or changed in seen:
+                return _WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
+            candidate = changed
+        else:
+            return candidate
+    return WHY_NONE_DEFAULT
+
+
+def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
+    order = state.orders.get(command.order_id)
+    if order is None or order.owner != owner_of_user(command.actor.user_id):
+        return None
+    market = state.markets[order.market].market
+    if isinstance(refusal, errors.InsufficientFunds):
+        return _affordable(state, market, order, command)
+    if isinstance(refusal, errors.InvalidOrder):
+        return _well_formed(market, order, command, refusal)
+    price = command.price // 10 ** (SCALE_MAX - market.quote_scale)
+    within = within_the_band(state, order.market, price, order.stop_price if order.status is OrderStatus.NEW else 0)
+    if isinstance(refusal, errors.BelowMinNotional) and within != price:
+        return command._replace(price=_common(within, market.quote_scale))
+    return _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
+
+
+def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
+    nearest, field = refusal.details["nearest"], refusal.details.get("field")
+    if field == "price":
+        return command._replace(price=_common(market.price_from_text(nearest), market.quote_scale))
+    if field == "quantity":
+        return command._replace(quantity=_common(market.quantity_from_text(nearest), market.base_scale))
+    return None
+
+
+def _well_formed(market: Market, order: Order, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
+    field, rule = refusal.details["field"], refusal.details["rule"]
+    if rule == "range":
+        if field == "price":
+            return command._replace(price=0)
+        return command._replace(quantity=_common(market.maximum_quantity, market.base_scale))
+    if rule == "only_for_limits":
+        return command._replace(price=0)
+    if rule == "only_by_quantity":
+        return command._replace(quantity=0)
+    # Nothing was to change: the order as it is.
+    return command._replace(quantity=_common(order.quantity, market.base_scale)) if order.quantity else None
+
+
+def _affordable(state: ExchangeState, market: Market, order: Order, command: AmendOrder) -> AmendOrder | None:
+    """As much at that price as what is held and what is available pay for."""
+    asset = market.quote if order.side is Side.BUY else market.base
+    means = order.hold + balance(state, order.user_id, asset).available
+    price = command.price // 10 ** (SCALE_MAX - market.quote_scale) or order.price
+    quantity = command.quantity // 10 ** (SCALE_MAX - market.base_scale) or order.quantity
+    wanted = _with(order, price, quantity)
+    remaining = (quantity - order.filled_quantity) * means // required_hold(wanted, market)
+    remaining -= remaining % market.lot
+    # The fee of a part can round up by a minor unit more than its share of the whole.
+    while remaining > 0 and required_hold(_with(order, price, order.filled_quantity + remaining), market) > means:
+        remaining -= market.lot
+    if remaining <= 0:
+        return None
+    return command._replace(quantity=_common(order.filled_quantity + remaining, market.base_scale))
+
+
+def _with(order: Order, price: int, quantity: int) -> Order:
+    changed = copy(order)
+    changed.price, changed.quantity = price, quantity
+    return changed
+
+
+def _common(amount: int, scale: int) -> int:
+    """As amendments name amounts: in 10^-8, whatever the asset's scale."""
+    return amount * int(10 ** (SCALE_MAX - scale))

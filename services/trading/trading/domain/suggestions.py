@@ -1,0 +1,292 @@
+"""From a refused order to one that would be accepted: the least change that each broken rule asks for, tried out.
+
+A suggestion is proven, not guessed: it went through the same decision as any order, against the same state.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from trading.domain import errors
+from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, parse_amount
+from trading.domain.commands import PlaceOrder
+from trading.domain.errors import Rejection
+from trading.domain.events import Traded
+from trading.domain.markets import Market
+from trading.domain.order_rules import check_price_band, protection_price
+from trading.domain.orders import TRIGGERS, OrderType, TimeInForce, waits_for_a_rise
+from trading.domain.place_order import place_order
+from trading.domain.state import ExchangeState
+
+TRIES_MAX = 10  # an order can break several rules, and mending one can break the next
+_DAY_MILLISECONDS = 86_400_000
+
+WHY_NONE = {
+    "unknown_market": "There is no such market.",
+    "market_halted": "The market is halted: no order is taken there now.",
+    "market_cancel_only": "The market takes no new orders now.",
+    "market_paused": "The market pauses after a jump of the price; send the order again when the pause is over.",
+    "stale_price": "There is no fresh price to measure an order by; send it again in a moment.",
+    "too_many_open_orders": "Cancel one of your open orders first.",
+    "insufficient_funds": "What you have does not pay for the smallest order.",
+    "market_draining": "The market is busy with an earlier command; send the order again.",
+    "expiries_due": "Orders whose time is over are being closed; send the order again.",
+}
+WHY_NONE_DEFAULT = "No change to this order alone makes it acceptable."
+
+
+def suggest_order(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | str:
+    """A command that `place_order` accepts now, as near to the given one as its broken rules allow; or why there is
+    none. It carries no idempotency key. Reads only.
+    """
+    candidate = command._replace(idempotency_key="")
+    seen: set[PlaceOrder] = set()
+    for _ in range(TRIES_MAX):
+        refusal = _refusal(state, candidate)
+        if refusal is None:
+            return candidate
+        seen.add(candidate)
+        repair = _REPAIRS.get(type(refusal))
+        changed = repair(state, candidate, refusal) if repair is not None else None
+        if changed is None or changed in seen:
+            return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
+        candidate = changed
+    return WHY_NONE_DEFAULT
+
+
+def _refusal(state: ExchangeState, command: PlaceOrder) -> Rejection | None:
+    try:
+        outcome = place_order(state, command)
+    except Rejection as refusal:
+        return refusal
+    if not isinstance(outcome, list):
+        # The client order id and the same contents: sent again it would be the first order, not a new one.
+        return errors.ClientOrderIdReused(client_order_id=command.client_order_id, order_id=outcome.order_ids[0])
+    return None
+
+
+def _market(state: ExchangeState, command: PlaceOrder) -> Market:
+    return state.markets[command.market].market
+
+
+def _measure(state: ExchangeState, command: PlaceOrder) -> int:
+    """The price that the order is valued at; 0 where there is none yet."""
+    reference = state.markets[command.market].reference
+    return command.price or command.stop_price or (reference.price if reference is not None else 0)
+
+
+def _smallest_quantity(state: ExchangeState, command: PlaceOrder) -> int:
+    market, price = _market(state, command), _measure(state, command)
+    if not price:
+        return market.lot
+    return -(-market.minimum_notional * market.base_unit // (price * market.lot)) * market.lot
+
+
+def _on_the_tick(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
+    tick = _market(state, command).tick
+    if refusal.details["field"] == "stop_price":
+        return command._replace(stop_price=nearest_multiple(command.stop_price, tick))
+    return command._replace(price=nearest_multiple(command.price, tick))
+
+
+def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder:
+    return command._replace(quantity=nearest_multiple(command.quantity, _market(state, command).lot))
+
+
+def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
+    market, nearest = _market(state, command), refusal.details["nearest"]
+    if (price := within_the_band(state, command.market, command.price, command.stop_price)) != command.price:
+        # At that price it is worth little, and it may not have that price anyway.
+        return command._replace(price=price)
+    if command.quote_quantity:
+        return command._replace(quote_quantity=market.quote_from_text(nearest))
+    return command._replace(quantity=market.quantity_from_text(nearest))
+
+
+def within_the_band(state: ExchangeState, symbol: str, price: int, stop_price: int) -> int:
+    """The price, or the nearest that may be a limit; 0 stays 0."""
+    market, reference = state.markets[symbol].market, state.markets[symbol].reference
+    measure = stop_price or (reference.price if reference is not None else 0)
+    if not price or not measure:
+        return price
+    try:
+        check_price_band(price, market, measure)
+    except errors.OutsidePriceBand as refusal:
+        return market.price_from_text(refusal.details["nearest"])
+    return price
+
+
+def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
+    market, price = _market(state, command), _measure(state, command)
+    if command.quote_quantity:
+        reference = state.markets[command.market].reference
+        measure = command.stop_price or (reference.price if reference is not None else 0)
+        return command._replace(quote_quantity=market.notional(measure, market.maximum_quantity))
+    if command.quantity > market.maximum_quantity:
+        return command._replace(quantity=market.maximum_quantity)
+    # Its worth, or what has to be held for it, would pass 63 bits.
+    affordable = AMOUNT_MAX // 2 * market.base_unit // price
+    quantity = min(affordable, command.quantity // 2)
+    return command._replace(quantity=quantity - quantity % market.lot) if quantity >= market.lot else None
+
+
+def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    price = _market(state, command).price_from_text(refusal.details["nearest"])
+    return command._replace(price=price) if price else None
+
+
+def _next_stop_price(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
+    """The first that the reference has not reached. A limit goes along."""
+    reference = state.markets[command.market].reference
+    if reference is None:
+        return None
+    tick = _market(state, command).tick
+    if waits_for_a_rise(command.order_type, command.side):
+        stop_price = reference.price // tick * tick + tick
+    else:
+        stop_price = -(-reference.price // tick) * tick - tick
+    price = max(tick, command.price + stop_price - command.stop_price) if command.price else 0
+    return command._replace(stop_price=stop_price, price=price) if stop_price > 0 else None
+
+
+def _tomorrow(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder:
+    return command._replace(expires_milliseconds=state.batch_milliseconds + _DAY_MILLISECONDS)
+
+
+def _what_there_is(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
+    """Fill or kill: as much as can be filled at once; without any, an order that waits for others."""
+    market = _market(state, command)
+    fillable = parse_amount(refusal.details["limit"], market.base_scale, field="quantity") if command.quantity else 0
+    if fillable:
+        return command._replace(quantity=fillable)
+    if command.price:
+        return command._replace(time_in_force=TimeInForce.GTC)
+    return command._replace(time_in_force=TimeInForce.IOC)
+
+
+def _as_a_limit(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
+    """Nobody is there up to the slippage cap: rest at it, where the next one comes by."""
+    reference = state.markets[command.market].reference
+    if reference is None:
+        return None
+    market = _market(state, command)
+    price = protection_price(market, reference.price, command.side)
+    quantity = command.quantity or command.quote_quantity * market.base_unit // price
+    return command._replace(
+        order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price=price, quote_quantity=0,
+        quantity=max(market.lot, quantity - quantity % market.lot),
+    )  # fmt: skip
+
+
+def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    """In proportion: what is taken less of is the part at the worst prices, so it costs no more than its share."""
+    market = _market(state, command)
+    scale = state.assets[refusal.details["asset"]].scale
+    required = parse_amount(refusal.details["required"], scale, field="required")
+    available = parse_amount(refusal.details["available"], scale, field="available")
+    if command.quote_quantity:
+        return command._replace(quote_quantity=command.quote_quantity * available // required) if available else None
+    quantity = command.quantity * available // required
+    quantity -= quantity % market.lot
+    # Below the smallest order the money is what lacks, not the size.
+    return command._replace(quantity=quantity) if quantity >= _smallest_quantity(state, command) else None
+
+
+def _at_once(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
+    """An order that would rest has no room; one that takes what is there needs none."""
+    if command.order_type is not OrderType.LIMIT or command.post_only:
+        return None
+    candidate = command._replace(time_in_force=TimeInForce.IOC, expires_milliseconds=0)
+    try:
+        events = place_order(state, candidate)
+    except Rejection:
+        return None
+    trades = isinstance(events, list) and any(isinstance(event, Traded) for event in events)
+    return candidate if trades else None
+
+
+def _without_client_order_id(_: ExchangeState, command: PlaceOrder, __: Rejection) -> PlaceOrder:
+    return command._replace(client_order_id="")
+
+
+def _well_formed(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    """Fields that do not go together."""
+    field = refusal.details["field"]
+    repair = _FIELDS.get(field)
+    return repair(state, command, refusal.details["rule"]) if repair is not None else None
+
+
+def _mend_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
+    if rule == "range":
+        return command._replace(quantity=_market(state, command).maximum_quantity if command.quantity > 0 else 0)
+    if command.quantity and command.quote_quantity:
+        return command._replace(quote_quantity=0)
+    return command._replace(quantity=_smallest_quantity(state, command))
+
+
+def _mend_quote_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
+    market = _market(state, command)
+    if rule == "not_for_waiting_sells" and command.stop_price:
+        quantity = command.quote_quantity * market.base_unit // command.stop_price
+        return command._replace(quote_quantity=0, quantity=max(market.lot, quantity - quantity % market.lot))
+    return command._replace(quote_quantity=0)
+
+
+def _mend_price(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:
+    if rule in {"not_for_market_orders", "only_for_limits"}:
+        return command._replace(price=0)
+    market, reference = _market(state, command), state.markets[command.market].reference
+    measure = command.stop_price or (reference.price if reference is not None else 0)
+    return command._replace(price=nearest_multiple(measure, market.tick)) if measure > 0 else None
+
+
+def _mend_stop_price(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:
+    if rule == "only_for_triggers":
+        return command._replace(stop_price=0)
+    reference = state.markets[command.market].reference
+    # The next one that would wait is found by the rule that comes after this one.
+    return None if reference is None else command._replace(stop_price=max(1, reference.price))
+
+
+def _mend_time_in_force(_: ExchangeState, command: PlaceOrder, __: str) -> PlaceOrder:
+    waits = command.order_type in TRIGGERS
+    return command._replace(time_in_force=TimeInForce.GTC if waits else TimeInForce.IOC, expires_milliseconds=0)
+
+
+def _mend_post_only(_: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
+    if rule == "must_rest":
+        return command._replace(time_in_force=TimeInForce.GTC, expires_milliseconds=0)
+    return command._replace(post_only=False)
+
+
+def _mend_expires_at(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
+    expires = 0 if rule == "only_for_gtd" else state.batch_milliseconds + _DAY_MILLISECONDS
+    return command._replace(expires_milliseconds=expires)
+
+
+_FIELDS: dict[str, Callable[[ExchangeState, PlaceOrder, str], PlaceOrder | None]] = {
+    "quantity": _mend_quantity,
+    "quote_quantity": _mend_quote_quantity,
+    "price": _mend_price,
+    "stop_price": _mend_stop_price,
+    "time_in_force": _mend_time_in_force,
+    "post_only": _mend_post_only,
+    "expires_at": _mend_expires_at,
+    "client_order_id": lambda _, command, __: command._replace(client_order_id=""),
+}
+_REPAIRS: dict[type[Rejection], Callable[[ExchangeState, PlaceOrder, Any], PlaceOrder | None]] = {
+    errors.InvalidOrder: _well_formed,
+    errors.InvalidTick: _on_the_tick,
+    errors.InvalidLot: _on_the_lot,
+    errors.BelowMinNotional: _worth_more,
+    errors.AboveMaxQuantity: _smaller,
+    errors.AmountTooLarge: _smaller,
+    errors.OutsidePriceBand: _nearest_price,
+    errors.StopPriceReached: _next_stop_price,
+    errors.ExpiryInPast: _tomorrow,
+    errors.PostOnlyWouldTake: _nearest_price,
+    errors.FillOrKillUnfilled: _what_there_is,
+    errors.NoLiquidity: _as_a_limit,
+    errors.InsufficientFunds: _affordable,
+    errors.TooManyOpenOrders: _at_once,
+    errors.ClientOrderIdReused: _without_client_order_id,
+}

@@ -12,6 +12,7 @@ from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.events import BatchStarted, Event
 from trading.domain.exchange import Applied, Exchange
 from trading.domain.invariants import check_all
+from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier
 from trading.domain.orders import CloseReason, OrderStatus, Side
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import BrokenChain, check_follows, digest_of, seal
@@ -82,6 +83,21 @@ def test_what_was_written_is_read_back_the_same() -> None:
         events.WorkFinished(MARKET),
         events.OrderClosed("o", "u", MARKET, OrderStatus.CANCELLED, CloseReason.SELF_TRADE, "USD", 2**62, 3, None),
         events.KeyUsed("u", 'schlüssel\n"', "cancel|x", ()),
+        events.TradingPaused(MARKET, 2**53, 1, 2**62),
+        events.TradingResumed(MARKET, TIME, actor("op"), "the news is real"),
+        events.UserFeesSet("u", FeeRates(0, 5), actor("op"), "market maker"),
+        events.UserFeesSet("u", None, actor("op"), "no more"),
+        events.MarketSet(
+            dataclasses.replace(
+                default_markets()[0],
+                fee_tiers=(FeeTier(2**62, 0, 1),),
+                breaker=CircuitBreaker(1, 2, 3),
+                maximum_open_orders=7,
+            ),
+            actor("op"),
+            "r",
+            9,
+        ),
         events.TransferHeld(
             "t",
             1,

@@ -11,7 +11,7 @@ from trading.journal.batch import BrokenChain
 from trading.projector.fold import Fold
 from trading.projector.projector import Projector
 from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
-from trading.storage.documents import OrderDocument, TransferDocument, UsedKeyDocument
+from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Changes, Projection
 
@@ -44,7 +44,7 @@ async def caught_up(projector: Projector, batch: int) -> None:
 
 async def rows(database: MongoDatabase) -> dict[str, Any]:
     found = {}
-    for document in (OrderDocument, TransferDocument, UsedKeyDocument):
+    for document in (OrderDocument, TransferDocument, UsedKeyDocument, TapeDocument):
         name = document.Settings.name
         found[name] = await database[name].find().sort("_id", 1).to_list()
     return found
@@ -70,6 +70,9 @@ async def test_rows_say_what_the_exchange_said(mongo_journal: MongoJournal, mong
     assert order.quote_amount == Decimal("100.1")
     assert await OrderDocument.count() == shell.state.order_number
     assert await TransferDocument.count() == 2
+    tape = await TapeDocument.find_all().sort("_id").to_list()
+    assert [trade.sequence for page in tape for trade in page.trades] == list(range(1, shell.state.trade_number + 1))
+    assert tape[-1].trades[-1].id == order.fills[-1].id
 
 
 async def test_a_rebuild_gives_equal_rows(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> None:

@@ -23,6 +23,30 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     manifest: true,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // What the named files share with the shell stays in the shell.
+          includeDependenciesRecursively: false,
+          // Few files: over HTTP/1.1 a browser fetches six at once, and each small one costs a phone a whole way there and back.
+          groups: [
+            // What runs beside every page, once it is there.
+            {
+              name: "live",
+              test: /src\/(app\/LiveData|components\/layout\/(ConnectionChip|MemberMenu)|components\/ui\/[tT]oast|lib\/(live|stream|order-state|price-history|connection|back-off))/,
+            },
+            {
+              name: "forms",
+              test: /src\/(features\/auth\/(AuthCard|Countdown|SignUpPage|SignInPage|VerifyPage|api|schemas|pending-email))|node_modules\/(react-hook-form|@hookform|zod)/,
+            },
+            {
+              name: "page",
+              test: /src\/(components\/(layout\/Page|ui\/(Card|Choice|Tabs|Field)|Money|PriceText|Change|DataView)|lib\/(decimal|format))|node_modules\/(big\.js|@tanstack\/.*\/(useMutation|mutationObserver)\.js)/,
+            },
+          ],
+        },
+      },
+    },
   },
   test: {
     environment: "jsdom",

@@ -10,6 +10,7 @@ import { priceHistory } from "@/lib/price-history";
 
 // A canvas drawn four times a second looks live and leaves the page its time.
 const DRAW_MS = 250;
+const AFTER_FIRST_PAINT_MS = 100;
 
 const KINDS = [
   { value: "0", label: "Line" },
@@ -54,16 +55,19 @@ function Canvas({ symbol, seconds, decimals }: CanvasProps) {
   useEffect(() => {
     let made: PriceChart | null = null;
     let gone = false;
-    // Loaded on its own: the ticket works before the chart is there, and without it.
-    import("@/features/trading/chart/price-chart").then(
-      (module) => {
-        if (gone || container.current === null) return;
-        made = new module.PriceChart(container.current);
-        setChart(made);
-      },
-      () => setFailed(true),
-    );
+    // Loaded on its own, after price and ticket are on the screen: they work before the chart is there, and without it.
+    const load = () =>
+      import("@/features/trading/chart/price-chart").then(
+        (module) => {
+          if (gone || container.current === null) return;
+          made = new module.PriceChart(container.current);
+          setChart(made);
+        },
+        () => setFailed(true),
+      );
+    const timer = setTimeout(() => void load(), AFTER_FIRST_PAINT_MS);
     return () => {
+      clearTimeout(timer);
       gone = true;
       made?.remove();
     };

@@ -49,6 +49,7 @@ from gateway.prices.board import PriceBoard
 from gateway.prices.fast_lane import FastLane
 from gateway.prices.limiter import PriceLimiter
 from gateway.prices.shared_answer import SharedAnswer
+from gateway.routes.admin_assets import AdminAssetRoutes
 from gateway.routes.admin_markets import AdminMarketRoutes
 from gateway.routes.documents import DocumentRoutes
 from gateway.routes.fees import FeeRoutes
@@ -195,6 +196,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         ),
         FeeRoutes(trading=stubs.trading),
         AdminMarketRoutes(operator=stubs.operator),
+        AdminAssetRoutes(operator=stubs.operator),
         OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),

@@ -426,6 +426,15 @@ class Operator(operator_pb2_grpc.TradingOperatorServiceServicer):
         self._note(request)
         return operator_pb2.SetUserFeesResponse()
 
+    async def ListAssets(self, request: Any, context: Any) -> operator_pb2.ListAssetsResponse:  # noqa: N802
+        self._note(request)
+        frozen = operator_pb2.AssetState(code="BTC", name="Bitcoin", frozen_because="M6 user:x/BTC: has 2")
+        return operator_pb2.ListAssetsResponse(assets=[frozen, operator_pb2.AssetState(code="USD", name="US Dollar")])
+
+    async def UnfreezeAsset(self, request: Any, context: Any) -> operator_pb2.UnfreezeAssetResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.UnfreezeAssetResponse(asset=operator_pb2.AssetState(code=request.asset, name="Bitcoin"))
+
 
 class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
     def __init__(self) -> None:

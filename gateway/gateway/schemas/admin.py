@@ -109,3 +109,20 @@ class SetUserFees(RequestBody):
     maker_fee_basis_points: BasisPoints | None = None
     taker_fee_basis_points: BasisPoints | None = None
     reason: Reason
+
+
+class UnfreezeAsset(RequestBody):
+    reason: Reason
+
+
+class AssetState(ReplyBody):
+    code: str
+    name: str
+    frozen_because: str | None = Field(
+        description="The invariant that does not hold, and where. Frozen: no withdrawals, no trading."
+    )
+
+
+class AssetStatePage(ReplyBody):
+    items: list[AssetState]
+    next_cursor: None

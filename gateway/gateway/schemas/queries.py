@@ -112,6 +112,10 @@ class ClientOrderPath(RequestBody):
     client_order_id: ClientOrderId
 
 
+class AssetPath(RequestBody):
+    code: Annotated[str, Field(pattern=ASSET_PATTERN)]
+
+
 class MarketPath(RequestBody):
     symbol: MarketSymbol
 

@@ -31,6 +31,13 @@ class TradingSettings(JournalSettings):
         return Limits(remembered_batches=self.remembered_batches)
 
 
+class CommandLineSettings(JournalSettings):
+    """Of `cryptovault exchange`, which serves nothing. The same databases as the exchange's."""
+
+    listen: str = "127.0.0.1:0"
+    log_level: str = Field(default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
+
+
 class ProjectorSettings(JournalSettings):
     """Of `python -m trading.projector`. The same database as the leader's."""
 

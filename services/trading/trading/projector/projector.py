@@ -10,6 +10,7 @@ import asyncio
 import gc
 import random
 
+from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import get_logger
 from prometheus_client import Gauge, Histogram
 from pymongo.errors import PyMongoError
@@ -22,7 +23,7 @@ from trading.projector.fold import Fold
 from trading.sequencer.memory import Memory
 from trading.sequencer.recovery import newest_memory
 from trading.sequencer.snapshots import SnapshotStore
-from trading.storage.cursors import Cursor
+from trading.storage.cursors import REBUILDING, Cursor
 from trading.storage.projection import Changes, Projection
 
 BATCHES_PER_DRAIN = 64  # more would make readers wait for rows they do not need
@@ -36,6 +37,16 @@ DRAIN_SECONDS = Histogram("cryptovault_projection_drain_seconds", "Time to write
 STALE = Gauge("cryptovault_projection_stale", "1 when the projection stopped because the journal cannot be right")
 
 log = get_logger(__name__)
+
+
+class RebuildUnderWay(ServiceError):
+    """Somebody exchanges the projection for a new one (`cryptovault exchange rebuild`); it takes seconds."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "rebuild_under_way"
+
+    def __init__(self) -> None:
+        super().__init__("The projection is being exchanged for a new one.")
 
 
 class Projector:
@@ -80,9 +91,12 @@ class Projector:
         """Folds what is projected already, from the newest good snapshot on, without writing.
 
         Raises:
+            RebuildUnderWay: try again a little later.
             BrokenChain: the cursor stands where the journal is not, or the journal is not the one that was folded.
         """
         self._written = await self._projection.cursor()
+        if self._written == REBUILDING:
+            raise RebuildUnderWay
         gc.disable()  # the fold makes objects that stay: collecting among them would double its time
         try:
             self.fold = Fold(await self._newest_memory())

@@ -18,6 +18,10 @@ class Cursor:
     digest: bytes = GENESIS_DIGEST
 
 
+# Stands where a projection is being exchanged for another: whoever projects must wait, and find its place anew.
+REBUILDING = Cursor(-1, b"rebuilding")
+
+
 class CursorMoved(Exception):
     """Another projector moved the cursor: this one must stop."""
 
@@ -29,6 +33,14 @@ class Cursors:
     async def read(self, name: str) -> Cursor:
         document = await self._collection.find_one({"_id": name})
         return Cursor() if document is None else Cursor(document["batch"], bytes(document["digest"]))
+
+    async def put(self, name: str, cursor: Cursor) -> None:
+        """Wherever it is: for who has stopped everybody else."""
+        position = {"$set": {"batch": cursor.batch, "digest": cursor.digest}}
+        await self._collection.update_one({"_id": name}, position, upsert=True)
+
+    async def remove(self, name: str) -> None:
+        await self._collection.delete_one({"_id": name})
 
     async def move(self, name: str, *, before: Cursor, after: Cursor) -> None:
         """Raises `CursorMoved`."""

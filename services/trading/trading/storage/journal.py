@@ -11,6 +11,7 @@ from typing import Any
 import pymongo
 from bson.errors import BSONError, InvalidDocument
 from chassis.mongo import MongoConnection
+from pymongo import DESCENDING
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
@@ -72,6 +73,12 @@ class MongoJournal:
         batches = sorted((_batch(document) for document in found), key=lambda batch: batch.number)
         # A later number may become visible before an earlier one on its way; what follows a gap is for the next read.
         return [batch for index, batch in enumerate(batches, start=number + 1) if batch.number == index]
+
+    async def head(self) -> int:
+        """The newest durable batch's number; 0 for an empty journal. Raises `JournalUnreachable`."""
+        with _reading():
+            newest = await self._reads.find({}, {"_id": 1}).sort("_id", DESCENDING).limit(1).to_list()
+        return newest[0]["_id"] if newest else 0
 
     async def of_user(self, user_id: str, sequences: Sequence[int]) -> list[SealedBatch]:
         keys = [user_key(user_id, sequence) for sequence in sequences]

@@ -61,16 +61,18 @@ class Changes:
 
 
 class Projection:
-    def __init__(self, database: MongoDatabase) -> None:
-        self._orders = database.get_collection(OrderDocument.Settings.name)
-        self._transfers = database.get_collection(TransferDocument.Settings.name)
-        self._used_keys = database.get_collection(UsedKeyDocument.Settings.name)
-        self._tape = database.get_collection(TapeDocument.Settings.name)
-        self._balance_points = database.get_collection(BalancePointDocument.Settings.name)
+    def __init__(self, database: MongoDatabase, suffix: str = "") -> None:
+        """`suffix` is of the collections of a projection that is being built anew beside the one in use."""
+        self._orders = database.get_collection(OrderDocument.Settings.name + suffix)
+        self._transfers = database.get_collection(TransferDocument.Settings.name + suffix)
+        self._used_keys = database.get_collection(UsedKeyDocument.Settings.name + suffix)
+        self._tape = database.get_collection(TapeDocument.Settings.name + suffix)
+        self._balance_points = database.get_collection(BalancePointDocument.Settings.name + suffix)
         self._cursors = Cursors(database)
+        self._cursor_name = ORDERS + suffix
 
     async def cursor(self) -> Cursor:
-        return await self._cursors.read(ORDERS)
+        return await self._cursors.read(self._cursor_name)
 
     async def write(self, changes: Changes, *, before: Cursor, after: Cursor) -> None:
         """Raises `CursorMoved` where another projector is at work: this one must stop."""
@@ -99,7 +101,7 @@ class Projection:
         for rows in _portions(changes.balance_points):
             await _insert(self._balance_points, rows)
         crash_point("projection_before_cursor")
-        await self._cursors.move(ORDERS, before=before, after=after)
+        await self._cursors.move(self._cursor_name, before=before, after=after)
 
     async def _complete(self, changes: Changes) -> None:
         """Once: what was completed is taken off the list, so that a repeated write adds nothing twice."""

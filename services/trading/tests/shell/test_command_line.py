@@ -1,0 +1,227 @@
+"""`cryptovault exchange`, as an operator runs it: a process of its own beside a real journal."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chassis.clock import SystemClock
+from chassis.mongo import MongoDatabase
+from shell_factory import PRICE, UNIT, buy_for, cancel, limit, running_shell
+from trading.domain.orders import Side
+from trading.domain.snapshot import state_hash
+from trading.journal.batch import SealedBatch, seal
+from trading.projector.projector import Projector
+from trading.projector.snapshot_taker import SnapshotTaker
+from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
+from trading.storage.documents import DOCUMENTS
+from trading.storage.journal import MongoJournal
+from trading.storage.projection import Projection
+from trading.storage.snapshots import MongoSnapshots
+
+COST = 100_10 * UNIT // 100
+
+
+@dataclass
+class Ran:
+    exit_code: int
+    output: str
+    complaint: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.output)
+        return document
+
+
+@dataclass
+class Traded:
+    """An exchange that has traded a little and stopped, and the tools beside it."""
+
+    database: MongoDatabase
+    environment: dict[str, str]
+    head: int
+    state_hash: str
+    filled: str
+    cancelled: str
+
+    async def run(self, *arguments: str, **environment: str) -> Ran:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "trading.command_line.main", "exchange", *arguments,
+            env={**os.environ, **self.environment, **environment},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, complaint = await process.communicate()
+        return Ran(process.returncode or 0, output.decode(), complaint.decode())
+
+
+@pytest.fixture
+async def traded(mongo_url: str, mongo_database: MongoDatabase, mongo_journal: MongoJournal) -> Traded:
+    snapshots = MongoSnapshots(mongo_database)
+    projector = Projector(mongo_journal, Projection(mongo_database), snapshots)
+    await projector.catch_up()
+    running = asyncio.create_task(projector.run())
+    async with running_shell(mongo_journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        filled = await shell.send(buy_for("ann", COST, key="k"))
+        resting = await shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 100 * UNIT))
+        assert filled.order is not None
+        assert resting.order is not None
+        assert await projector.reached(resting.batch, 20)
+        await SnapshotTaker(projector, snapshots, SystemClock()).take()
+        await shell.send(cancel("ann", resting.order.order_id))
+        last = await shell.send(buy_for("ann", COST))
+        assert await projector.reached(last.batch, 20)
+        hash_of_state = state_hash(shell.state)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    environment = {"CRYPTOVAULT_MONGO_URL": mongo_url, "CRYPTOVAULT_MONGO_DATABASE": mongo_database.name}
+    return Traded(mongo_database, environment, last.batch, hash_of_state, filled.order.order_id, resting.order.order_id)
+
+
+async def test_a_replay_gives_the_live_states_hash_from_wherever_it_starts(traded: Traded) -> None:
+    whole, shortened, earlier = await asyncio.gather(
+        traded.run("replay", "--json"),
+        traded.run("replay", "--from-snapshot", "--json"),
+        traded.run("replay", "--to", "3"),
+    )
+    assert (whole.exit_code, shortened.exit_code, earlier.exit_code) == (0, 0, 0)
+    assert whole.facts["state_hash"] == shortened.facts["state_hash"] == traded.state_hash
+    assert whole.facts["started_at"] == 0
+    assert shortened.facts["started_at"] == traded.head - 2
+    assert "state hash" in earlier.output
+    assert traded.state_hash not in earlier.output
+    beyond = await traded.run("replay", "--to", "1000")
+    assert beyond.exit_code == 1
+    assert f"the journal ends at batch {traded.head}" in beyond.output
+
+
+async def test_a_sound_journal_is_verified(traded: Traded) -> None:
+    ran = await traded.run("verify", "--json")
+    assert ran.facts["problems"] == []
+    assert ran.exit_code == 0
+    assert ran.facts["state_hash"] == traded.state_hash
+    assert ran.facts["commands_decided_again"] > 25
+    assert (ran.facts["newest_snapshot"], ran.facts["projected"]) == (traded.head - 2, traded.head)
+
+
+async def alter_bytes(traded: Traded, last: SealedBatch) -> None:
+    altered = last.body.replace(b'"ann"', b'"eve"')
+    await traded.database["journal"].update_one({"_id": last.number}, {"$set": {"body": altered}})
+
+
+async def decide_otherwise(traded: Traded, last: SealedBatch) -> None:
+    """Sealed again, so that only the rules tell."""
+    await _seal_again(traded, last, last.body.replace(b'"ioc",false', b'"ioc",true', 1))
+
+
+async def change_a_balance(traded: Traded, last: SealedBatch) -> None:
+    head, _, accounts = last.body.rpartition(b",[[")
+    figures = json.loads(b"[[" + accounts[:-1])
+    figures[0][2] += 1
+    await _seal_again(traded, last, head + b"," + json.dumps(figures, separators=(",", ":")).encode() + b"]")
+
+
+async def _seal_again(traded: Traded, last: SealedBatch, body: bytes) -> None:
+    assert body != last.body
+    again = seal(
+        number=last.number, epoch=last.epoch, writer=last.writer, time_milliseconds=last.time_milliseconds,
+        users=last.users, body=body, previous=last.previous_digest,
+    )  # fmt: skip
+    changed = {"$set": {"body": again.body, "digest": again.digest}}
+    await traded.database["journal"].update_one({"_id": last.number}, changed)
+    await Cursors(traded.database).put(ORDERS, Cursor(again.number, again.digest))
+
+
+async def put_the_cursor_ahead(traded: Traded, last: SealedBatch) -> None:
+    await Cursors(traded.database).put(ORDERS, Cursor(last.number + 1, b"?"))
+
+
+async def alter_a_snapshot(traded: Traded, last: SealedBatch) -> None:
+    await traded.database["snapshots"].update_one({}, {"$set": {"state_hash": "0" * 64}})
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (alter_bytes, "is not what was sealed"),
+        (decide_otherwise, "PlaceOrder would be"),
+        (change_a_balance, "its writer had"),
+        (put_the_cursor_ahead, "the journal ends at"),
+        (alter_a_snapshot, "its state is not the one that was taken"),
+    ],
+)
+async def test_what_is_wrong_is_found(traded: Traded, mongo_journal: MongoJournal, damage: Any, told: str) -> None:
+    last = await mongo_journal.read(traded.head)
+    assert last is not None
+    await damage(traded, last)
+    ran = await traded.run("verify")
+    assert told in ran.output
+    assert ran.exit_code == 1
+
+
+async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> None:
+    ran, cancelled = await asyncio.gather(
+        traded.run("explain", traded.filled, "--json"), traded.run("explain", traded.cancelled)
+    )
+    life = ran.facts["life"]
+    assert [step["event"] for step in life] == ["OrderPlaced", "Traded"]
+    assert (life[0]["user"], life[0]["market"], life[0]["idempotency_key"]) == ("ann", "BTC-USD", "k")
+    assert life[1]["price"] == "60030"
+    assert "OrderClosed" in cancelled.output
+    assert "by=CancelOrder" in cancelled.output
+    await traded.database["orders"].delete_many({})
+    assert (await traded.run("explain", traded.filled, "--json")).facts == ran.facts
+    unknown = await traded.run("explain", "nobody")
+    assert unknown.exit_code == 1
+    assert "no order nobody" in unknown.output
+
+
+async def contents(database: MongoDatabase) -> dict[str, list[dict[str, Any]]]:
+    names = [document.Settings.name for document in DOCUMENTS]
+    return {name: await database[name].find({}).sort("_id", 1).to_list() for name in names}
+
+
+async def test_a_rebuilt_projection_is_the_one_that_was(traded: Traded, mongo_journal: MongoJournal) -> None:
+    before = await contents(traded.database)
+    indexes = await traded.database["orders"].index_information()
+    await traded.database["orders"].update_one({"_id": traded.filled}, {"$set": {"status": "open"}})
+    await traded.database["transfers"].drop()
+    beside = Projector(mongo_journal, Projection(traded.database))
+    await beside.catch_up()
+    ran = await traded.run("rebuild", "--yes", "--json")
+    assert (ran.exit_code, ran.facts["batch"]) == (0, traded.head)
+    assert await contents(traded.database) == before
+    assert (await traded.database["orders"].index_information()).keys() == indexes.keys()
+    assert await Projection(traded.database).cursor() == beside.fold.cursor
+    left = [name for name in await traded.database.list_collection_names() if name.endswith("_rebuilt")]
+    assert left == []
+
+
+async def test_nobody_projects_while_the_projection_is_exchanged(traded: Traded, mongo_journal: MongoJournal) -> None:
+    projection = Projection(traded.database)
+    cursor = await projection.cursor()
+    await Cursors(traded.database).put(ORDERS, REBUILDING)
+    with pytest.raises(CursorMoved):
+        await Cursors(traded.database).move(ORDERS, before=cursor, after=Cursor(cursor.batch + 1, b""))
+    with pytest.raises(Exception, match="exchanged for a new one"):
+        await Projector(mongo_journal, projection).catch_up()
+    broken_off = await traded.run("verify")
+    assert "run it again" in broken_off.output
+    assert (await traded.run("rebuild", "--yes")).exit_code == 0
+    assert await projection.cursor() == cursor
+
+
+async def test_exit_codes_tell_why_nothing_was_looked_at(traded: Traded) -> None:
+    wrong, unset, silent, unsure = await asyncio.gather(
+        traded.run("replay", "--to", "zero"),
+        traded.run("replay", CRYPTOVAULT_MONGO_URL=""),
+        traded.run("verify", CRYPTOVAULT_MONGO_URL="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"),
+        traded.run("rebuild"),
+    )
+    assert (wrong.exit_code, unset.exit_code, silent.exit_code, unsure.exit_code) == (2, 78, 3, 1)
+    assert "CRYPTOVAULT_MONGO_URL" in unset.complaint
+    assert "does not answer" in silent.complaint

@@ -1,0 +1,99 @@
+"""`cryptovault exchange explain`: the life of one order, as the journal tells it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.report import Report
+from trading.domain.events import Event, OrderPlaced, Traded
+from trading.domain.markets import Market
+from trading.domain.state import Limits
+from trading.journal.batch import SealedBatch
+from trading.journal.codec import Entry, decode_body
+from trading.sequencer.recovery import recover
+from trading.storage.documents import OrderDocument
+
+# In quote minor units, in base minor units; all else is told as it is.
+_PRICES = {"price", "stop_price", "protection_price"}
+_QUOTES = {"notional", "quote_quantity", "fee"}
+_QUANTITIES = {"quantity"}
+# Told once, or of no meaning to people.
+_LEFT_OUT = {"order_id", "market", "fingerprint", "actor", "user_id", "buyer", "seller", "base_asset", "quote_asset"}
+
+
+async def explain_order(exchange: OpenExchange, report: Report, order_id: str) -> None:
+    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`."""
+    life: list[dict[str, str]] = []
+    # For how many places its market's figures have.
+    markets = (await recover(exchange.journal, Limits(), exchange.snapshots)).state.markets
+    market: Market | None = None
+    async for batch in _batches_of(exchange, report, order_id):
+        for entry in decode_body(batch.body).entries:
+            for event in entry.events:
+                if not _concerns(event, order_id):
+                    continue
+                if market is None:
+                    market = markets[getattr(event, "market", "")].market
+                life.append(_step(batch, entry, event, order_id, market))
+    if not life:
+        report.wrong(f"no order {order_id} in the journal")
+    report.fact("order_id", order_id)
+    report.fact("life", life)
+    for step in life:
+        facts = " ".join(f"{name}={value}" for name, value in step.items() if name not in {"time", "batch", "event"})
+        report.line(f"{step['time']}  batch {step['batch']:>8}  {step['event']:<15} {facts}")
+
+
+async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> AsyncIterator[SealedBatch]:
+    """From the order's row; from the whole journal where there is none."""
+    row = await OrderDocument.get(order_id)
+    if row is None:
+        head = await exchange.journal.head()
+        with report.progress("searching the journal", head) as progress:
+            async for batch in exchange.batches(0, head):
+                progress.update(1)
+                yield batch
+        return
+    numbers = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
+    numbers |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
+    for number in sorted(numbers):
+        async for batch in exchange.batches(number - 1, number):
+            yield batch
+
+
+def _concerns(event: Event, order_id: str) -> bool:
+    if isinstance(event, Traded):
+        return order_id in {event.buyer.order_id, event.seller.order_id}
+    return getattr(event, "order_id", None) == order_id
+
+
+def _step(batch: SealedBatch, entry: Entry, event: Event, order_id: str, market: Market) -> dict[str, str]:
+    time = datetime.fromtimestamp(batch.time_milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    step = {"time": time.replace("+00:00", "Z"), "batch": str(batch.number), "event": type(event).__name__}
+    step["by"] = type(entry.command).__name__
+    actor = getattr(entry.command, "actor", None)
+    if actor is not None:
+        # Of a trade it is whoever took; a service that acts on its own has no user.
+        step |= {"user": actor.user_id, "credential": actor.credential_id, "request": actor.request_id}
+    if isinstance(event, OrderPlaced):
+        step["market"] = event.market
+    fields = event._asdict()
+    if isinstance(event, Traded):
+        side = event.buyer if event.buyer.order_id == order_id else event.seller
+        fields |= side._asdict()
+    for name, value in fields.items():
+        if name not in _LEFT_OUT and value not in {None, ""}:
+            step[name] = _text(name, value, market)
+    return step
+
+
+def _text(name: str, value: Any, market: Market) -> str:
+    if name in _PRICES:
+        return market.price_text(value)
+    if name in _QUANTITIES:
+        return market.quantity_text(value)
+    if name in _QUOTES:
+        return market.price_text(value)
+    return str(value.value) if isinstance(value, Enum) else str(value)

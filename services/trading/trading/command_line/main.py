@@ -1,0 +1,117 @@
+"""`cryptovault exchange ...`: looks into the exchange's journal and puts its projection right, beside what runs."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+import click
+from chassis.logs import configure_logging
+from chassis.settings import MissingSetting, load_settings, refuse_to_start
+from pymongo.errors import PyMongoError
+
+from trading.command_line.explain import explain_order
+from trading.command_line.open_exchange import OpenExchange, opened
+from trading.command_line.rebuild import rebuild_projection
+from trading.command_line.replay import replay_journal
+from trading.command_line.report import Report
+from trading.command_line.verify import verify_journal
+from trading.journal.batch import BrokenChain
+from trading.journal.codec import UnknownEventType
+from trading.journal.store import JournalUnreachable
+from trading.sequencer.snapshots import SnapshotsUnreachable
+from trading.settings import CommandLineSettings
+
+EXIT_WRONG = 1  # looked, and found that something is not as it should be
+EXIT_UNREACHABLE = 3  # could not look; 2 is click's, for wrong arguments, 78 the settings'
+
+_Work = Callable[[OpenExchange, Report], Awaitable[None]]
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
+
+@click.group()
+def cryptovault() -> None:
+    """Tools of CryptoVault's operators.
+
+    They read the settings that the services read: CRYPTOVAULT_MONGO_URL, CRYPTOVAULT_JOURNAL_URL.
+    """
+
+
+@cryptovault.group()
+def exchange() -> None:
+    """The journal of the exchange, and what is made of it.
+
+    Exit codes: 0 all is well, 1 something is wrong (it says what), 2 wrong arguments, 3 a server does not answer,
+    78 a setting is missing. All but rebuild only read, and may run beside the exchange.
+    """
+
+
+@exchange.command()
+@click.option("--to", "last", type=click.IntRange(min=1), help="Stop at this batch instead of the newest.")
+@click.option("--from-snapshot", is_flag=True, help="Start from the newest good snapshot up to there.")
+@_as_json
+def replay(last: int | None, from_snapshot: bool, as_json: bool) -> None:  # noqa: FBT001 - click's way of passing
+    """Fold the journal and print the state's hash.
+
+    Two folds to one batch have one hash, whatever they started from and whichever release folded them.
+    """
+    _run(lambda opened, report: replay_journal(opened, report, last=last, from_snapshot=from_snapshot), as_json)
+
+
+@exchange.command()
+@_as_json
+def verify(as_json: bool) -> None:  # noqa: FBT001
+    """Check everything that can be checked.
+
+    Digests and their chain, every decision made again where this release has the rules that made it, balances and
+    invariants, each snapshot's hash, the projection's place.
+    """
+    _run(verify_journal, as_json)
+
+
+@exchange.command()
+@click.argument("order_id")
+@_as_json
+def explain(order_id: str, as_json: bool) -> None:  # noqa: FBT001
+    """Tell the life of one order: each event, when, in which batch, and who asked for it."""
+    _run(lambda opened, report: explain_order(opened, report, order_id), as_json)
+
+
+@exchange.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_as_json
+def rebuild(yes: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Build the projection anew from the journal, and exchange it for the one in use.
+
+    The projector answers until the exchange, which takes seconds, and starts again by itself. A rebuild that was broken
+    off is simply run again.
+    """
+    if not yes:
+        click.confirm("Fold the whole journal into a new projection and drop the one in use?", abort=True, err=True)
+    _run(rebuild_projection, as_json)
+
+
+def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
+    settings = load_settings(CommandLineSettings)
+    configure_logging(settings, stream=sys.stderr)
+    report = Report(as_json=as_json)
+
+    async def main() -> None:
+        async with opened(settings) as exchange:
+            await work(exchange, report)
+
+    try:
+        asyncio.run(main())
+    except MissingSetting as missing:
+        refuse_to_start(str(missing))
+    except (BrokenChain, UnknownEventType) as error:
+        report.wrong(str(error))
+    except (JournalUnreachable, SnapshotsUnreachable, PyMongoError) as error:
+        report.finish()
+        click.echo(f"A server does not answer: {error.__cause__ or error}", err=True)
+        raise SystemExit(EXIT_UNREACHABLE) from None
+    report.finish()
+    raise SystemExit(EXIT_WRONG if report.problems else 0)
+
+
+if __name__ == "__main__":
+    cryptovault()

@@ -1,0 +1,48 @@
+"""What the commands look into."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from chassis.mongo import MongoConnection, connect, init_documents
+
+from trading.journal.batch import SealedBatch
+from trading.settings import CommandLineSettings
+from trading.storage.documents import DOCUMENTS
+from trading.storage.journal import MongoJournal
+from trading.storage.snapshots import MongoSnapshots
+
+BATCHES_PER_READ = 256
+
+
+@dataclass(frozen=True, slots=True)
+class OpenExchange:
+    mongo: MongoConnection
+    journal: MongoJournal
+    snapshots: MongoSnapshots
+
+    async def batches(self, after: int, last: int) -> AsyncIterator[SealedBatch]:
+        """Those in (after, last]; fewer where the journal has a gap. Raises `JournalUnreachable`."""
+        while after < last:
+            found = await self.journal.read_after(after, min(BATCHES_PER_READ, last - after))
+            if not found:
+                return
+            for batch in found:
+                yield batch
+            after = found[-1].number
+
+
+@asynccontextmanager
+async def opened(settings: CommandLineSettings) -> AsyncIterator[OpenExchange]:
+    mongo = connect(settings.required("mongo_url"), settings.database_name)
+    journal_server = mongo
+    if settings.journal_url is not None:
+        journal_server = connect(settings.required("journal_url"), settings.database_name)
+    journal = MongoJournal(journal_server)
+    try:
+        await init_documents(mongo.database, DOCUMENTS)
+        yield OpenExchange(mongo, journal, MongoSnapshots(mongo.database))
+    finally:
+        await journal.close()
+        for connection in {id(mongo): mongo, id(journal_server): journal_server}.values():
+            await connection.close()

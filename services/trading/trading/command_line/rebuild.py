@@ -1,0 +1,71 @@
+"""`cryptovault exchange rebuild`: a new projection, exchanged for the one in use.
+
+The new collections are filled beside the old ones, which go on answering. Then the projector's cursor is put aside, so
+that the projector ends at its next write and cannot start; the last batches are folded, the collections exchanged, and
+the cursor put where the new ones stand. Broken off at any point, it is run again.
+"""
+
+from collections.abc import Callable
+
+from chassis.mongo import MongoDatabase
+from pymongo import IndexModel
+
+from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.report import Report
+from trading.projector.fold import Fold
+from trading.storage.cursors import ORDERS, REBUILDING, Cursors
+from trading.storage.documents import DOCUMENTS
+from trading.storage.projection import Changes, Projection
+
+SUFFIX = "_rebuilt"
+BATCHES_PER_WRITE = 64
+
+
+async def rebuild_projection(exchange: OpenExchange, report: Report) -> None:
+    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`; the projection in use is then untouched."""
+    database = exchange.mongo.database
+    cursors = Cursors(database)
+    await _begin_anew(database, cursors)
+    fold, projection = Fold(), Projection(database, SUFFIX)
+    head = await exchange.journal.head()
+    with report.progress("folding", head) as progress:
+        await _project(exchange, fold, projection, head, progress.update)
+    before = await cursors.read(ORDERS)
+    await cursors.put(ORDERS, REBUILDING)
+    # What came meanwhile. Whoever projected ends at its next write: what it wrote of these batches is dropped.
+    await _project(exchange, fold, projection, await exchange.journal.head(), lambda _: None)
+    for document in DOCUMENTS:
+        name = document.Settings.name
+        await database.get_collection(name + SUFFIX).rename(name, dropTarget=True)
+    await cursors.put(ORDERS, fold.cursor)
+    await cursors.remove(ORDERS + SUFFIX)
+    report.fact("batch", fold.cursor.batch)
+    report.fact("was_at_batch", before.batch)
+    report.fact("orders", await database.get_collection("orders").estimated_document_count())
+
+
+async def _begin_anew(database: MongoDatabase, cursors: Cursors) -> None:
+    await cursors.remove(ORDERS + SUFFIX)
+    for document in DOCUMENTS:
+        collection = database.get_collection(document.Settings.name + SUFFIX)
+        await collection.drop()
+        # Also where nothing will be written: there must be something to rename.
+        await database.create_collection(collection.name)
+        indexes: list[IndexModel] = document.Settings.indexes
+        if indexes:
+            await collection.create_indexes(indexes)
+
+
+async def _project(
+    exchange: OpenExchange, fold: Fold, projection: Projection, last: int, progress: Callable[[int], None]
+) -> None:
+    before, changes, waiting = fold.cursor, Changes(), 0
+    async for batch in exchange.batches(fold.cursor.batch, last):
+        fold.apply(batch, changes)
+        progress(1)
+        waiting += 1
+        if waiting == BATCHES_PER_WRITE:
+            await projection.write(changes, before=before, after=fold.cursor)
+            before, changes, waiting = fold.cursor, Changes(), 0
+    if waiting:
+        await projection.write(changes, before=before, after=fold.cursor)

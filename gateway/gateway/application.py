@@ -15,7 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from gateway.admission.admission import Admission
+from gateway.admission.admission import Admission, is_signed
+from gateway.admission.policy import Access
+from gateway.admission.signatures import SignedRequest
+from gateway.edge.bodies import read_bytes
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_query
 from gateway.openapi import operation_of, write_document
@@ -97,7 +100,14 @@ class Application(FastAPI):
             request = Request(scope, receive, send)
             facts = facts_of(request)
             facts.route = endpoint.path
-            await self._admission.let_in(facts, dict(scope["headers"]), method=endpoint.method, policy=policy)
+            headers = dict(scope["headers"])
+            body = b""
+            if policy.access is not Access.PUBLIC and is_signed(headers):
+                # The signature covers it, so it is read before anything is decided; in time and of bounded size.
+                body = await read_bytes(request)
+                request = Request(scope, _received(body), send)
+            signed = SignedRequest(endpoint.method, scope["raw_path"], scope["query_string"], body)
+            await self._admission.let_in(facts, headers, request=signed, policy=policy)
             if scope["query_string"] and not takes_query:
                 read_query(request, NoQuery)
             caller = Caller(
@@ -109,9 +119,19 @@ class Application(FastAPI):
                 permissions=facts.permissions,
             )
             with use_caller(caller):
-                if policy.step_up:
+                # A key was made with a fresh second factor, for exactly what its scopes say.
+                if policy.step_up and facts.key is None:
                     await self._require_step_up()
                 response: Response = await endpoint.handler(request)
             await response(scope, receive, send)
 
         return run
+
+
+def _received(body: bytes) -> Receive:
+    """A body that was read already, for who reads it again."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive

@@ -26,9 +26,11 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from gateway.admission.access_tokens import AccessTokens
 from gateway.admission.admission import Admission
+from gateway.admission.api_keys import ApiKeys
 from gateway.admission.gate import RedisGate
 from gateway.admission.limits import LocalLimits
 from gateway.admission.revocations import SeenRevocations
+from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
 from gateway.application import Application
 from gateway.clients.freshness import Freshness
@@ -51,6 +53,7 @@ from gateway.prices.limiter import PriceLimiter
 from gateway.prices.shared_answer import SharedAnswer
 from gateway.routes.admin_assets import AdminAssetRoutes
 from gateway.routes.admin_markets import AdminMarketRoutes
+from gateway.routes.api_keys import ApiKeyRoutes
 from gateway.routes.documents import DocumentRoutes
 from gateway.routes.fees import FeeRoutes
 from gateway.routes.health import HealthRoutes
@@ -153,7 +156,8 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         keys, clock, algorithm=settings.jwt_algorithm, issuer=settings.issuer, audience=settings.audience
     )
     admission = Admission(
-        tokens=tokens, gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
+        tokens=tokens, signatures=Signatures(ApiKeys(stubs.find_api_key, clock), clock),
+        nonces=SeenNonces(clock), gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
         allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
     newest_batches = NewestBatches(stubs.ask_newest_batch)
@@ -185,6 +189,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
         PasswordRoutes(auth=stubs.auth),
         SecondFactorRoutes(auth=stubs.auth),
+        ApiKeyRoutes(auth=stubs.auth),
         SessionRoutes(auth=stubs.auth, revocations=revocations),
         MarketRoutes(
             assets=assets,
@@ -309,6 +314,9 @@ class _Stubs:
 
     async def ask_signing_keys(self) -> str:
         return (await self.auth.GetSigningKeys(auth_pb2.GetSigningKeysRequest())).jwks
+
+    async def find_api_key(self, key_id: str) -> auth_pb2.FindApiKeyResponse:
+        return await self.auth.FindApiKey(auth_pb2.FindApiKeyRequest(key_id=key_id))
 
     async def require_step_up(self) -> None:
         await self.auth.RequireStepUp(auth_pb2.RequireStepUpRequest())

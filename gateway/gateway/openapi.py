@@ -73,6 +73,14 @@ def write_document(routes: Sequence[BaseRoute], endpoints: Sequence[Endpoint]) -
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE},
+        "signature": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "With X-API-Timestamp (ms), X-API-Nonce and X-API-Signature: hex HMAC-SHA256 over "
+            "timestamp, nonce, method, path, query and the body's hex SHA-256, joined by line feeds. "
+            "docs/api/README.md has an example.",
+        },
     }
     for schema in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(schema, None)
@@ -117,6 +125,7 @@ def _extra(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.access is Access.USER:
         extra["security"] = [{"bearer": []}, {"cookie": []}]
     if endpoint.permission is not None:
+        extra["security"].append({"signature": []})
         extra["x-permission"] = endpoint.permission
     if endpoint.step_up:
         extra["x-step-up"] = True

@@ -27,6 +27,9 @@ OTHER_USER = "01890000-0000-7000-8000-000000000002"
 SESSION = "01890000-0000-7000-8000-00000000000a"
 PERMISSIONS = ("orders:cancel", "orders:read", "orders:write", "portfolio:read", "wallet:read")  # of a user
 ORDER = "01890000-0000-7000-8000-0000000000ff"
+KEY = "01890000-0000-7000-8000-00000000000b"
+KEY_SECRET = "key-secret-1"
+KEY_PERMISSIONS = ("api-keys:read", "orders:cancel", "orders:read", "orders:write", "wallet:read")
 NOW = Timestamp(seconds=1_767_225_600, nanos=123_456_789)
 
 
@@ -60,6 +63,11 @@ class Minter:
         return json.dumps({"keys": [entry]})
 
 
+def api_key(key_id: str = KEY, **changes: Any) -> auth_pb2.ApiKey:
+    fields: dict[str, Any] = {"name": "bot", "scopes": ["read", "trade"], "created_at": NOW, "user_id": USER, **changes}
+    return auth_pb2.ApiKey(id=key_id, **fields)
+
+
 class Auth(auth_pb2_grpc.AuthServiceServicer):
     def __init__(self, minter: Minter, now: Any) -> None:
         self.minter = minter
@@ -73,6 +81,9 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.deadlines: list[float] = []
         self.error: Exception | None = None
         self.key_requests = 0
+        self.found_keys: list[str] = []
+        found = auth_pb2.FindApiKeyResponse(key=api_key(), secret=KEY_SECRET, permissions=KEY_PERMISSIONS)
+        self.api_keys = {KEY: found}
 
     def _note(self, request: Any) -> None:
         self.callers.append(current_caller())
@@ -108,6 +119,25 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     async def LogIn(self, request: Any, context: Any) -> auth_pb2.LogInResponse:  # noqa: N802
         self._note(request)
         return auth_pb2.LogInResponse(session=self.session())
+
+    async def CreateApiKey(self, request: Any, context: Any) -> auth_pb2.CreateApiKeyResponse:  # noqa: N802
+        self._note(request)
+        key = api_key(name=request.name, scopes=request.scopes, networks=request.networks)
+        return auth_pb2.CreateApiKeyResponse(key=key, secret=KEY_SECRET)
+
+    async def ListApiKeys(self, request: Any, context: Any) -> auth_pb2.ListApiKeysResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ListApiKeysResponse(keys=[api_key(expires_at=NOW, last_used_at=NOW)])
+
+    async def DeleteApiKey(self, request: Any, context: Any) -> auth_pb2.DeleteApiKeyResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.DeleteApiKeyResponse()
+
+    async def FindApiKey(self, request: Any, context: Any) -> auth_pb2.FindApiKeyResponse:  # noqa: N802
+        self.found_keys.append(request.key_id)
+        if request.key_id not in self.api_keys:
+            raise RemoteError(kind=ErrorKind.NOT_FOUND, reason="api_key_not_found", message="There is no such key.")
+        return self.api_keys[request.key_id]
 
     async def ListSessions(self, request: Any, context: Any) -> auth_pb2.ListSessionsResponse:  # noqa: N802
         self._note(request)

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 # What everybody who is signed in may do about their own account, whatever their roles.
 OWN_ACCOUNT = f"{API}/auth/"
-VALUES = {"session_id": ORDER, "order_id": ORDER, "symbol": "BTC-USD", "user_id": USER, "client_order_id": "mine"}
+VALUES = {
+    "session_id": ORDER,
+    "key_id": ORDER,
+    "order_id": ORDER,
+    "symbol": "BTC-USD",
+    "user_id": USER,
+    "client_order_id": "mine",
+}
 
 
 def routes(up: "Running") -> list[Endpoint]:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from chassis.clock import Clock
+from cryptovault.auth.v1 import auth_pb2
 from joserfc import jwt
 from joserfc.errors import JoseError
 
@@ -28,6 +29,8 @@ class AccessToken:
     permissions: frozenset[str]
     # Unix seconds.
     expires_at: int
+    # Where it was no token but a signed request: the key that signed it, whose id is then `session_id`.
+    key: auth_pb2.ApiKey | None = None
 
 
 class AccessTokens:

@@ -9,10 +9,19 @@ from chassis.clock import Clock
 
 from gateway.admission.access_tokens import AccessToken, AccessTokens
 from gateway.admission.cookies import ACCESS_COOKIE, csrf_is_right, read_cookies
-from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, RedisGate
+from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, Nonce, RedisGate
 from gateway.admission.limits import LocalLimits, Verdict
 from gateway.admission.policy import Access, LimitClass, Policy
 from gateway.admission.revocations import SeenRevocations, revocation_keys
+from gateway.admission.signatures import (
+    KEY_HEADER,
+    NONCE_MILLISECONDS,
+    SeenNonces,
+    Signatures,
+    SignedRequest,
+    nonce_key,
+    nonce_used,
+)
 from gateway.edge.addresses import limited_address
 from gateway.edge.facts import RequestFacts
 from gateway.edge.metrics import GATE_FALLBACKS, RATE_LIMITED
@@ -40,6 +49,8 @@ class Admission:
         self,
         *,
         tokens: AccessTokens,
+        signatures: Signatures,
+        nonces: SeenNonces,
         gate: RedisGate,
         local_limits: LocalLimits,
         revocations: SeenRevocations,
@@ -49,6 +60,8 @@ class Admission:
         patience_seconds: float,
     ) -> None:
         self._tokens = tokens
+        self._signatures = signatures
+        self._nonces = nonces
         self._gate = gate
         self._local_limits = local_limits
         self._revocations = revocations
@@ -59,9 +72,11 @@ class Admission:
         self._patient = 0
 
     async def let_in(
-        self, facts: RequestFacts, headers: Mapping[bytes, bytes], *, method: str, policy: Policy
+        self, facts: RequestFacts, headers: Mapping[bytes, bytes], *, request: SignedRequest, policy: Policy
     ) -> AccessToken | None:
         """The token of the signed-in caller, if there is one. Notes user and limits in `facts`.
+
+        `request` is what a signature would cover; its body need be there only where `is_signed` says so.
 
         PublicError 401, 403, 429 or 503 where the request may not run.
         """
@@ -69,7 +84,7 @@ class Admission:
         refusal: PublicError | None = None
         if policy.access is not Access.PUBLIC:
             try:
-                token = await self._authenticate(headers, method)
+                token = await self._authenticate(facts, headers, request)
             except PublicError as error:
                 # Judged after the limits: guessing tokens is counted like any request.
                 refusal = error
@@ -80,18 +95,20 @@ class Admission:
         if policy.limit is not None:
             alive = await self._check(facts, token, policy.limit)
             if not alive:
-                token, refusal = None, _revoked() if policy.access is Access.USER else refusal
+                refusal = _revoked(token) if policy.access is Access.USER else refusal
+                token = None
         if refusal is not None:
             raise refusal
         if token is not None:
-            facts.user_id, facts.session_id = token.user_id, token.session_id
-            facts.permissions = token.permissions
-            if policy.permission is not None and policy.permission not in token.permissions:
-                raise permission_missing(policy.permission)
+            _note(facts, token, policy)
         return token
 
-    async def authenticate_socket(self, headers: Mapping[bytes, bytes]) -> AccessToken | None:
-        """Whoever opens a WebSocket, by header or cookie; None for nobody. A cookie needs a right Origin."""
+    async def authenticate_socket(
+        self, headers: Mapping[bytes, bytes], *, request: SignedRequest, address: str
+    ) -> AccessToken | None:
+        """Whoever opens a WebSocket, by signature, header or cookie; None for nobody. A cookie needs a right Origin."""
+        if is_signed(headers):
+            return await self._check_signed_socket(await self._signatures.verify(headers, request, address))
         credentials = _credentials(headers)
         if credentials is None:
             return None
@@ -99,11 +116,28 @@ class Admission:
             raise _wrong_origin()
         return await self.check_token(credentials.token)
 
+    async def _check_signed_socket(self, token: AccessToken) -> AccessToken:
+        nonce = Nonce(nonce_key(token), NONCE_MILLISECONDS)
+        if not self._nonces.take(nonce.key):
+            raise nonce_used()
+        try:
+            answer = await self._gate.ask(revocation_keys(token.session_id), (), nonce)
+        except GateClosed:
+            if token.session_id in self._revocations:
+                raise _revoked(token) from None
+            return token
+        if answer.revoked:
+            self._revocations.add(token.session_id)
+            raise _revoked(token)
+        if answer.replayed:
+            raise nonce_used()
+        return token
+
     async def check_token(self, token: str) -> AccessToken:
         """Verify a token sent inside a WebSocket. PublicError 401 where it is not valid or its session is over."""
         verified = await self._tokens.verify(token)
         if not await self.is_alive(verified):
-            raise _revoked()
+            raise _revoked(verified)
         return verified
 
     async def is_alive(self, token: AccessToken) -> bool:
@@ -139,12 +173,16 @@ class Admission:
         answers = await asyncio.gather(*(self._gate.ask(revocation_keys(one), ()) for one in session_ids))
         return {one for one, answer in zip(session_ids, answers, strict=True) if answer.revoked}
 
-    async def _authenticate(self, headers: Mapping[bytes, bytes], method: str) -> AccessToken | None:
+    async def _authenticate(
+        self, facts: RequestFacts, headers: Mapping[bytes, bytes], request: SignedRequest
+    ) -> AccessToken | None:
+        if is_signed(headers):
+            return await self._signatures.verify(headers, request, facts.address)
         credentials = _credentials(headers)
         if credentials is None:
             return None
         token = await self._tokens.verify(credentials.token)
-        if credentials.from_cookie and method not in _SAFE_METHODS:
+        if credentials.from_cookie and request.method not in _SAFE_METHODS:
             self.check_cross_site(headers)
         return token
 
@@ -164,35 +202,44 @@ class Admission:
         """Spend one request of the allowance; False where the session is over."""
         keys = self._limit_keys(facts, token, limit_class)
         revocations: tuple[str, ...] = ()
+        nonce: Nonce | None = None
         alive = True
         if token is not None:
             alive = token.session_id not in self._revocations
             revocations = revocation_keys(token.session_id)
+            nonce = Nonce(nonce_key(token), NONCE_MILLISECONDS) if token.key is not None else None
         ask = self._ask_patiently if limit_class.fails_closed else self._gate.ask
         try:
-            answer = await ask(revocations, keys)
+            answer = await ask(revocations, keys, nonce)
         except GateClosed:
             if limit_class.fails_closed:
                 raise unavailable("Sign-in is not available at the moment. Please try again.") from None
             GATE_FALLBACKS.inc()
             self._apply(facts, [self._take_locally(key) for key in keys], limit_class)
+            if nonce is not None and not self._nonces.take(nonce.key):
+                raise nonce_used() from None
             return alive
         if answer.revoked and token is not None:
             self._revocations.add(token.session_id)
             return False
         self._apply(facts, list(answer.verdicts), limit_class)
+        # Both are asked: the one outlives a flushed Redis, the other knows what other gateways took.
+        if nonce is not None and (not self._nonces.take(nonce.key) or answer.replayed):
+            raise nonce_used()
         return alive
 
-    async def _ask_patiently(self, revocations: Sequence[str], keys: Sequence[LimitKey]) -> GateAnswer:
+    async def _ask_patiently(
+        self, revocations: Sequence[str], keys: Sequence[LimitKey], nonce: Nonce | None
+    ) -> GateAnswer:
         """For what cannot go on without Redis. Raises GateClosed where it stays away, or where too many wait for it."""
         if self._patient >= _PATIENT_MAX:
-            return await self._gate.ask(revocations, keys)
+            return await self._gate.ask(revocations, keys, nonce)
         self._patient += 1
         try:
             async with asyncio.timeout(self._patience_seconds):
                 while True:
                     with contextlib.suppress(GateClosed):
-                        return await self._gate.ask(revocations, keys)
+                        return await self._gate.ask(revocations, keys, nonce)
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
         except TimeoutError:
             raise GateClosed from None
@@ -218,6 +265,21 @@ class Admission:
         if not nearest.allowed:
             RATE_LIMITED.labels(limit_class).inc()
             raise rate_limited(nearest)
+
+
+def _note(facts: RequestFacts, token: AccessToken, policy: Policy) -> None:
+    """Who it is; PublicError 403 where they may not do this."""
+    facts.user_id, facts.permissions, facts.key = token.user_id, token.permissions, token.key
+    facts.session_id = token.session_id if token.key is None else None
+    if token.key is not None and policy.permission is None:
+        raise forbidden("API keys may not do this.", reason="api_key_not_allowed")
+    if policy.permission is not None and policy.permission not in token.permissions:
+        raise permission_missing(policy.permission)
+
+
+def is_signed(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the request says that a key has signed it. Then that alone counts, whatever else it carries."""
+    return KEY_HEADER in headers
 
 
 def limit_headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
@@ -251,7 +313,9 @@ def _credentials(headers: Mapping[bytes, bytes]) -> _Credentials | None:
     return _Credentials(token=token, from_cookie=True) if token else None
 
 
-def _revoked() -> PublicError:
+def _revoked(token: AccessToken | None) -> PublicError:
+    if token is not None and token.key is not None:
+        return unauthenticated("The API key has ended.", reason="api_key_revoked")
     return unauthenticated("The session has ended. Please sign in again.", reason="session_revoked")
 
 

@@ -1,9 +1,10 @@
 -- Decides a batch of requests in one round trip: for each, is its session revoked, and do its limits allow it.
--- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, and per limit key
--- its interval and how many requests it counts for. KEYS: per request its revocation keys, then its limit keys.
+-- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, how long its nonce is
+-- remembered (milliseconds; 0: it has none), and per limit key its interval and how many requests it counts for.
+-- KEYS: per request its revocation keys, its limit keys, its nonce.
 -- Times are microseconds of this server's clock. A refused request spends nothing.
 -- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
--- and per limit key how far its arrival time lies ahead.
+-- whether its nonce was seen before (0 or 1), and per limit key how far its arrival time lies ahead.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local period = 60000000
@@ -11,7 +12,8 @@ local answer = {}
 local key, argument = 1, 2
 for _ = 1, tonumber(ARGV[1]) do
   local revocations, limits = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
-  argument = argument + 2
+  local nonce_milliseconds = tonumber(ARGV[argument + 2])
+  argument = argument + 3
   local revoked = 0
   for _ = 1, revocations do
     if redis.call('EXISTS', KEYS[key]) == 1 then revoked = 1 end
@@ -30,6 +32,15 @@ for _ = 1, tonumber(ARGV[1]) do
   answer[#answer + 1] = revoked
   answer[#answer + 1] = refused
   answer[#answer + 1] = wait
+  local seen = 0
+  if nonce_milliseconds > 0 then
+    local nonce = KEYS[key + limits]
+    -- Not taken by a request that is refused: its client may send it again.
+    if refused == 0 and revoked == 0 and not redis.call('SET', nonce, '1', 'NX', 'PX', nonce_milliseconds) then
+      seen = 1
+    end
+  end
+  answer[#answer + 1] = seen
   for limit = 1, limits do
     local arrival = arrivals[limit]
     if refused == 0 and revoked == 0 then
@@ -42,5 +53,6 @@ for _ = 1, tonumber(ARGV[1]) do
     answer[#answer + 1] = arrival - now
   end
   key = key + limits
+  if nonce_milliseconds > 0 then key = key + 1 end
 end
 return answer

@@ -33,8 +33,18 @@ class LimitKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Nonce:
+    """Good once, and remembered for as long as it could come again."""
+
+    key: str
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class GateAnswer:
     revoked: bool
+    # The nonce was taken before.
+    replayed: bool
     # In the order asked.
     verdicts: tuple[Verdict, ...]
 
@@ -43,6 +53,7 @@ class GateAnswer:
 class _Question:
     revocation_keys: Sequence[str]
     limits: Sequence[LimitKey]
+    nonce: Nonce | None
     answer: asyncio.Future[GateAnswer]
 
 
@@ -57,11 +68,13 @@ class RedisGate:
         self._worker: asyncio.Task[None] | None = None
         self._closed_until = 0.0
 
-    async def ask(self, revocation_keys: Sequence[str], limits: Sequence[LimitKey]) -> GateAnswer:
+    async def ask(
+        self, revocation_keys: Sequence[str], limits: Sequence[LimitKey], nonce: Nonce | None = None
+    ) -> GateAnswer:
         """Raises GateClosed where Redis does not answer in time."""
         if self._clock.monotonic() < self._closed_until or len(self._waiting) >= _WAITING_MAX:
             raise GateClosed
-        question = _Question(revocation_keys, limits, asyncio.get_running_loop().create_future())
+        question = _Question(revocation_keys, limits, nonce, asyncio.get_running_loop().create_future())
         self._waiting.append(question)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="gate")
@@ -95,7 +108,10 @@ class RedisGate:
         for question in batch:
             keys += question.revocation_keys
             keys += [limit.key for limit in question.limits]
-            arguments += (len(question.revocation_keys), len(question.limits))
+            if question.nonce is not None:
+                keys.append(question.nonce.key)
+            remembered = question.nonce.milliseconds if question.nonce is not None else 0
+            arguments += (len(question.revocation_keys), len(question.limits), remembered)
             for limit in question.limits:
                 arguments += (interval_microseconds(limit.limit), limit.count)
         numbers: list[int] = await self._script(keys=keys, args=arguments)
@@ -110,8 +126,8 @@ class RedisGate:
 def _deliver(batch: list[_Question], numbers: list[int]) -> None:
     at = 0
     for question in batch:
-        revoked, refused, wait = numbers[at], numbers[at + 1], numbers[at + 2]
-        at += 3
+        revoked, refused, wait, replayed = numbers[at : at + 4]
+        at += 4
         verdicts = tuple(
             verdict(
                 allowed=refused != number,
@@ -123,4 +139,4 @@ def _deliver(batch: list[_Question], numbers: list[int]) -> None:
         )
         at += len(question.limits)
         if not question.answer.done():
-            question.answer.set_result(GateAnswer(revoked=bool(revoked), verdicts=verdicts))
+            question.answer.set_result(GateAnswer(revoked=bool(revoked), replayed=bool(replayed), verdicts=verdicts))

@@ -22,7 +22,7 @@ async def read_body(request: Request, model: type[B]) -> B:
     if content_type != "application/json" and _JSON.fullmatch(content_type) is None:
         raise invalid("The body must be application/json.", field="Content-Type", rule="application_json")
     try:
-        return model.model_validate_json(await _read_bytes(request))
+        return model.model_validate_json(await read_bytes(request))
     except ValidationError as error:
         raise error_of_validation(error, rules=RULES) from None
 
@@ -34,7 +34,8 @@ async def read_optional_body(request: Request, model: type[B]) -> B:
     return await read_body(request, model)
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """The whole body. PublicError 400 or 413 where it takes too long or is too large."""
     try:
         # A body that trickles holds a connection and a place among the requests in flight.
         async with asyncio.timeout(BODY_SECONDS_MAX):

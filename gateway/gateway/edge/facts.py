@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptovault.auth.v1 import auth_pb2
 from starlette.requests import Request
 
 _SCOPE_KEY = "cryptovault.facts"
@@ -19,6 +20,8 @@ class RequestFacts:
     user_id: str | None = None
     session_id: str | None = None
     permissions: frozenset[str] = frozenset()
+    # The key that signed the request; then there is no session.
+    key: auth_pb2.ApiKey | None = None
     # Go with every reply to this request, errors included.
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 

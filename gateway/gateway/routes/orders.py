@@ -98,7 +98,7 @@ class OrderRoutes:
         given_key = idempotency_key(request)
         principal = pb.Principal(
             user_id=user_id,
-            session_id=facts.session_id or "",
+            session_id=facts.session_id or (f"key:{facts.key.id}" if facts.key is not None else ""),
             request_id=facts.request_id,
             address=facts.address,
         )

@@ -17,6 +17,7 @@ LIMIT_PATTERN = r"^[1-9][0-9]{0,2}$"
 EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,253}$"
 TOKEN_PATTERN = r"^[\x21-\x7e]{1,4096}$"  # noqa: S105 - a pattern
 CODE_PATTERN = r"^[0-9]{6}$"
+NETWORK_PATTERN = r"^[0-9A-Fa-f.:/]{2,64}$"  # its characters; what it means is auth's to judge
 SECOND_FACTOR_PATTERN = r"^[0-9A-Za-z -]{6,32}$"  # six digits, or a recovery code as people type it
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
 MOMENT_OR_SEQUENCE_PATTERN = (
@@ -38,6 +39,7 @@ RULES: Mapping[str, str] = {
     TOKEN_PATTERN: "token",
     CODE_PATTERN: "six_digits",
     SECOND_FACTOR_PATTERN: "second_factor",
+    NETWORK_PATTERN: "cidr",
     TIME_PATTERN: "rfc3339_utc",
     MOMENT_OR_SEQUENCE_PATTERN: "rfc3339_utc_or_sequence",
     ASSET_PATTERN: "asset",

@@ -21,6 +21,18 @@ def user_view(user: pb.User) -> dict[str, Any]:
     }
 
 
+def api_key_view(key: pb.ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "networks": list(key.networks),
+        "created_at": time_text(key.created_at),
+        "expires_at": optional_time_text(key, "expires_at"),
+        "last_used_at": optional_time_text(key, "last_used_at"),
+    }
+
+
 def session_view(session: pb.DeviceSession, *, current: bool) -> dict[str, Any]:
     return {
         "id": session.id,

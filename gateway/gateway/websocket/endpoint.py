@@ -9,6 +9,7 @@ from chassis.clock import Clock
 from chassis.logs import get_logger
 
 from gateway.admission.admission import Admission
+from gateway.admission.signatures import SignedRequest
 from gateway.edge.door import Receive, Scope, Send
 from gateway.edge.facts import facts_in
 from gateway.edge.metrics import SOCKETS_CLOSED
@@ -77,7 +78,11 @@ class SocketEndpoint:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         facts = facts_in(scope)
         try:
-            token = await self._admission.authenticate_socket(dict(scope["headers"]))
+            token = await self._admission.authenticate_socket(
+                dict(scope["headers"]),
+                request=SignedRequest("GET", scope["raw_path"], scope["query_string"], b""),
+                address=facts.address,
+            )
         except Exception as error:  # noqa: BLE001 - any error here is told to the client, as the door does
             public = _public(error)
             await send({"type": "websocket.send", "text": error_message(public, facts.request_id)})

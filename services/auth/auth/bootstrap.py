@@ -25,6 +25,7 @@ from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.api_keys import MongoApiKeys
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
@@ -37,14 +38,18 @@ from auth.storage.users import MongoUsers
 from auth.use_cases import ports
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.create_api_key import CreateApiKey
+from auth.use_cases.delete_api_key import DeleteApiKey
 from auth.use_cases.disable_second_factor import DisableSecondFactor
 from auth.use_cases.enable_second_factor import EnableSecondFactor
 from auth.use_cases.end_session import EndSession
 from auth.use_cases.end_sessions import EndSessions
+from auth.use_cases.find_api_key import FindApiKey
 from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
+from auth.use_cases.list_api_keys import ListApiKeys
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -62,6 +67,7 @@ from auth.use_cases.request_password_reset import RequestPasswordReset
 from auth.use_cases.require_step_up import RequireStepUp
 from auth.use_cases.resend_code import ResendCode
 from auth.use_cases.reset_password import ResetPassword
+from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_sessions import RevokeSessions
 from auth.use_cases.set_up_second_factor import SetUpSecondFactor
 from auth.use_cases.sign_up import SignUp
@@ -94,6 +100,7 @@ class Adapters:
     attempts: ports.LoginAttempts
     sessions: ports.Sessions
     second_factors: ports.SecondFactors
+    api_keys: ports.ApiKeys
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
     audit_trail: ports.AuditTrail
@@ -143,6 +150,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         attempts=attempts,
         sessions=MongoSessions(),
         second_factors=MongoSecondFactors(),
+        api_keys=MongoApiKeys(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
         audit_trail=MongoAuditTrail(),
@@ -199,6 +207,9 @@ def make_use_cases(a: Adapters) -> UseCases:
         notify_owner=notify_owner, clock=a.clock,
     )  # fmt: skip
     make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
+    revoke_api_keys = RevokeApiKeys(
+        api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=a.transactions, clock=a.clock
+    )
     require_step_up = RequireStepUp(users=a.users, sessions=a.sessions, clock=a.clock)
     spend_code = SpendCode(codes=a.codes, digests=a.digests)
     end_sessions = EndSessions(sessions=a.sessions, revoke_sessions=revoke_sessions, clock=a.clock)
@@ -245,17 +256,26 @@ def make_use_cases(a: Adapters) -> UseCases:
             clock=a.clock,
         ),
         require_step_up=require_step_up,
+        create_api_key=CreateApiKey(
+            users=a.users, api_keys=a.api_keys, seal=a.seal, randomness=a.randomness, notify_owner=notify_owner,
+            record_audit=record_audit, transactions=a.transactions, clock=a.clock, ids=a.ids,
+        ),
+        list_api_keys=ListApiKeys(api_keys=a.api_keys),
+        delete_api_key=DeleteApiKey(api_keys=a.api_keys, revoke_api_keys=revoke_api_keys),
+        find_api_key=FindApiKey(users=a.users, api_keys=a.api_keys, seal=a.seal, clock=a.clock),
         list_sessions=ListSessions(sessions=a.sessions, clock=a.clock),
         end_session=EndSession(sessions=a.sessions, revoke_sessions=revoke_sessions),
         freeze_account=FreezeAccount(
-            users=a.users, freeze_tickets=a.freeze_tickets, end_sessions=end_sessions, notify_owner=notify_owner,
+            users=a.users, freeze_tickets=a.freeze_tickets, api_keys=a.api_keys,
+            revoke_api_keys=revoke_api_keys, end_sessions=end_sessions, notify_owner=notify_owner,
             record_audit=record_audit, transactions=a.transactions, clock=a.clock,
         ),
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),
         reset_password=ResetPassword(
-            users=a.users, passwords=a.passwords, spend_code=spend_code, end_sessions=end_sessions,
+            users=a.users, passwords=a.passwords, spend_code=spend_code, api_keys=a.api_keys,
+            revoke_api_keys=revoke_api_keys, end_sessions=end_sessions,
             notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions,
         ),
         change_password=ChangePassword(

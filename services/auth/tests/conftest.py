@@ -19,6 +19,7 @@ from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
 from auth.crypto.tickets import SignedTickets
 from auth.crypto.totp import AppCodes
+from auth.domain.api_keys import ApiKey
 from auth.domain.audit import AuditEntry
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
@@ -30,6 +31,7 @@ from auth.domain.sessions import Session
 from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
 from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.api_keys import MongoApiKeys
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
@@ -293,16 +295,37 @@ class MemorySecondFactors:
         return self.rows[user_id].throttle
 
 
+class MemoryApiKeys:
+    def __init__(self) -> None:
+        self.rows: dict[UUID, ApiKey] = {}
+
+    async def add(self, key: ApiKey) -> None:
+        self.rows[key.id] = key
+
+    async def by_id(self, key_id: UUID) -> ApiKey | None:
+        return self.rows.get(key_id)
+
+    async def of_user(self, user_id: UUID, limit: int) -> Sequence[ApiKey]:
+        keys = [key for key in self.rows.values() if key.user_id == user_id]
+        return sorted(keys, key=lambda key: key.created_at, reverse=True)[:limit]
+
+    async def remove(self, key_id: UUID) -> bool:
+        return self.rows.pop(key_id, None) is not None
+
+    async def note_use(self, key_id: UUID, now: datetime) -> None:
+        self.rows[key_id] = replace(self.rows[key_id], last_used_at=now)
+
+
 class MemoryRevoked:
     def __init__(self) -> None:
         self.remembered: set[UUID] = set()
         self.published: set[UUID] = set()
 
-    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
-        self.remembered.add(session.id)
+    async def remember(self, revoked_id: UUID, *, user_id: UUID, now: datetime, until: datetime) -> None:
+        self.remembered.add(revoked_id)
 
-    async def publish(self, session_id: UUID, *, seconds: int) -> None:
-        self.published.add(session_id)
+    async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
+        self.published.add(revoked_id)
 
 
 class MemoryAnnouncements:
@@ -445,6 +468,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         attempts=MemoryAttempts(),
         sessions=MemorySessions(),
         second_factors=MemorySecondFactors(),
+        api_keys=MemoryApiKeys(),
         revoked=revoked,
         announcements=announcements,
         audit_trail=audit_trail,
@@ -503,6 +527,7 @@ async def real_world(
         attempts=MongoLoginAttempts(),
         sessions=MongoSessions(),
         second_factors=MongoSecondFactors(),
+        api_keys=MongoApiKeys(),
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),
         audit_trail=MongoAuditTrail(),

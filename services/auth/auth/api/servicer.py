@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,17 +13,22 @@ from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from pymongo.errors import ConnectionFailure
 
+from auth.domain.api_keys import ApiKey
 from auth.domain.devices import Device
 from auth.domain.sessions import Session
 from auth.domain.users import User
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.create_api_key import CreateApiKey
+from auth.use_cases.delete_api_key import DeleteApiKey
 from auth.use_cases.disable_second_factor import DisableSecondFactor
 from auth.use_cases.enable_second_factor import EnableSecondFactor
 from auth.use_cases.end_session import EndSession
+from auth.use_cases.find_api_key import FindApiKey
 from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
+from auth.use_cases.list_api_keys import ListApiKeys
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -61,6 +66,10 @@ class UseCases:
     renew_recovery_codes: RenewRecoveryCodes
     step_up: StepUp
     require_step_up: RequireStepUp
+    create_api_key: CreateApiKey
+    list_api_keys: ListApiKeys
+    delete_api_key: DeleteApiKey
+    find_api_key: FindApiKey
     list_sessions: ListSessions
     end_session: EndSession
     freeze_account: FreezeAccount
@@ -165,6 +174,28 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return auth_pb2.RequireStepUpResponse()
 
     @_without_database
+    async def CreateApiKey(self, request: auth_pb2.CreateApiKeyRequest, context: Any) -> auth_pb2.CreateApiKeyResponse:
+        expires_at = request.expires_at.ToDatetime(tzinfo=UTC) if request.HasField("expires_at") else None
+        created = await self._do.create_api_key(
+            name=request.name, scopes=request.scopes, networks=request.networks, expires_at=expires_at
+        )
+        return auth_pb2.CreateApiKeyResponse(key=_api_key(created.key), secret=created.secret)
+
+    @_without_database
+    async def ListApiKeys(self, request: auth_pb2.ListApiKeysRequest, context: Any) -> auth_pb2.ListApiKeysResponse:
+        return auth_pb2.ListApiKeysResponse(keys=[_api_key(key) for key in await self._do.list_api_keys()])
+
+    @_without_database
+    async def DeleteApiKey(self, request: auth_pb2.DeleteApiKeyRequest, context: Any) -> auth_pb2.DeleteApiKeyResponse:
+        await self._do.delete_api_key(key_id=_id(request.key_id, "key_id"))
+        return auth_pb2.DeleteApiKeyResponse()
+
+    @_without_database
+    async def FindApiKey(self, request: auth_pb2.FindApiKeyRequest, context: Any) -> auth_pb2.FindApiKeyResponse:
+        found = await self._do.find_api_key(key_id=_id(request.key_id, "key_id"))
+        return auth_pb2.FindApiKeyResponse(key=_api_key(found.key), secret=found.secret, permissions=found.permissions)
+
+    @_without_database
     async def ListSessions(self, request: auth_pb2.ListSessionsRequest, context: Any) -> auth_pb2.ListSessionsResponse:
         sessions = await self._do.list_sessions()
         return auth_pb2.ListSessionsResponse(sessions=[_device_session(session) for session in sessions])
@@ -255,6 +286,22 @@ def _session(signed_in: SignedIn) -> auth_pb2.Session:
         user=_user(signed_in.user),
         device_token=signed_in.device_token,
     )
+
+
+def _api_key(key: ApiKey) -> auth_pb2.ApiKey:
+    message = auth_pb2.ApiKey(
+        id=str(key.id),
+        user_id=str(key.user_id),
+        name=key.name,
+        scopes=key.scopes,
+        networks=key.networks,
+        created_at=_timestamp(key.created_at),
+    )
+    if key.expires_at is not None:
+        message.expires_at.FromDatetime(key.expires_at)
+    if key.last_used_at is not None:
+        message.last_used_at.FromDatetime(key.last_used_at)
+    return message
 
 
 def _device_session(session: Session) -> auth_pb2.DeviceSession:

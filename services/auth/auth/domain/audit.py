@@ -12,6 +12,8 @@ class AuditAction(StrEnum):
 
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_UNFROZEN = "account_unfrozen"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_REVOKED = "api_key_revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an action
     ROLE_GRANTED = "role_granted"

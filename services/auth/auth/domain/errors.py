@@ -232,6 +232,26 @@ class StepUpRequired(ServiceError):
         super().__init__("Confirm this with a fresh code of your second factor.", two_factor=two_factor)
 
 
+class InvalidApiKey(InvalidArgument):
+    reason = "invalid_api_key"
+
+
+class ApiKeyNotFound(ServiceError):
+    kind = ErrorKind.NOT_FOUND
+    reason = "api_key_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such API key.")
+
+
+class TooManyApiKeys(ServiceError):
+    kind = ErrorKind.CONFLICT
+    reason = "too_many_api_keys"
+
+    def __init__(self, *, maximum: int) -> None:
+        super().__init__("You have as many API keys as one account may have. Delete one first.", maximum=str(maximum))
+
+
 class InvalidRefreshToken(ServiceError):
     kind = ErrorKind.UNAUTHENTICATED
     reason = "invalid_refresh_token"

@@ -12,6 +12,7 @@ class NoticeEvent(StrEnum):
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_LOCKED = "account_locked"
     ACCOUNT_UNFROZEN = "account_unfrozen"
+    API_KEY_CREATED = "api_key_created"
     NEW_DEVICE = "new_device"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an event

@@ -24,6 +24,9 @@ PERMISSIONS_BY_ROLE: dict[str, tuple[str, ...]] = {
     USER_ROLE: (
         "alerts:read",
         "alerts:write",
+        # Ask what a key is; make, list and end keys.
+        "api-keys:read",
+        "api-keys:write",
         "audit:read",
         "kyc:read",
         "kyc:write",

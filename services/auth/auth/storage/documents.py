@@ -104,9 +104,9 @@ class SessionDocument(Document):
     rotated_at: datetime
     rotated_origin: str
     expires_at: datetime
-    device_id: UUID
-    device_name: str
-    address: str | None
+    device_id: UUID | None = None  # sessions that were opened before devices were known are each their own
+    device_name: str = ""
+    address: str | None = None
     revoked_at: datetime | None
     stepped_up_until: datetime | None = None
     kept_until: datetime
@@ -136,8 +136,28 @@ class SecondFactorDocument(Document):
         name = "second_factors"
 
 
+class ApiKeyDocument(Document):
+    """The secret is sealed under a key that is not in the database."""
+
+    id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
+    user_id: UUID
+    name: str
+    scopes: list[str]
+    networks: list[str]
+    secret: Annotated[str, Field(repr=False)]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    class Settings:
+        name = "api_keys"
+        indexes: ClassVar = [IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)])]
+
+
 class BlacklistedTokenDocument(Document):
-    """The access tokens of one session, named by the session they carry (`sid`), void until the last has expired."""
+    """The access tokens of one session, named by the session they carry (`sid`), void until the last has expired; or an
+    API key that a gateway may still remember.
+    """
 
     id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
     user_id: UUID
@@ -183,4 +203,5 @@ DOCUMENTS: list[type[Document]] = [
     BlacklistedTokenDocument,
     AuditLogDocument,
     SecondFactorDocument,
+    ApiKeyDocument,
 ]

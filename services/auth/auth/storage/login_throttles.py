@@ -67,9 +67,9 @@ class MongoLoginThrottles:
         change = {"$set": _fields(after)}
         if is_account:
             accounts = UserDocument.get_pymongo_collection()
-            return (await accounts.update_one({"email": email, **_fields(before)}, change)).matched_count == 1
+            return (await accounts.update_one({"email": email, **_as_stored(before)}, change)).matched_count == 1
         strangers = StrangerDocument.get_pymongo_collection()
-        which = {"_id": self._stranger(email, device), **_fields(before)}
+        which = {"_id": self._stranger(email, device), **_as_stored(before)}
         try:
             # Inserts the first failure; where another was counted meanwhile, the id exists with other fields.
             await strangers.update_one(which, change, upsert=True)
@@ -87,6 +87,11 @@ def _fields(throttle: LoginThrottle) -> dict[str, Any]:
     }
 
 
+def _as_stored(throttle: LoginThrottle) -> dict[str, Any]:
+    # An account from before locks were counted has no such field; `None` finds a field that is not there.
+    return {**_fields(throttle), "login_locks": throttle.locks or {"$in": [0, None]}}
+
+
 def _throttle(row: dict[str, Any] | None) -> LoginThrottle:
     if row is None:
         return OPEN
@@ -94,5 +99,5 @@ def _throttle(row: dict[str, Any] | None) -> LoginThrottle:
         failed_attempts=row["failed_login_attempts"],
         last_failure_at=row["last_failed_login"],
         locked_until=row["locked_until"],
-        locks=row["login_locks"],
+        locks=row.get("login_locks", 0),
     )

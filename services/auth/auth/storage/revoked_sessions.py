@@ -9,7 +9,6 @@ from chassis.errors import Unavailable
 from chassis.logs import get_logger
 from redis.asyncio import Redis
 
-from auth.domain.sessions import Session
 from auth.storage.documents import BlacklistedTokenDocument
 from auth.storage.redis_errors import redis_errors
 
@@ -28,18 +27,16 @@ class MirroredRevokedSessions:
         self._clock = clock
         self._redis_missed_one = False
 
-    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
-        await BlacklistedTokenDocument(
-            id=session.id, user_id=session.user_id, revoked_at=now, expires_at=until
-        ).insert()
+    async def remember(self, revoked_id: UUID, *, user_id: UUID, now: datetime, until: datetime) -> None:
+        await BlacklistedTokenDocument(id=revoked_id, user_id=user_id, revoked_at=now, expires_at=until).insert()
 
-    async def publish(self, session_id: UUID, *, seconds: int) -> None:
+    async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
         try:
             with redis_errors():
-                await self._redis.set(_key(session_id), b"1", ex=seconds)
+                await self._redis.set(_key(revoked_id), b"1", ex=seconds)
         except Unavailable:
             self._redis_missed_one = True
-            log.warning("Revocation not in Redis yet", event="blacklist_behind", session_id=str(session_id))
+            log.warning("Revocation not in Redis yet", event="blacklist_behind", revoked_id=str(revoked_id))
 
     async def keep_loaded(self) -> None:
         """Background: whenever Redis has lost the list or missed an entry, write all of it again."""

@@ -75,7 +75,7 @@ def _session(document: SessionDocument) -> Session:
         rotated_at=document.rotated_at,
         rotated_origin=document.rotated_origin,
         expires_at=document.expires_at,
-        device_id=document.device_id,
+        device_id=document.device_id or document.id,
         device_name=document.device_name,
         address=document.address,
         revoked_at=document.revoked_at,

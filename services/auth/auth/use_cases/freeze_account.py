@@ -4,20 +4,23 @@ from chassis.clock import Clock
 from chassis.identity import current_caller
 from chassis.logs import get_logger
 
+from auth.domain.api_keys import KEYS_MAX
 from auth.domain.audit import AuditAction
 from auth.domain.errors import FreezeLinkExpired
 from auth.domain.notices import NoticeEvent
 from auth.domain.users import User
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import Tickets, Transactions, Users
+from auth.use_cases.ports import ApiKeys, Tickets, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.revoke_api_keys import RevokeApiKeys
 
 log = get_logger(__name__)
 
 
 class FreezeAccount:
-    """Closes an account, by the link in a mail or by its signed-in owner: sessions end, nobody signs in any more.
+    """Closes an account, by the link in a mail or by its signed-in owner: sessions and API keys
+    end, nobody signs in any more.
 
     A password set anew by a code to the mailbox opens it again. Whoever has the mailbox can close, so this asks nothing
     more: closing too much is mended in a minute, closing too late is not.
@@ -28,6 +31,8 @@ class FreezeAccount:
         *,
         users: Users,
         freeze_tickets: Tickets,
+        api_keys: ApiKeys,
+        revoke_api_keys: RevokeApiKeys,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
         record_audit: RecordAudit,
@@ -36,6 +41,8 @@ class FreezeAccount:
     ) -> None:
         self._users = users
         self._freeze_tickets = freeze_tickets
+        self._api_keys = api_keys
+        self._revoke_api_keys = revoke_api_keys
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
         self._record_audit = record_audit
@@ -56,6 +63,7 @@ class FreezeAccount:
         frozen = await self._transactions.run(freeze)
         # Also where it was frozen: an earlier attempt may have died between the two.
         await self._end_sessions(user.id, why="account_frozen")
+        await self._revoke_api_keys(await self._api_keys.of_user(user.id, KEYS_MAX), why="account_frozen")
         if frozen:
             self._notify_owner(user, NoticeEvent.ACCOUNT_FROZEN)
             log.info("Account frozen", event="account_frozen", account_id=str(user.id), by_link=bool(ticket))

@@ -15,7 +15,14 @@ from auth.use_cases.ports import CodeMessage, Courier, Errands, Tickets
 KEPT_FOR = timedelta(days=1)  # a notice that could not be sent for so long tells of the past
 
 # Where the owner may find that it was not them.
-WITH_LINK = frozenset({NoticeEvent.NEW_DEVICE, NoticeEvent.RECOVERY_CODE_USED, NoticeEvent.TWO_FACTOR_ENABLED})
+WITH_LINK = frozenset(
+    {
+        NoticeEvent.API_KEY_CREATED,
+        NoticeEvent.NEW_DEVICE,
+        NoticeEvent.RECOVERY_CODE_USED,
+        NoticeEvent.TWO_FACTOR_ENABLED,
+    }
+)
 
 log = get_logger(__name__)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from auth.domain.api_keys import ApiKey
 from auth.domain.audit import AuditEntry
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
@@ -192,6 +193,24 @@ class SecondFactors(Protocol):
         ...
 
 
+class ApiKeys(Protocol):
+    async def add(self, key: ApiKey) -> None:
+        """Joins the running transaction."""
+        ...
+
+    async def by_id(self, key_id: UUID) -> ApiKey | None: ...
+
+    async def of_user(self, user_id: UUID, limit: int) -> Sequence[ApiKey]:
+        """Newest first."""
+        ...
+
+    async def remove(self, key_id: UUID) -> bool:
+        """False where it is gone already. Joins the running transaction."""
+        ...
+
+    async def note_use(self, key_id: UUID, now: datetime) -> None: ...
+
+
 class AppCodes(Protocol):
     """The codes of authenticator apps."""
 
@@ -225,13 +244,13 @@ class Tickets(Protocol):
 
 
 class RevokedSessions(Protocol):
-    """Whose access tokens are void. The database remembers, Redis answers the gateway."""
+    """Sessions whose access tokens are void, and API keys. The database remembers, Redis answers the gateway."""
 
-    async def remember(self, session: Session, *, now: datetime, until: datetime) -> None:
+    async def remember(self, revoked_id: UUID, *, user_id: UUID, now: datetime, until: datetime) -> None:
         """Durably. Joins the running transaction."""
         ...
 
-    async def publish(self, session_id: UUID, *, seconds: int) -> None:
+    async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
         """To Redis. Where that fails it is made good as soon as Redis is back; nothing is raised."""
         ...
 

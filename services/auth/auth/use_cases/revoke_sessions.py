@@ -35,7 +35,9 @@ class RevokeSessions:
             ended = []
             for session in sessions:
                 if await self._sessions.revoke(session.id, now):
-                    await self._revoked.remember(session, now=now, until=now + ACCESS_LIFETIME)
+                    await self._revoked.remember(
+                        session.id, user_id=session.user_id, now=now, until=now + ACCESS_LIFETIME
+                    )
                     await self._announcements.session_revoked(session, now)
                     ended.append(session)
             return ended

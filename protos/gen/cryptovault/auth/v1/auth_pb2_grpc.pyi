@@ -69,6 +69,12 @@ class AuthServiceStub:
     """The caller's living sessions, the one used last first."""
     EndSession: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EndSessionRequest, _auth_pb2.EndSessionResponse]
     """Ends one of them."""
+    CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]
+    """Makes a key for the caller's programs; whoever calls has asked RequireStepUp."""
+    ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]
+    DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]
+    FindApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindApiKeyRequest, _auth_pb2.FindApiKeyResponse]
+    """What verifies a key's requests. For the gateway only."""
     FreezeAccount: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
@@ -119,6 +125,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """The caller's living sessions, the one used last first."""
     EndSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.EndSessionRequest, _auth_pb2.EndSessionResponse]  # type: ignore[assignment]
     """Ends one of them."""
+    CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
+    """Makes a key for the caller's programs; whoever calls has asked RequireStepUp."""
+    ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]  # type: ignore[assignment]
+    DeleteApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]  # type: ignore[assignment]
+    FindApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindApiKeyRequest, _auth_pb2.FindApiKeyResponse]  # type: ignore[assignment]
+    """What verifies a key's requests. For the gateway only."""
     FreezeAccount: _aio.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]  # type: ignore[assignment]
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
@@ -280,6 +292,36 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.EndSessionResponse, _abc.Awaitable[_auth_pb2.EndSessionResponse]]:
         """Ends one of them."""
+
+    @_abc_1.abstractmethod
+    def CreateApiKey(
+        self,
+        request: _auth_pb2.CreateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.CreateApiKeyResponse, _abc.Awaitable[_auth_pb2.CreateApiKeyResponse]]:
+        """Makes a key for the caller's programs; whoever calls has asked RequireStepUp."""
+
+    @_abc_1.abstractmethod
+    def ListApiKeys(
+        self,
+        request: _auth_pb2.ListApiKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListApiKeysResponse, _abc.Awaitable[_auth_pb2.ListApiKeysResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteApiKey(
+        self,
+        request: _auth_pb2.DeleteApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DeleteApiKeyResponse, _abc.Awaitable[_auth_pb2.DeleteApiKeyResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FindApiKey(
+        self,
+        request: _auth_pb2.FindApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.FindApiKeyResponse, _abc.Awaitable[_auth_pb2.FindApiKeyResponse]]:
+        """What verifies a key's requests. For the gateway only."""
 
     @_abc_1.abstractmethod
     def FreezeAccount(

@@ -1,0 +1,115 @@
+"""Signed requests of programs: the secret signs what is asked, and never travels."""
+
+import hashlib
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+
+from gateway.admission.access_tokens import AccessToken
+from gateway.admission.api_keys import ApiKeys
+from gateway.errors import PublicError, forbidden, unauthenticated
+
+KEY_HEADER = b"x-api-key"
+TIMESTAMP_HEADER = b"x-api-timestamp"
+NONCE_HEADER = b"x-api-nonce"
+SIGNATURE_HEADER = b"x-api-signature"
+WINDOW_MILLISECONDS = 30_000  # two machines' clocks, and a slow line
+# A nonce is remembered for as long as its timestamp can be in the window, and a little more.
+NONCE_MILLISECONDS = 2 * WINDOW_MILLISECONDS + 5_000
+NONCE_KEY_PREFIX = "cryptovault:nonce:"
+_NO_END = 2**53  # of a key that does not expire; in seconds
+
+_KEY_ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIMESTAMP = re.compile(rb"[1-9][0-9]{12,13}")
+_NONCE = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_SIGNATURE = re.compile(rb"[0-9a-f]{64}")
+_NONCES_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """What the signature covers beside timestamp and nonce; path and query as they were sent."""
+
+    method: str
+    path: bytes
+    query: bytes
+    body: bytes
+
+
+class Signatures:
+    def __init__(self, keys: ApiKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    async def verify(self, headers: Mapping[bytes, bytes], request: SignedRequest, address: str) -> AccessToken:
+        """What the key may do, as if it were a token; its id stands in the place of the session's, its nonce of the
+        token's. Whether the nonce is new and the key not revoked is for the gate to say.
+
+        PublicError 401: `invalid_signature`, the same for an unknown key and a wrong signature,
+        `timestamp_out_of_window`; 403 `address_not_allowed`.
+        """
+        fields = [headers.get(name, b"") for name in (KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER)]
+        patterns = (_KEY_ID, _TIMESTAMP, _NONCE, _SIGNATURE)
+        if not all(pattern.fullmatch(field) for pattern, field in zip(patterns, fields, strict=True)):
+            raise _invalid()
+        key_id, timestamp, nonce, signature = fields
+        now = self._clock.now().timestamp()
+        if abs(int(timestamp) - now * 1000) > WINDOW_MILLISECONDS:
+            raise unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
+        key = await self._keys.find(key_id.decode())
+        if key is None or key.is_expired(now):
+            raise _invalid()
+        expected = hmac.new(key.secret, _signed_text(timestamp, nonce, request), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected.encode(), signature):
+            raise _invalid()
+        if not key.may_come_from(address):
+            raise forbidden("The key may not be used from this address.", reason="address_not_allowed")
+        return AccessToken(
+            user_id=key.description.user_id,
+            session_id=key_id.decode(),
+            token_id=nonce.decode(),
+            permissions=key.permissions,
+            expires_at=key.description.expires_at.seconds if key.description.HasField("expires_at") else _NO_END,
+            key=key.description,
+        )
+
+
+class SeenNonces:
+    """Those that this gateway has taken, for when Redis, which knows everybody's, does not answer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, nonce_key: str) -> bool:
+        """False where it was taken before."""
+        now = self._clock.monotonic()
+        until = self._until.get(nonce_key)
+        if until is not None and until > now:
+            return False
+        self._until[nonce_key] = now + NONCE_MILLISECONDS / 1000
+        self._until.move_to_end(nonce_key)
+        while len(self._until) > _NONCES_MAX:
+            self._until.popitem(last=False)
+        return True
+
+
+def nonce_key(token: AccessToken) -> str:
+    return f"{NONCE_KEY_PREFIX}{token.session_id}:{token.token_id}"
+
+
+def nonce_used() -> PublicError:
+    return unauthenticated("This nonce was used before.", reason="nonce_used")
+
+
+def _signed_text(timestamp: bytes, nonce: bytes, request: SignedRequest) -> bytes:
+    digest = hashlib.sha256(request.body).hexdigest().encode()
+    return b"\n".join((timestamp, nonce, request.method.encode(), request.path, request.query, digest))
+
+
+def _invalid() -> PublicError:
+    return unauthenticated("The request is not signed by a key that may be used.", reason="invalid_signature")

@@ -1,0 +1,268 @@
+"""Requests that an API key has signed."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import websockets
+from gateway.admission.signatures import WINDOW_MILLISECONDS
+from gateway.schemas import api_keys as schemas
+from replies import checked
+from stand_ins import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER, api_key
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
+SELF = "/api/v1/api-keys/self"
+ORDERS = "/api/v1/orders"
+PLACED = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
+
+
+def signed(
+    method: str,
+    path: str,
+    *,
+    query: str = "",
+    body: bytes = b"",
+    key: str = KEY,
+    secret: str = KEY_SECRET,
+    timestamp: int | None = None,
+    nonce: str | None = None,
+) -> dict[str, str]:
+    """As the documentation tells programs to."""
+    moment = str(int(time.time() * 1000) if timestamp is None else timestamp)
+    once = secrets.token_hex(8) if nonce is None else nonce
+    text = "\n".join((moment, once, method, path, query, hashlib.sha256(body).hexdigest()))
+    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {"X-API-Key": key, "X-API-Timestamp": moment, "X-API-Nonce": once, "X-API-Signature": signature}
+
+
+async def heard(socket: websockets.ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 15))
+    return message
+
+
+async def test_a_signed_request_is_its_keys_owners_and_says_which_key_it_was(up: "Running") -> None:
+    reply = await up.client.get(SELF, headers=signed("GET", SELF))
+    key = schemas.ApiKey.model_validate_json(reply.content)
+    assert (key.id, key.name, key.scopes) == (KEY, "bot", ["read", "trade"])
+    reply = await up.client.get(f"{ORDERS}?limit=5", headers=signed("GET", ORDERS, query="limit=5"))
+    assert reply.status_code == 200, reply.text
+    caller = up.platform.queries.callers[-1]
+    assert (caller.user_id, caller.session_id, caller.permissions) == (USER, None, frozenset(KEY_PERMISSIONS))
+
+
+async def test_an_order_is_placed_with_its_body_signed_and_the_key_on_record(up: "Running") -> None:
+    body = json.dumps(PLACED).encode()
+    headers = {**signed("POST", ORDERS, body=body), "Content-Type": "application/json"}
+    reply = await up.client.post(ORDERS, content=body, headers=headers)
+    assert reply.status_code == 201, reply.text
+    principal = up.platform.trading.commands[-1].principal
+    assert (principal.user_id, principal.session_id) == (USER, f"key:{KEY}")
+
+
+async def test_whatever_was_signed_must_be_what_is_asked(up: "Running") -> None:
+    body = json.dumps(PLACED).encode()
+    right = signed("POST", ORDERS, body=body)
+    forged: list[dict[str, str]] = [
+        signed("GET", ORDERS, body=body),
+        signed("POST", SELF, body=body),
+        signed("POST", ORDERS, query="a=b", body=body),
+        signed("POST", ORDERS, body=body.replace(b"0.5", b"5.0")),
+        signed("POST", ORDERS),
+        signed("POST", ORDERS, body=body, secret="another secret"),
+        signed("POST", ORDERS, body=body, secret=""),
+        signed("POST", ORDERS, body=body, key="01890000-0000-7000-8000-0000000000ee"),
+        {**right, "X-API-Nonce": "another-nonce"},
+        {**right, "X-API-Timestamp": str(int(right["X-API-Timestamp"]) + 1)},
+        {**right, "X-API-Signature": right["X-API-Signature"].upper()},
+        {**right, "X-API-Signature": "0" * 64},
+        {**right, "X-API-Signature": ""},
+        {**right, "X-API-Signature": right["X-API-Signature"][:-2]},
+        {**right, "X-API-Key": "' or 1=1"},
+        {**right, "X-API-Key": KEY.upper()},
+        {**right, "X-API-Nonce": "short"},
+        {**right, "X-API-Nonce": "n" * 65},
+        {**right, "X-API-Nonce": "with space"},
+        {**right, "X-API-Timestamp": "now"},
+        {**right, "X-API-Timestamp": "-1"},
+        {**right, "X-API-Timestamp": "1e12"},
+    ]
+    forged += [{header: value for header, value in right.items() if header != name} for name in list(right)[1:]]
+    for headers in forged:
+        headers["Content-Type"] = "application/json"
+        reply = await up.client.post(ORDERS, content=body, headers=headers)
+        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "invalid_signature"}, headers
+    assert up.platform.trading.commands == []
+    headers = {**right, "Content-Type": "application/json"}
+    assert (await up.client.post(ORDERS, content=body, headers=headers)).status_code == 201
+
+
+async def test_a_signature_counts_alone_whatever_else_the_request_carries(up: "Running") -> None:
+    headers = {**signed("GET", SELF, secret="another secret"), **up.bearer()}
+    checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
+
+
+@pytest.mark.parametrize("seconds", [-31, 31, -3_600, 10**9])
+async def test_a_timestamp_outside_the_window_is_refused(up: "Running", seconds: int) -> None:
+    headers = signed("GET", SELF, timestamp=int((time.time() + seconds) * 1000))
+    details = checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
+    assert details == {"reason": "timestamp_out_of_window"}
+    near = signed("GET", SELF, timestamp=int(time.time() * 1000) - WINDOW_MILLISECONDS // 2)
+    assert (await up.client.get(SELF, headers=near)).status_code == 200
+
+
+async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> None:
+    async with start() as one, start() as two:
+        headers = signed("GET", SELF)
+        outcomes = await asyncio.gather(
+            *(up.client.get(SELF, headers=headers) for up in (one, two) for _ in range(10)), return_exceptions=False
+        )
+        assert sorted(reply.status_code for reply in outcomes) == [200] + [401] * 19
+        refused = next(reply for reply in outcomes if reply.status_code == httpx.codes.UNAUTHORIZED)
+        assert checked(refused, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
+
+
+async def test_a_flushed_or_absent_redis_makes_no_nonce_new_here(fresh: "Running", redis: Any, start: "Start") -> None:
+    headers = signed("GET", SELF)
+    assert (await fresh.client.get(SELF, headers=headers)).status_code == 200
+    await redis.flushall()
+    checked(await fresh.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
+    async with start(redis_url="redis://127.0.0.1:1/0", ready=False) as up:
+        headers = signed("GET", SELF)
+        assert (await up.client.get(SELF, headers=headers)).status_code == 200
+        checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
+
+
+async def test_a_key_does_what_its_permissions_say_and_nothing_about_the_account(fresh: "Running") -> None:
+    for path in ("/api/v1/auth/me", "/api/v1/auth/sessions"):
+        details = checked(await fresh.client.get(path, headers=signed("GET", path)), 403, "AUTHORIZATION_ERROR")
+        assert details == {"reason": "api_key_not_allowed"}
+    keys = "/api/v1/api-keys"
+    details = checked(await fresh.client.get(keys, headers=signed("GET", keys)), 403, "AUTHORIZATION_ERROR")
+    assert details == {"reason": "permission_required", "permission": "api-keys:write"}
+    portfolio = "/api/v1/portfolio"
+    checked(await fresh.client.get(portfolio, headers=signed("GET", portfolio)), 403, "AUTHORIZATION_ERROR")
+    details = checked(
+        await fresh.client.get(SELF, headers=fresh.bearer(scope="api-keys:read")), 403, "AUTHORIZATION_ERROR"
+    )
+    assert details == {"reason": "not_an_api_key"}
+
+
+async def test_an_ended_key_is_refused_at_once_though_it_is_remembered(fresh: "Running", redis: Any) -> None:
+    assert (await fresh.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+    await redis.set(f"cryptovault:blacklist:{KEY}", b"1", ex=60)
+    for _ in range(2):
+        reply = await fresh.client.get(SELF, headers=signed("GET", SELF))
+        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "api_key_revoked"}
+        await redis.flushall()
+    assert fresh.platform.auth.found_keys == [KEY]
+
+
+async def test_an_expired_key_is_refused_though_it_is_remembered(fresh: "Running") -> None:
+    found = fresh.platform.auth.api_keys[KEY]
+    found.key.expires_at.seconds = int(time.time()) + 1
+    assert (await fresh.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+    await asyncio.sleep(max(0, found.key.expires_at.seconds - time.time()))
+    checked(await fresh.client.get(SELF, headers=signed("GET", SELF)), 401, "AUTHENTICATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("networks", "allowed"),
+    [
+        (["127.0.0.1"], True),
+        (["203.0.113.0/24", "127.0.0.0/8"], True),
+        (["203.0.113.0/24"], False),
+        (["::/0"], False),
+    ],
+)
+async def test_a_key_comes_from_its_networks_alone_on_the_socket_too(
+    fresh: "Running",
+    networks: list[str],
+    allowed: bool,  # noqa: FBT001
+) -> None:
+    assert [ip_network(network) for network in networks]
+    fresh.platform.auth.api_keys[KEY].key.CopyFrom(api_key(networks=networks))
+    reply = await fresh.client.get(SELF, headers=signed("GET", SELF))
+    if not allowed:
+        assert checked(reply, 403, "AUTHORIZATION_ERROR") == {"reason": "address_not_allowed"}
+    else:
+        assert reply.status_code == 200
+    headers = signed("GET", "/ws")
+    async with websockets.connect(f"ws://{fresh.host}:{fresh.port}/ws", additional_headers=headers) as socket:
+        if allowed:
+            await socket.send(json.dumps({"op": "subscribe", "channel": "balances"}))
+            assert (await heard(socket))["channel"] == "balances"
+        else:
+            assert (await heard(socket))["error"]["details"] == {"reason": "address_not_allowed"}
+
+
+async def test_a_sockets_nonce_is_good_once_too(fresh: "Running") -> None:
+    headers = signed("GET", "/ws")
+    address = f"ws://{fresh.host}:{fresh.port}/ws"
+    async with websockets.connect(address, additional_headers=headers) as socket:
+        await socket.send(json.dumps({"op": "ping"}))
+        assert (await heard(socket))["op"] == "pong"
+    async with websockets.connect(address, additional_headers=headers) as socket:
+        assert (await heard(socket))["error"]["details"] == {"reason": "nonce_used"}
+
+
+async def test_a_flood_of_made_up_keys_is_no_flood_on_auth(fresh: "Running") -> None:
+    made_up = "01890000-0000-7000-8000-0000000000ee"
+    for _ in range(20):
+        await fresh.client.get(SELF, headers=signed("GET", SELF, key=made_up))
+    assert fresh.platform.auth.found_keys == [made_up]
+
+
+async def test_guessing_signatures_is_counted_against_the_address(start: "Start") -> None:
+    async with start(limit_account_per_address=2, limit_factor=1) as up:
+        for _ in range(2):
+            reply = await up.client.get(SELF, headers=signed("GET", SELF, secret="a guess"))
+            checked(reply, 401, "AUTHENTICATION_ERROR")
+        checked(await up.client.get(SELF, headers=signed("GET", SELF)), 429, "RATE_LIMIT_EXCEEDED")
+
+
+async def test_keys_are_made_listed_and_ended_by_people(up: "Running") -> None:
+    scope = "api-keys:read api-keys:write"
+    body = {"name": "bot", "scopes": ["read"], "networks": ["203.0.113.0/24"], "expires_at": "2030-01-01T00:00:00Z"}
+    reply = await up.client.post("/api/v1/api-keys", json=body, headers=up.bearer(scope=scope))
+    assert reply.status_code == 201, reply.text
+    assert schemas.CreatedApiKey.model_validate_json(reply.content).secret == KEY_SECRET
+    asked = [type(request).__name__ for request in up.platform.auth.requests]
+    assert asked == ["RequireStepUpRequest", "CreateApiKeyRequest"]
+    assert up.platform.auth.requests[-1].expires_at.ToJsonString() == "2030-01-01T00:00:00Z"
+    reply = await up.client.get("/api/v1/api-keys", headers=up.bearer(scope=scope))
+    assert KEY_SECRET not in reply.text
+    assert [key.id for key in schemas.ApiKeyPage.model_validate_json(reply.content).items] == [KEY]
+    reply = await up.client.delete(f"/api/v1/api-keys/{ORDER}", headers=up.bearer(scope=scope))
+    assert (reply.status_code, up.platform.auth.requests[-1].key_id) == (204, ORDER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "rule"),
+    [
+        ({"name": ""}, "name", "min_length"),
+        ({"scopes": []}, "scopes", "too_short"),
+        ({"scopes": ["admin"]}, "scopes.0", "one_of"),
+        ({"scopes": "read"}, "scopes", "list_type"),
+        ({"networks": ["anywhere"]}, "networks.0", "cidr"),
+        ({"expires_at": "soon"}, "expires_at", "rfc3339_utc"),
+        ({"expires_at": "2026-02-31T00:00:00Z"}, "expires_at", "rfc3339_utc"),
+        ({"user_id": USER}, "user_id", "unknown_field"),
+    ],
+)
+async def test_a_key_that_cannot_be_is_refused_by_field_and_rule(
+    up: "Running", changes: dict[str, Any], field: str, rule: str
+) -> None:
+    body = {"name": "bot", "scopes": ["read"], **changes}
+    reply = await up.client.post("/api/v1/api-keys", json=body, headers=up.bearer(scope="api-keys:write"))
+    details = checked(reply, 400, "VALIDATION_ERROR")
+    assert (details["field"], details["rule"]) == (field, rule)
+    assert "CreateApiKeyRequest" not in [type(request).__name__ for request in up.platform.auth.requests]

@@ -1,0 +1,173 @@
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from auth.domain.api_keys import KEYS_MAX, PERMISSIONS_BY_SCOPE, permissions_of_key
+from auth.domain.errors import ApiKeyNotFound, InvalidApiKey, ServicesOnly, TooManyApiKeys
+from auth.domain.roles import permissions_of
+from auth.use_cases.create_api_key import CreatedKey
+from auth.use_cases.open_session import SignedIn
+from chassis.identity import Caller, NotSignedIn, use_caller
+
+EMAIL = "ada@example.com"
+
+
+def caller(session: SignedIn | None = None, *, service: str = "gateway") -> Caller:
+    return Caller(
+        service=service,
+        user_id=str(session.user.id) if session else None,
+        session_id=str(session.session.id) if session else None,
+        request_id="r",
+        address="203.0.113.7",
+    )
+
+
+async def made(world: Any, member: SignedIn, **changes: Any) -> CreatedKey:
+    wanted = {"name": "bot", "scopes": ["read", "trade"], "networks": [], "expires_at": None, **changes}
+    with use_caller(caller(member)):
+        created: CreatedKey = await world.do.create_api_key(**wanted)
+    return created
+
+
+async def found(world: Any, key_id: UUID) -> Any:
+    with use_caller(caller()):
+        return await world.do.find_api_key(key_id=key_id)
+
+
+async def test_a_key_is_made_with_a_secret_shown_once_and_found_by_the_gateway(world: Any) -> None:
+    member = await world.member()
+    created = await made(world, member, networks=["203.0.113.7", "198.51.100.0/24"])
+    assert len(created.secret) >= 43
+    assert created.key.networks == ("198.51.100.0/24", "203.0.113.7/32")
+    usable = await found(world, created.key.id)
+    assert usable.secret == created.secret
+    assert usable.key.user_id == member.user.id
+    assert {"orders:read", "orders:write", "orders:cancel", "api-keys:read"} <= set(usable.permissions)
+    assert not {"api-keys:write", "wallet:withdraw", "wallet:transfer"} & set(usable.permissions)
+    with use_caller(caller(member)):
+        [listed] = await world.do.list_api_keys()
+    assert (listed.id, listed.last_used_at) == (created.key.id, world.clock.now())
+    await world.settle()
+    assert world.notices() == ["api_key_created"]
+    assert await world.audited() == [("api_key_created", f"user:{member.user.id}", f"api-key:{created.key.id}")]
+
+
+def test_each_scope_permits_its_own_and_never_more_than_the_owner_may() -> None:
+    owner = permissions_of(["user"])
+    for scope, permissions in PERMISSIONS_BY_SCOPE.items():
+        assert set(permissions_of_key([scope], owner)) == {*permissions, "api-keys:read"}, scope
+    assert set(permissions_of_key(["cancel"], owner)) == {"orders:cancel", "api-keys:read"}
+    assert permissions_of_key(list(PERMISSIONS_BY_SCOPE), ["orders:read"]) == ("orders:read",)
+    # An administrator's key is no administrator.
+    assert "markets:write" not in permissions_of_key(list(PERMISSIONS_BY_SCOPE), permissions_of(["user", "admin"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "x" * 61}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["read", "admin"]}, "scopes"),
+        ({"networks": ["here"]}, "networks"),
+        ({"networks": ["10.0.0.1/8"]}, "networks"),
+        ({"networks": ["300.0.0.1"]}, "networks"),
+        ({"networks": ["10.0.0.0/8"] * 21}, "networks"),
+        ({"expires_in": timedelta(seconds=0)}, "expires_at"),
+        ({"expires_in": timedelta(days=367)}, "expires_at"),
+    ],
+)
+async def test_a_key_that_cannot_be_names_its_field_and_leaves_nothing(
+    memory_world: Any, changes: dict[str, Any], field: str
+) -> None:
+    member = await memory_world.member()
+    if "expires_in" in changes:
+        changes = {"expires_at": memory_world.clock.now() + changes["expires_in"]}
+    with pytest.raises(InvalidApiKey) as refusal:
+        await made(memory_world, member, **changes)
+    assert refusal.value.details["field"] == field
+    with use_caller(caller(member)):
+        assert list(await memory_world.do.list_api_keys()) == []
+
+
+async def test_an_account_has_so_many_keys(memory_world: Any) -> None:
+    member = await memory_world.member()
+    for _ in range(KEYS_MAX):
+        await made(memory_world, member)
+    with pytest.raises(TooManyApiKeys):
+        await made(memory_world, member)
+
+
+async def test_a_key_ends_by_its_owner_alone_and_every_gateway_hears_of_it(world: Any) -> None:
+    member = await world.member()
+    other = await world.member("bob@example.com")
+    created = await made(world, member)
+    with use_caller(caller(other)), pytest.raises(ApiKeyNotFound):
+        await world.do.delete_api_key(key_id=created.key.id)
+    assert await found(world, created.key.id)
+    with use_caller(caller(member)):
+        await world.do.delete_api_key(key_id=created.key.id)
+        with pytest.raises(ApiKeyNotFound):
+            await world.do.delete_api_key(key_id=created.key.id)
+        assert list(await world.do.list_api_keys()) == []
+    assert await world.is_blacklisted(created.key.id)
+    with pytest.raises(ApiKeyNotFound):
+        await found(world, created.key.id)
+    assert [action for action, _, _ in await world.audited()] == ["api_key_created", "api_key_revoked"]
+
+
+async def test_a_key_ends_when_it_says(world: Any) -> None:
+    member = await world.member()
+    created = await made(world, member, expires_at=world.clock.now() + timedelta(hours=1))
+    world.clock.advance(3_599)
+    assert await found(world, created.key.id)
+    world.clock.advance(1)
+    with pytest.raises(ApiKeyNotFound):
+        await found(world, created.key.id)
+
+
+async def test_freezing_and_a_reset_end_all_keys(world: Any) -> None:
+    member = await world.member()
+    first = await made(world, member)
+    with use_caller(caller(member)):
+        await world.do.freeze_account(ticket="")
+    assert await world.is_blacklisted(first.key.id)
+    for unfrozen in range(2):
+        await world.reset_limits()
+        await world.do.request_password_reset(email=EMAIL)
+        await world.settle()
+        await world.do.reset_password(email=EMAIL, code=world.last_code(), password=f"a new battery staple {unfrozen}")
+        if not unfrozen:
+            second = await made(world, member)
+    assert await world.is_blacklisted(second.key.id)
+    for key in (first, second):
+        with pytest.raises(ApiKeyNotFound):
+            await found(world, key.key.id)
+
+
+async def test_a_frozen_owners_key_is_not_found_whatever_became_of_it(world: Any) -> None:
+    member = await world.member()
+    created = await made(world, member)
+    await world.adapters.users.freeze(member.user.id, world.clock.now())
+    with pytest.raises(ApiKeyNotFound):
+        await found(world, created.key.id)
+
+
+async def test_only_the_gateway_may_ask_for_a_secret_and_only_people_make_keys(world: Any) -> None:
+    member = await world.member()
+    created = await made(world, member)
+    with use_caller(caller(service="trading")), pytest.raises(ServicesOnly):
+        await world.do.find_api_key(key_id=created.key.id)
+    with pytest.raises(NotSignedIn):
+        await world.do.create_api_key(name="bot", scopes=["read"], networks=[], expires_at=None)
+
+
+async def test_the_secret_does_not_lie_in_the_database(real_world: Any, mongo: Any) -> None:
+    created = await made(real_world, await real_world.member())
+    kept = []
+    for name in await mongo.database.list_collection_names():
+        kept += [repr(row) for row in await mongo.database[name].find({}).to_list(None)]
+    assert not [row for row in kept if created.secret in row]

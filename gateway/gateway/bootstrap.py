@@ -202,7 +202,7 @@ def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
         FeeRoutes(trading=stubs.trading),
         AdminMarketRoutes(operator=stubs.operator),
         AdminAssetRoutes(operator=stubs.operator),
-        OrderRoutes(order_entry=order_entry, newest_batches=newest_batches, ids=ids),
+        OrderRoutes(order_entry=order_entry, trading=stubs.trading, newest_batches=newest_batches, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),
         WalletRoutes(

@@ -90,12 +90,20 @@ _RULES: Mapping[str, str] = {
 
 
 class PublicError(Exception):
-    """An error ready for the caller. `details` holds strings, `reason` among them; `headers` go with the reply."""
+    """An error ready for the caller. `details` holds strings, `reason` among them; `headers` go with the reply;
+    `suggested` is a body that would be accepted in place of a refused one.
+    """
 
     def __init__(
-        self, code: str, message: str, details: Mapping[str, str], headers: Sequence[tuple[str, str]] = ()
+        self,
+        code: str,
+        message: str,
+        details: Mapping[str, str],
+        headers: Sequence[tuple[str, str]] = (),
+        suggested: Mapping[str, str | bool] | None = None,
     ) -> None:
         super().__init__(message)
+        self.suggested = suggested
         self.code = code
         self.message = message
         self.details = details
@@ -112,7 +120,7 @@ class PublicError(Exception):
             "message": self.message,
             "request_id": request_id,
             "timestamp": moment,
-            "details": dict(self.details),
+            "details": {**self.details, **({"suggested": self.suggested} if self.suggested is not None else {})},
         }
 
     def document(self, *, request_id: str) -> bytes:
@@ -187,11 +195,14 @@ def _of_service_error(error: ServiceError) -> PublicError:
     facts = dict(error.details)
     if "value" in facts and not _may_be_shown(facts.get("field", ""), facts["value"]):
         del facts["value"]
+    # A whole body, which a detail can only carry as text.
+    suggested = facts.pop("suggested", None)
     details = {"reason": error.reason, **{name: fact[:_DETAIL_LENGTH_MAX] for name, fact in facts.items()}}
     headers: tuple[tuple[str, str], ...] = ()
     if code in {RATE_LIMIT_EXCEEDED, SERVICE_UNAVAILABLE}:
         headers = (("Retry-After", _whole_seconds(facts.get("retry_after_seconds"))),)
-    return PublicError(code, _sentence_of(error), details, headers)
+    body = orjson.loads(suggested) if suggested is not None else None
+    return PublicError(code, _sentence_of(error), details, headers, body)
 
 
 def _sentence_of(error: ServiceError) -> str:

@@ -1,6 +1,7 @@
 """What every error looks like."""
 
 import re
+from typing import Any
 
 import httpx
 from gateway.schemas.errors import ErrorReply
@@ -8,7 +9,7 @@ from gateway.schemas.errors import ErrorReply
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def checked(reply: httpx.Response, status: int, code: str) -> dict[str, str]:
+def checked(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The details of an error, after a look at the whole of it."""
     assert reply.status_code == status, reply.text
     error = ErrorReply.model_validate_json(reply.content).error

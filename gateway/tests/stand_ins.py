@@ -292,6 +292,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
 
     def reset(self) -> None:
         self.commands: list[trading_pb2.EnterOrdersRequest] = []
+        self.previews: list[trading_pb2.PlaceOrder] = []
         self.by_key: dict[str, trading_pb2.EnterOrdersResponse] = {}
         self.error: Exception | None = None
         # How many commands to swallow: taken, answered never.
@@ -418,6 +419,15 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
             raise RemoteError(kind=ErrorKind.NOT_FOUND, reason="unknown_market", message="There is no such market.")
         levels = [trading_pb2.BookLevel(price=str(50_000 + step), quantity="1") for step in range(request.depth)]
         return trading_pb2.GetBookResponse(market="BTC-USD", batch=self.batch, asks=levels, time=NOW)
+
+    async def PreviewOrder(self, request: Any, context: Any) -> trading_pb2.PreviewOrderResponse:  # noqa: N802
+        current_caller().required_user()
+        if self.error is not None:
+            raise self.error
+        self.previews.append(request.order)
+        return trading_pb2.PreviewOrderResponse(
+            order=order(), fills=[fill()], balances=[trading_pb2.Balance(asset="USD", available="9975", held="0")]
+        )
 
     async def ListMarkets(self, request: Any, context: Any) -> trading_pb2.ListMarketsResponse:  # noqa: N802
         self.market_requests += 1

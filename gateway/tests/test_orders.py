@@ -169,3 +169,63 @@ async def test_cancelling_the_orders_of_one_market_or_of_all(up: "Running") -> N
     assert schemas.CancelledOrders.model_validate_json(reply.content).order_ids == [ORDER]
     await up.client.delete(PATH, headers=up.bearer())
     assert [command.cancel_orders.market for command in up.platform.trading.commands] == ["BTC-USD", ""]
+
+
+async def test_an_amendment_reaches_the_exchange_as_it_was_sent(up: "Running") -> None:
+    headers = {**up.bearer(), "Idempotency-Key": "key 1"}
+    reply = await up.client.patch(f"{PATH}/{ORDER}", json={"price": "49000.5", "quantity": "0.25"}, headers=headers)
+    assert reply.status_code == 200, reply.text
+    schemas.PlacedOrder.model_validate_json(reply.content)
+    (request,) = up.platform.trading.commands
+    assert request.idempotency_key == "key 1"
+    assert request.amend_order == trading_pb2.AmendOrder(order_id=ORDER, price="49000.5", quantity="0.25")
+    again = await up.client.patch(f"{PATH}/{ORDER}", json={"price": "49000.5", "quantity": "0.25"}, headers=headers)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (reply.json(), "true")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "rule"),
+    [
+        ({}, "body", "price_or_quantity"),
+        ({"price": None}, "body", "price_or_quantity"),
+        ({"quantity": 1}, "quantity", "string"),
+        ({"quantity": "-1"}, "quantity", "decimal_string"),
+        ({"price": "1e5"}, "price", "decimal_string"),
+        ({"stop_price": "1"}, "stop_price", "unknown_field"),
+        ({"side": "buy"}, "side", "unknown_field"),
+    ],
+)
+async def test_an_amendment_that_names_no_new_figure_is_refused(
+    up: "Running", body: dict[str, Any], field: str, rule: str
+) -> None:
+    reply = await up.client.patch(f"{PATH}/{ORDER}", json=body, headers=up.bearer())
+    details = checked(reply, 400, "VALIDATION_ERROR")
+    assert (details["field"], details["rule"]) == (field, rule)
+    assert up.platform.trading.commands == []
+
+
+async def test_a_preview_asks_and_places_nothing(up: "Running") -> None:
+    body = {**BODY, "time_in_force": "gtd", "expires_at": "2030-01-02T03:04:05.678Z"}
+    reply = await up.client.post(f"{PATH}/preview", json=body, headers=up.bearer())
+    assert reply.status_code == 200, reply.text
+    schemas.OrderPreview.model_validate_json(reply.content)
+    assert up.platform.trading.commands == []
+    (order,) = up.platform.trading.previews
+    assert (order.market, order.price, order.expires_at.ToJsonString()) == (
+        "BTC-USD", "50000", "2030-01-02T03:04:05.678Z",
+    )  # fmt: skip
+    assert not {"id", "created_at", "updated_at", "filled_at"} & set(reply.json())
+    assert set(reply.json()["fills"][0]) == {"price", "quantity", "fee", "fee_asset", "liquidity"}
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/preview"])
+async def test_a_refused_order_comes_with_a_body_that_would_be_accepted(up: "Running", path: str) -> None:
+    up.platform.trading.error = RemoteError(
+        kind=ErrorKind.REJECTED, reason="invalid_tick", message="The price must be a multiple of 0.01.",
+        details={"limit": "0.01", "suggested": '{"market":"BTC-USD","price":"50000","post_only":true}'},
+    )  # fmt: skip
+    reply = await up.client.post(path, json=BODY, headers=up.bearer())
+    assert checked(reply, 422, "ORDER_REJECTED") == {
+        "reason": "invalid_tick", "limit": "0.01",
+        "suggested": {"market": "BTC-USD", "price": "50000", "post_only": True},
+    }  # fmt: skip

@@ -16,6 +16,8 @@ from chassis.logs import get_logger
 from chassis.tracing import current_traceparent
 from cryptovault.trading.v1 import trading_pb2 as pb
 
+Command = pb.PlaceOrder | pb.AmendOrder | pb.CancelOrder | pb.CancelOrders
+
 ORDER_DEADLINE_SECONDS = 2.0
 _COMMANDS_PER_MESSAGE_MAX = 32
 _WAITING_MAX = 4_096  # above the requests in flight
@@ -85,9 +87,7 @@ class OrderEntry:
     def connected(self) -> bool:
         return self._connected
 
-    async def enter(
-        self, command: pb.PlaceOrder | pb.CancelOrder | pb.CancelOrders, principal: pb.Principal, *, key: str
-    ) -> pb.EnterOrdersResponse:
+    async def enter(self, command: Command, principal: pb.Principal, *, key: str) -> pb.EnterOrdersResponse:
         """The answer to one command, whatever stream it came by; its failure raised as RemoteError.
 
         OutcomeUnknown or NotSent after the deadline.
@@ -205,9 +205,11 @@ class OrderEntry:
         self._something_to_send.set()
 
 
-def _set_command(request: pb.EnterOrdersRequest, command: pb.PlaceOrder | pb.CancelOrder | pb.CancelOrders) -> None:
+def _set_command(request: pb.EnterOrdersRequest, command: Command) -> None:
     if isinstance(command, pb.PlaceOrder):
         request.place_order.CopyFrom(command)
+    elif isinstance(command, pb.AmendOrder):
+        request.amend_order.CopyFrom(command)
     elif isinstance(command, pb.CancelOrder):
         request.cancel_order.CopyFrom(command)
     else:

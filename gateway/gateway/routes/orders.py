@@ -1,4 +1,6 @@
-"""Placing and cancelling orders, through the one stream to the exchange."""
+"""Placing, amending and cancelling orders, through the one stream to the exchange; previews beside it."""
+
+from typing import TYPE_CHECKING
 
 from chassis.errors import RemoteError
 from chassis.ids import Ids
@@ -8,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass
 from gateway.clients.newest_batches import NewestBatches
-from gateway.clients.order_entry import NotSent, OrderEntry, OutcomeUnknown
+from gateway.clients.order_entry import Command, NotSent, OrderEntry, OutcomeUnknown
 from gateway.edge.bodies import read_body
 from gateway.edge.facts import facts_of
 from gateway.edge.idempotency import idempotency_key
@@ -16,11 +18,14 @@ from gateway.edge.metrics import ORDERS_UNKNOWN
 from gateway.edge.moments import read_moment
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
-from gateway.errors import PublicError, unavailable
+from gateway.errors import PublicError, invalid, unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
 from gateway.schemas import trading as schemas
-from gateway.views.trading import placed_view
+from gateway.views.trading import placed_view, preview_view
+
+if TYPE_CHECKING:
+    from cryptovault.trading.v1.trading_pb2_grpc import TradingServiceAsyncStub  # exists for type checkers only
 
 _TAG = "orders"
 _OWN_KEY_PREFIX = "gateway:"
@@ -28,8 +33,16 @@ _OUTCOME_UNKNOWN = "outcome_unknown"
 
 
 class OrderRoutes:
-    def __init__(self, *, order_entry: OrderEntry, newest_batches: NewestBatches, ids: Ids) -> None:
+    def __init__(
+        self,
+        *,
+        order_entry: OrderEntry,
+        trading: "TradingServiceAsyncStub",
+        newest_batches: NewestBatches,
+        ids: Ids,
+    ) -> None:
         self._order_entry = order_entry
+        self._trading = trading
         self._newest_batches = newest_batches
         self._ids = ids
 
@@ -43,6 +56,23 @@ class OrderRoutes:
                 body=schemas.PlaceOrder, status=201, reply=schemas.PlacedOrder, errors=(404, 409, 422),
                 idempotent=True,
                 body_example={"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "100"},
+            ),
+            Endpoint(
+                method="POST", path=f"{API}/orders/preview", handler=self.preview, access=Access.USER,
+                limit=LimitClass.TRADING, permission="orders:write", operation_id="previewOrder",
+                summary="What an order would do if it came now", tag=_TAG,
+                description="Nothing is placed and no key is used. Refused exactly as the order itself would be.",
+                body=schemas.PlaceOrder, reply=schemas.OrderPreview, errors=(404, 409, 422),
+                body_example={"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "100"},
+            ),
+            Endpoint(
+                method="PATCH", path=f"{API}/orders/{{order_id}}", handler=self.amend, access=Access.USER,
+                limit=LimitClass.TRADING, permission="orders:write", operation_id="amendOrder",
+                summary="Give an open order another price, another quantity, or both", tag=_TAG,
+                description="`quantity` is the whole, with what is filled. The order keeps its place in the book where "
+                "the price stays and the quantity does not grow; at a price that meets somebody it trades.",
+                path_fields=queries.OrderPath, body=schemas.AmendOrder, reply=schemas.PlacedOrder,
+                errors=(404, 409, 422), idempotent=True, body_example={"quantity": "0.5"},
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/orders/{{order_id}}", handler=self.cancel, access=Access.USER,
@@ -60,21 +90,22 @@ class OrderRoutes:
 
     async def place(self, request: Request) -> Response:
         body = await read_body(request, schemas.PlaceOrder)
-        command = pb.PlaceOrder(
-            market=body.market,
-            side=body.side,
-            type=body.type,
-            quantity=body.quantity or "",
-            quote_quantity=body.quote_quantity or "",
-            price=body.price or "",
-            stop_price=body.stop_price or "",
-            time_in_force=body.time_in_force or "",
-            expires_at=None if body.expires_at is None else read_moment(body.expires_at, field="expires_at"),
-            post_only=body.post_only,
-            client_order_id=body.client_order_id or "",
-        )
-        answer = await self._enter(request, command, client_order_id=body.client_order_id)
+        answer = await self._enter(request, _order(body), client_order_id=body.client_order_id)
         return json_reply(placed_view(answer.result), status=201)
+
+    async def preview(self, request: Request) -> Response:
+        body = await read_body(request, schemas.PlaceOrder)
+        answer = await self._trading.PreviewOrder(pb.PreviewOrderRequest(order=_order(body)))
+        return json_reply(preview_view(answer))
+
+    async def amend(self, request: Request) -> Response:
+        path = read_path(request, queries.OrderPath)
+        body = await read_body(request, schemas.AmendOrder)
+        if body.price is None and body.quantity is None:
+            raise invalid("A new price or a new quantity is needed.", field="body", rule="price_or_quantity")
+        command = pb.AmendOrder(order_id=path.order_id, price=body.price or "", quantity=body.quantity or "")
+        answer = await self._enter(request, command)
+        return json_reply(placed_view(answer.result))
 
     async def cancel(self, request: Request) -> Response:
         path = read_path(request, queries.OrderPath)
@@ -89,7 +120,7 @@ class OrderRoutes:
     async def _enter(
         self,
         request: Request,
-        command: pb.PlaceOrder | pb.CancelOrder | pb.CancelOrders,
+        command: Command,
         *,
         client_order_id: str | None = None,
     ) -> pb.EnterOrdersResponse:
@@ -120,6 +151,22 @@ class OrderRoutes:
         if outcome.replayed and given_key is not None:
             facts.reply_with("idempotency-replayed", "true")
         return answer
+
+
+def _order(body: schemas.PlaceOrder) -> pb.PlaceOrder:
+    return pb.PlaceOrder(
+        market=body.market,
+        side=body.side,
+        type=body.type,
+        quantity=body.quantity or "",
+        quote_quantity=body.quote_quantity or "",
+        price=body.price or "",
+        stop_price=body.stop_price or "",
+        time_in_force=body.time_in_force or "",
+        expires_at=None if body.expires_at is None else read_moment(body.expires_at, field="expires_at"),
+        post_only=body.post_only,
+        client_order_id=body.client_order_id or "",
+    )
 
 
 def _outcome_unknown(key: str | None, client_order_id: str | None) -> PublicError:

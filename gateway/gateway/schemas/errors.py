@@ -29,7 +29,7 @@ DESCRIPTIONS = {
     405: "The path does not take that method; `Allow` lists those it takes.",
     409: "It clashes with what is already so, such as an idempotency key used for another request.",
     413: "The body is larger than 64 KiB.",
-    422: "Well-formed, but a rule of the exchange says no: `details` holds the limit, your value, and one that passes.",
+    422: "Well-formed, but a rule of the exchange says no: `details` holds the limit, your value, a body that passes.",
     429: "Too many requests; `Retry-After` says when to come again.",
     500: "A bug of ours. It has been recorded under the request id.",
     503: "A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`.",
@@ -41,8 +41,10 @@ class ErrorFacts(ReplyBody):
     message: str = Field(description="A sentence for people; it may change.")
     request_id: str = Field(description="Quote it when you ask us.")
     timestamp: Moment
-    details: dict[str, str] = Field(
-        description="`reason` is a stable machine word; where one field is at fault, `field` and `rule` name it.",
+    details: dict[str, str | dict[str, str | bool]] = Field(
+        description="Words, and for a refused order a body. `reason` is a stable machine word; where one field is at "
+        "fault, `field` and `rule` name it. `suggested` is the body of an order or an amendment that would be accepted "
+        "now; where there is none, `no_suggestion` says why.",
         examples=[{"reason": "insufficient_funds", "required": "100.10", "available": "20.00", "asset": "USD"}],
     )
 

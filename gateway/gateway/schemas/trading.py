@@ -33,13 +33,26 @@ class PlaceOrder(RequestBody):
         default=None, description="Of the quote asset, fees included for a buy. Market orders only."
     )
     price: Money | None = Field(default=None, description="The limit.")
-    stop_price: Money | None = None
+    stop_price: Money | None = Field(
+        default=None,
+        description="`stop`, `stop_limit` and `take_profit` wait until the reference price reaches it: buy stops and "
+        "sell take-profits from below, the others from above.",
+    )
     time_in_force: TimeInForce | None = Field(
         default=None, description="`gtc` unless said otherwise; market orders are `ioc`."
     )
-    expires_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    expires_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
+        default=None, description="The moment from which a `gtd` order trades no more."
+    )
     post_only: bool = False
     client_order_id: ClientOrderId | None = None
+
+
+class AmendOrder(RequestBody):
+    """At least one of the two."""
+
+    price: Money | None = Field(default=None, description="The new limit.")
+    quantity: Money | None = Field(default=None, description="The new whole quantity, with what is filled.")
 
 
 class Amount(ReplyBody):
@@ -98,6 +111,41 @@ class OrderWithFills(Order):
 
 class PlacedOrder(OrderWithFills):
     balances: list[Balance] = Field(description="In the market's two assets, after the order.")
+
+
+class PreviewFill(ReplyBody):
+    price: Money
+    quantity: Money
+    fee: Money
+    fee_asset: str
+    liquidity: Literal["maker", "taker"]
+
+
+class OrderPreview(ReplyBody):
+    """The order as it would be right after: what it traded, what is left of it, and why it ended, if it did."""
+
+    client_order_id: str | None
+    market: MarketSymbol
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Money | None
+    quote_quantity: Money | None
+    filled_quantity: Money
+    filled_quote_quantity: Money = Field(description="Without fees.")
+    price: Money | None
+    stop_price: Money | None
+    average_price: Money | None
+    time_in_force: TimeInForce
+    post_only: bool
+    fees: list[Amount]
+    maker_fee_basis_points: int
+    taker_fee_basis_points: int
+    expires_at: Moment | None
+    close_reason: str | None
+    fills: list[PreviewFill]
+    balances: list[Balance] = Field(description="In the market's two assets, after the order.")
+    goes_on: bool = Field(description="It would trade on: these fills are as many as one step makes.")
 
 
 class OrderPage(ReplyBody):

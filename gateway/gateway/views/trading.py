@@ -61,6 +61,17 @@ def placed_view(result: pb.OrderResult) -> dict[str, Any]:
     return view
 
 
+def preview_view(answer: pb.PreviewOrderResponse) -> dict[str, Any]:
+    view = order_view(answer.order)
+    for name in ("id", "created_at", "updated_at", "filled_at"):
+        del view[name]
+    names = ("price", "quantity", "fee", "fee_asset", "liquidity")
+    view["fills"] = [{name: getattr(fill, name) for name in names} for fill in answer.fills]
+    view["balances"] = [balance_view(balance) for balance in answer.balances]
+    view["goes_on"] = answer.goes_on
+    return view
+
+
 def detailed_order_view(order: pb.Order, fills: Any) -> dict[str, Any]:
     view = order_view(order)
     view["fills"] = [fill_view(fill) for fill in fills]

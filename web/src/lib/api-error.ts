@@ -17,7 +17,7 @@ export class ApiError extends SaidError {
     this.status = status;
     this.code = facts.code ?? "INTERNAL_ERROR";
     this.requestId = facts.request_id ?? headers.get("x-request-id");
-    this.details = facts.details ?? {};
+    this.details = wordsOf(facts.details ?? {});
     const wait = headers.get("retry-after");
     this.retryAfterSeconds = wait !== null && /^\d+$/.test(wait) ? Number(wait) : null;
   }
@@ -25,6 +25,13 @@ export class ApiError extends SaidError {
   get reason(): string {
     return this.details["reason"] ?? "";
   }
+}
+
+/** What the details say in words; beside them a refused order has a body that would be accepted. */
+function wordsOf(details: ErrorFacts["details"]): Record<string, string> {
+  const words: Record<string, string> = {};
+  for (const [name, value] of Object.entries(details)) if (typeof value === "string") words[name] = value;
+  return words;
 }
 
 /** Nothing came back: whether the request took effect is not known. */

@@ -21,8 +21,10 @@ from trading.journal.codec import decode_body, encode_body, encode_entry
 from trading.projector import reconciler as reconciler_module
 from trading.projector.fold import Fold
 from trading.projector.reconciler import FROZEN, VIOLATIONS, Reconciler
+from trading.projector.snapshot_taker import SnapshotTaker
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Changes
+from trading.storage.snapshots import MANIFESTS, MongoSnapshots
 
 OPERATOR = Caller("gateway", "olga", "session", "request-9", None, frozenset({"markets:write"}))
 CLERK = Caller("gateway", "carl", "session", "request-9", None, frozenset({"users:read"}))
@@ -90,6 +92,19 @@ async def test_a_corrupt_fold_is_found_and_its_asset_named(
     corrupt(exchange.projector.fold.state)
     assert list(reconciler.check(full=True)) == [asset]
     assert count(invariant) > before
+
+
+async def test_no_snapshot_is_taken_of_a_fold_that_does_not_add_up(
+    exchange: Exchange, mongo_database: MongoDatabase
+) -> None:
+    taker = SnapshotTaker(exchange.projector, MongoSnapshots(mongo_database), SystemClock())
+    account = exchange.projector.fold.state.owners["user:ann"].accounts["USD"]
+    account.available += 1
+    await taker.take()
+    assert await mongo_database[MANIFESTS].count_documents({}) == 0
+    account.available -= 1
+    await taker.take()
+    assert await mongo_database[MANIFESTS].count_documents({}) == 1
 
 
 async def test_what_moves_is_checked_without_a_look_at_everything(exchange: Exchange) -> None:

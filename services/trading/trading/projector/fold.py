@@ -21,7 +21,7 @@ from trading.domain.events import (
     TransferReleased,
     TransferSettled,
 )
-from trading.domain.invariants import Violation
+from trading.domain.invariants import Violation, check_all
 from trading.domain.markets import Market
 from trading.domain.orders import TERMINAL
 from trading.domain.queries import balance
@@ -69,6 +69,10 @@ class Fold:
     @property
     def state(self) -> ExchangeState:
         return self.memory.state
+
+    def violations(self) -> list[Violation]:
+        """What does not hold of the state as it stands; a look at everything."""
+        return [*check_all(self.state), *self.books.check_everything(self.state)]
 
     @property
     def cursor(self) -> Cursor:

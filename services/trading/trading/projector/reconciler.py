@@ -15,7 +15,7 @@ from chassis.logs import get_logger
 from prometheus_client import Counter, Gauge, Histogram
 
 from trading.domain.bookkeeping import assets_in_question
-from trading.domain.invariants import Violation, check_all
+from trading.domain.invariants import Violation
 from trading.projector.projector import Projector
 
 RETRY_SECONDS = 2.0  # a leader that is changing hands is back within a few
@@ -70,8 +70,7 @@ class Reconciler:
             found = [*fold.discrepancies, *fold.books.check_touched(fold.state)]
             fold.discrepancies.clear()
             if full:
-                found += check_all(fold.state)
-                found += fold.books.check_everything(fold.state)
+                found += fold.violations()
         found = list(dict.fromkeys(found))
         self._tell(found)
         for asset in fold.state.assets:

@@ -1,0 +1,307 @@
+"""Every way in, every field that holds a number, every trick with numbers: taken exactly or refused clearly."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from chassis.errors import ErrorKind, ServiceError
+from cryptovault.trading.v1 import trading_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+from shell_factory import MARKET, PRICE, UNIT, actor
+from trading.api import parsing
+from trading.api.teaching import teach
+from trading.domain.accounts import Posting
+from trading.domain.commands import SetAsset, SetMarket, SetReferencePrice, StartBatch, Transfer
+from trading.domain.default_markets import default_assets, default_markets
+from trading.domain.errors import Rejection
+from trading.domain.exchange import Exchange
+from trading.domain.orders import OrderStatus
+from trading.domain.preview_order import preview_order
+from trading.domain.snapshot import state_hash
+
+ANN = actor("ann")
+NOW = 1_767_225_600_000
+CPU_SECONDS_MAX = 0.010
+REFUSED = (
+    "",
+    " ",
+    "\t",
+    "\n",
+    "-",
+    "+",
+    ".",
+    ",",
+    "e",
+    "0x",
+    "NaN",
+    "nan",
+    "-NaN",
+    "sNaN",
+    "Infinity",
+    "-Infinity",
+    "inf",
+    "+inf",
+    "1e400",
+    "1E5",
+    "1e-5",
+    "1e0",
+    "0e0",
+    "-0",
+    "-0.0",
+    "+0",
+    "-1",
+    "+1",
+    "--1",
+    "-1.5",
+    "1-",
+    "1+1",
+    "1_000",
+    "1_0",
+    "_1",
+    "1__0",
+    "1,5",
+    "1,000",
+    "1.000,5",
+    "1 000",
+    "1\u00a0000",
+    "1\u2009000",
+    "'1'",
+    '"1"',
+    ".5",
+    "5.",
+    "..5",
+    "1..5",
+    "1.2.3",
+    "01",
+    "00",
+    "00.5",
+    "007",
+    " 1",
+    "1 ",
+    "1\n",
+    "\n1",
+    "1\r\n",
+    "\ufeff1",
+    "1\x00",
+    "\x001",
+    "1\u200b",
+    "0x10",
+    "0b1",
+    "0o7",
+    "1L",
+    "1f",
+    "1d",
+    "1m",
+    "\u0661\u0662",
+    "\uff11",
+    "\u09e7",
+    "\u2460",
+    "\u00bd",
+    "\u4e00",
+    "\u221e",
+    "\u00b2",
+    "1\u066b5",
+    "$1",
+    "1$",
+    "\u20ac1",
+    "1%",
+    "true",
+    "false",
+    "null",
+    "None",
+    "undefined",
+    "[]",
+    "[1]",
+    "{}",
+    "1;DROP TABLE orders",
+    "${1}",
+    "{{1}}",
+    "1/2",
+    "1:2",
+    "(1)",
+    "1!",
+    "\U0001f600",
+    "1" * 19,
+    "9" * 100,
+    "1" + "0" * 400,
+    "0." + "1" * 19,
+    "1." + "0" * 19,
+    "0." + "0" * 400 + "1",
+    "9" * 10_000,
+    "1.5e3",
+    "1E+5",
+    "0.1e1",
+    "9223372036854775808e0",
+    "\u2212" + "1",
+    "\uff0b1",
+    "1\uff0e5",
+    "1\u00b75",
+    "a1",
+    "1a",
+    "1 1",
+    "0,5",
+    "0..",
+    "-.5",
+)
+# Well-formed, but no amount that the field takes: too fine, too large, too small.
+MISFITS = (
+    "0", "0.0", "0.000000000000000000", "0.0000000001", "0.123456789", "0.00000000000000001", "999999999999999999",
+    "92233720368.54775807", "92233720368.54775808", "123456789012345678.123456789012345678", "184467440737.09551616",
+)  # fmt: skip
+ACCEPTED = (
+    ("1", "1"), ("1.0", "1"), ("1.00000000", "1"), ("1.000000000000000000", "1"), ("0.5", "0.5"), ("0.50", "0.5"),
+    ("0.01", "0.01"), ("0.010000", "0.01"), ("2.000001", "2.000001"), ("2.0000010000", "2.000001"), ("3", "3"),
+)  # fmt: skip
+Place, Amend = trading_pb2.PlaceOrder, trading_pb2.AmendOrder
+NEAR, STOP = str(PRICE // UNIT - 100), str(PRICE // UNIT + 100)
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    exchange = Exchange()
+    commands: list[Any] = [StartBatch(1, NOW)]
+    commands += [SetAsset(ANN, asset, "listed") for asset in default_assets()]
+    commands += [SetMarket(ANN, market, "listed") for market in default_markets()]
+    paid = (Posting("external", "USD", -(10**9) * UNIT), Posting("user:ann", "USD", 10**9 * UNIT))
+    commands.append(Transfer(ANN, "k", "practice_money", paid))
+    commands.append(SetReferencePrice(MARKET, PRICE, "simulator", NOW, NOW))
+    for command in commands:
+        exchange.execute(command)
+    return exchange
+
+
+def resting(exchange: Exchange) -> str:
+    command = parsing.place_order(
+        Place(market=MARKET, side="buy", type="limit", quantity="4", price=NEAR), exchange.state, ANN, ""
+    )
+    exchange.execute(command)
+    return next(reversed(exchange.state.orders))
+
+
+def orders() -> Iterator[tuple[str, Callable[[str], Place]]]:
+    """(field, an order with that text in it) for each field that holds an amount."""
+    yield "quantity", lambda text: Place(market=MARKET, side="buy", type="limit", quantity=text, price=NEAR)
+    yield "quantity", lambda text: Place(market=MARKET, side="buy", type="market", quantity=text)
+    yield "quote_quantity", lambda text: Place(market=MARKET, side="buy", type="market", quote_quantity=text)
+    yield "price", lambda text: Place(market=MARKET, side="buy", type="limit", quantity="1", price=text)
+    yield "stop_price", lambda text: Place(market=MARKET, side="buy", type="stop", quantity="1", stop_price=text)
+    yield (
+        "price",
+        lambda text: Place(market=MARKET, side="buy", type="stop_limit", quantity="1", price=text, stop_price=STOP),
+    )
+
+
+def attempt(exchange: Exchange, way: Callable[[], object], request: Any) -> ServiceError | None:
+    """None where it was accepted. A refusal is clear, writes nothing, and neither takes long."""
+    before = state_hash(exchange.state)
+    started = time.process_time()
+    refusal: ServiceError | None = None
+    try:
+        way()
+    except ServiceError as error:
+        refusal = error
+        if isinstance(error, Rejection):
+            teach(error, request, exchange.state, ANN)
+    took = time.process_time() - started
+    if refusal is not None:
+        assert state_hash(exchange.state) == before
+        assert refusal.kind in {ErrorKind.INVALID, ErrorKind.REJECTED}
+        assert refusal.reason
+        assert refusal.message
+    assert took < CPU_SECONDS_MAX, took
+    return refusal
+
+
+def place(exchange: Exchange, order: Place) -> None:
+    exchange.execute(parsing.place_order(order, exchange.state, ANN, ""))
+
+
+def preview(exchange: Exchange, order: Place) -> None:
+    preview_order(exchange.state, parsing.place_order(order, exchange.state, ANN, ""))
+
+
+def test_no_trick_passes_for_a_number_in_an_order_or_its_preview(exchange: Exchange) -> None:
+    tried = 0
+    for field, order in orders():
+        for text in REFUSED:
+            try:
+                request = order(text)
+            except ValueError:
+                continue  # no text that a message can hold
+            for way in (place, preview):
+                refusal = attempt(exchange, lambda way=way, request=request: way(exchange, request), request)  # type: ignore[misc]
+                assert refusal is not None, (field, text)
+                if text:  # an empty text is a field that is not there
+                    assert refusal.details["field"] == field, (field, text)
+                    assert (refusal.kind, refusal.reason) == (ErrorKind.INVALID, "invalid_argument"), (field, text)
+                tried += 1
+    assert tried > 1_000
+
+
+def test_a_number_that_does_not_fit_is_refused_by_the_rule_it_breaks(exchange: Exchange) -> None:
+    for field, order in orders():
+        for text in MISFITS:
+            request = order(text)
+            for way in (place, preview):
+                refusal = attempt(exchange, lambda way=way, request=request: way(exchange, request), request)  # type: ignore[misc]
+                assert refusal is not None, (field, text)
+                assert refusal.details.get("rule"), (field, text)
+
+
+def test_a_number_that_fits_is_taken_exactly(exchange: Exchange) -> None:
+    state = exchange.state
+    for text, canonical in ACCEPTED:
+        request = Place(market=MARKET, side="buy", type="limit", quantity=text, price=f"{NEAR}.10")
+        assert attempt(exchange, lambda request=request: preview(exchange, request), request) is None  # type: ignore[misc]
+        assert attempt(exchange, lambda request=request: place(exchange, request), request) is None, text  # type: ignore[misc]
+        order = next(reversed(state.orders.values()))
+        market = state.markets[MARKET].market
+        assert (market.quantity_text(order.quantity), market.price_text(order.price)) == (canonical, f"{NEAR}.1")
+        stop = Place(market=MARKET, side="buy", type="stop", quantity=text, stop_price=f"{STOP}.50")
+        assert attempt(exchange, lambda stop=stop: place(exchange, stop), stop) is None, text  # type: ignore[misc]
+        waiting = next(reversed(state.orders.values()))
+        assert (waiting.status, market.price_text(waiting.stop_price)) == (OrderStatus.NEW, f"{STOP}.5")
+
+
+def test_no_trick_passes_for_a_number_in_an_amendment(exchange: Exchange) -> None:
+    order_id = resting(exchange)
+    for field in ("price", "quantity"):
+        for text in (*REFUSED, *MISFITS):
+            try:
+                request = Amend(order_id=order_id, **{field: text})
+            except ValueError:
+                continue
+            refusal = attempt(
+                exchange, lambda request=request: exchange.execute(parsing.amend_order(request, ANN, "")), request
+            )  # type: ignore[misc]
+            assert refusal is not None, (field, text)
+            if text:
+                assert refusal.details.get("field", field) == field, (field, text)
+    for text, canonical in ACCEPTED:
+        request = Amend(order_id=order_id, quantity=text, price=f"{NEAR}.20")
+        assert (
+            attempt(exchange, lambda request=request: exchange.execute(parsing.amend_order(request, ANN, "")), request)  # type: ignore[misc]
+            is None
+        ), text
+        order, market = exchange.state.orders[order_id], exchange.state.markets[MARKET].market
+        assert (market.quantity_text(order.quantity), market.price_text(order.price)) == (canonical, f"{NEAR}.2")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "reason"),
+    [
+        (0, 0, "invalid_argument"), (-1, 0, "invalid_argument"), (2**62, 0, "invalid_argument"),
+        (253_402_300_800, 0, "invalid_argument"), (4_000_000_000, -1, "invalid_argument"),
+        (4_000_000_000, 2**31 - 1, "invalid_argument"), (NOW // 1000, 0, "expiry_in_past"),
+        (1, 0, "expiry_in_past"), (NOW // 1000, 999_999, "expiry_in_past"), (NOW // 1000, 1_000_000, ""),
+        (253_402_300_799, 999_999_999, ""),
+    ],
+)  # fmt: skip
+def test_an_expiry_is_a_moment_to_come(exchange: Exchange, seconds: int, nanos: int, reason: str) -> None:
+    moment = Timestamp(seconds=seconds, nanos=nanos)
+    request = Place(
+        market=MARKET, side="buy", type="limit", quantity="1", price=NEAR, time_in_force="gtd", expires_at=moment
+    )
+    refusal = attempt(exchange, lambda: place(exchange, request), request)
+    assert (refusal.reason if refusal is not None else "") == reason

@@ -47,6 +47,9 @@ class ProjectorSettings(JournalSettings):
     reconcile_all_seconds: float = Field(default=3_600.0, gt=0)
     listen: str = Field(default="127.0.0.1:18012", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
 
+    # Older batches move to the archive, once they are behind every snapshot that is kept.
+    journal_retention_days: float = Field(default=30.0, ge=0)
+
     @property
     def service_name(self) -> str:
         return "trading-projector"

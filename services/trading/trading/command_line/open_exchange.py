@@ -8,6 +8,7 @@ from chassis.mongo import MongoConnection, connect, init_documents
 
 from trading.journal.batch import SealedBatch
 from trading.settings import CommandLineSettings
+from trading.storage.archive import JournalArchive
 from trading.storage.documents import DOCUMENTS
 from trading.storage.journal import MongoJournal
 from trading.storage.snapshots import MongoSnapshots
@@ -38,7 +39,7 @@ async def opened(settings: CommandLineSettings) -> AsyncIterator[OpenExchange]:
     journal_server = mongo
     if settings.journal_url is not None:
         journal_server = connect(settings.required("journal_url"), settings.database_name)
-    journal = MongoJournal(journal_server)
+    journal = MongoJournal(journal_server, JournalArchive(mongo.database))
     try:
         await init_documents(mongo.database, DOCUMENTS)
         yield OpenExchange(mongo, journal, MongoSnapshots(mongo.database))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from chassis.errors import ErrorKind, ServiceError
+
 from trading.journal.batch import SealedBatch
 
 
@@ -18,8 +20,21 @@ class JournalUnreachable(Exception):
     """A read had no answer. Nothing is known; ask again."""
 
 
+class HistoryArchived(ServiceError):
+    """Batches that the answer needs are archived, and their volume is not at hand."""
+
+    kind = ErrorKind.NOT_FOUND
+    reason = "history_archived"
+
+    def __init__(self) -> None:
+        super().__init__("What happened then is archived and cannot be read here.")
+
+
 class Journal(Protocol):
-    """Batches 1, 2, 3, ... without gap; once durable, never changed."""
+    """Batches 1, 2, 3, ... without gap; once durable, never changed.
+
+    Old ones may be archived, which readers do not notice, unless a volume is gone: `HistoryArchived`.
+    """
 
     async def append(self, batch: SealedBatch) -> None:
         """Returns when the batch is durable: on a majority, journaled.

@@ -1,5 +1,7 @@
 """Builds the projector: the fold, its bell, the reconciler, the query service."""
 
+from datetime import timedelta
+
 from chassis.leader_channel import open_leader_channel
 from chassis.mongo import init_documents
 from chassis.service import Runtime
@@ -7,6 +9,7 @@ from cryptovault.trading.v1 import trading_pb2_grpc
 
 from trading.api.query_servicer import TradingQueryServicer
 from trading.clients.leader import GrpcLeader
+from trading.projector.archiver import Archiver
 from trading.projector.bell import Bell
 from trading.projector.event_log import EventLog
 from trading.projector.journal_reader import JournalReader
@@ -52,6 +55,14 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
         full_interval_seconds=settings.reconcile_all_seconds,
     )
     runtime.background("reconciler", reconciler.run)
+    archiver = Archiver(
+        journal=journal,
+        projector=projector,
+        snapshots=snapshots,
+        clock=runtime.clock,
+        retention=timedelta(days=settings.journal_retention_days),
+    )
+    runtime.background("archive", archiver.run)
     runtime.background("snapshots", SnapshotTaker(projector, snapshots, runtime.clock).run)
     # A stack without a bus has no one to ring for; consumers poll.
     if runtime.settings.amqp_url is not None:

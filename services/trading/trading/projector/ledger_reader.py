@@ -15,7 +15,7 @@ from trading.domain.queries import user_cursor
 from trading.domain.state import ExchangeState
 from trading.journal.codec import decode_events
 from trading.journal.postings import AccountStep, OwnPosting, account_steps
-from trading.journal.store import Journal
+from trading.journal.store import HistoryArchived, Journal
 from trading.projector.projector import Projector
 from trading.storage.balance_points import EVENTS_PER_POINT, BalancePoint, BalancePoints
 from trading.storage.order_queries import page_size
@@ -24,16 +24,6 @@ EVENTS_PER_READ = 2 * EVENTS_PER_POINT  # a page of 50 postings is rarely more e
 # A page may come back short, with a cursor: a filter that finds nothing must not read a whole history in one call.
 EVENTS_PER_PAGE_MAX = 512
 _CURSOR = re.compile(r"([1-9][0-9]{0,15})\.([0-9]{1,3})", re.ASCII)
-
-
-class HistoryArchived(ServiceError):
-    """Batches that the answer needs are no longer at hand."""
-
-    kind = ErrorKind.NOT_FOUND
-    reason = "history_archived"
-
-    def __init__(self) -> None:
-        super().__init__("What happened then is archived and cannot be read here.")
 
 
 class SequenceAhead(ServiceError):

@@ -19,6 +19,7 @@ from pymongo.read_preferences import ReadPreference
 from trading.journal.batch import SealedBatch, user_key
 from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken, JournalUnreachable
 from trading.storage.append_thread import AppendThread
+from trading.storage.archive import JournalArchive
 
 COLLECTION = "journal"
 APPEND_TIMEOUT_SECONDS = (
@@ -30,7 +31,9 @@ READ_TIMEOUT_SECONDS = 5.0
 class MongoJournal:
     """`Journal` over one collection."""
 
-    def __init__(self, connection: MongoConnection) -> None:
+    def __init__(self, connection: MongoConnection, archive: JournalArchive | None = None) -> None:
+        """`archive` is where old batches are; in the same database unless said otherwise."""
+        self.archive = archive or JournalArchive(connection.database)
         self.database = connection.database
         plain = connection.database.get_collection(COLLECTION)
         self._collection = plain
@@ -65,12 +68,12 @@ class MongoJournal:
     async def read(self, number: int) -> SealedBatch | None:
         with _reading():
             document = await self._linearizable.find_one({"_id": number})
-        return None if document is None else _batch(document)
+            return None if document is None else await self._batch(document)
 
     async def read_after(self, number: int, limit: int) -> list[SealedBatch]:
         with _reading():
             found = await self._reads.find({"_id": {"$in": list(range(number + 1, number + 1 + limit))}}).to_list()
-        batches = sorted((_batch(document) for document in found), key=lambda batch: batch.number)
+            batches = sorted([await self._batch(document) for document in found], key=lambda batch: batch.number)
         # A later number may become visible before an earlier one on its way; what follows a gap is for the next read.
         return [batch for index, batch in enumerate(batches, start=number + 1) if batch.number == index]
 
@@ -84,7 +87,21 @@ class MongoJournal:
         keys = [user_key(user_id, sequence) for sequence in sequences]
         with _reading():
             found = await self._reads.find({"users": {"$in": keys}}).to_list()
-        return sorted((_batch(document) for document in found), key=lambda batch: batch.number)
+            return sorted([await self._batch(document) for document in found], key=lambda batch: batch.number)
+
+    async def leave_stubs(self, numbers: Sequence[int], *, volume: int) -> None:
+        """The bodies of those batches are in that volume: here only their headers stay, so that no number is ever free
+        again, and a user's events are still found. Raises `JournalUnreachable`; again with the same end.
+        """
+        with _reading():
+            await self._collection.update_many(
+                {"_id": {"$in": list(numbers)}}, {"$set": {"archived": volume}, "$unset": {"body": ""}}
+            )
+
+    async def _batch(self, document: dict[str, Any]) -> SealedBatch:
+        volume = document.get("archived")
+        body = document["body"] if volume is None else (await self.archive.bodies(volume))[document["_id"]]
+        return _batch(document, bytes(body))
 
 
 @contextmanager
@@ -110,7 +127,7 @@ def _document(batch: SealedBatch) -> dict[str, Any]:
     }
 
 
-def _batch(document: dict[str, Any]) -> SealedBatch:
+def _batch(document: dict[str, Any], body: bytes) -> SealedBatch:
     return SealedBatch(
         number=document["_id"],
         epoch=document["epoch"],
@@ -118,7 +135,7 @@ def _batch(document: dict[str, Any]) -> SealedBatch:
         time_milliseconds=document["time"],
         core_version=document["core_version"],
         users=tuple(document["users"]),
-        body=bytes(document["body"]),
+        body=body,
         previous_digest=bytes(document["previous_digest"]),
         digest=bytes(document["digest"]),
     )

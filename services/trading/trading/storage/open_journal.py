@@ -6,6 +6,7 @@ from chassis.mongo import connect
 from chassis.service import Runtime
 
 from trading.settings import JournalSettings
+from trading.storage.archive import JournalArchive
 from trading.storage.journal import MongoJournal
 
 S = TypeVar("S", bound=JournalSettings)
@@ -20,7 +21,7 @@ async def open_journal(runtime: Runtime[S]) -> MongoJournal:
         mongo = connect(settings.required("journal_url"), settings.database_name)
         runtime.on_stop(mongo.close)
         runtime.readiness("journal", mongo.ping)
-    journal = MongoJournal(mongo)
+    journal = MongoJournal(mongo, JournalArchive((await runtime.mongo()).database))
     runtime.on_stop(journal.close)
     await journal.prepare()
     return journal

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -111,6 +112,16 @@ async def test_a_forged_token_is_refused_however_it_is_forged(up: "Running") -> 
         assert reply.headers["www-authenticate"] == "Bearer"
     assert up.platform.auth.callers == []
     assert (await up.client.get(ME, headers={"Authorization": f"bearer {good}"})).status_code == 200
+
+
+async def test_a_retired_key_goes_on_verifying_while_it_is_published(fresh: "Running") -> None:
+    old, new = fresh.platform.minter, Minter()
+    both = json.loads(new.key_set())["keys"] + json.loads(old.key_set())["keys"]
+    new.key_set = lambda: json.dumps({"keys": both})  # type: ignore[method-assign]
+    fresh.platform.auth.minter = new
+    for minter in (new, old, new):
+        headers = {"Authorization": f"Bearer {minter.token(fresh.now(), sid=secrets.token_hex(4))}"}
+        assert (await fresh.client.get(ME, headers=headers)).status_code == 200
 
 
 async def test_a_flood_of_unknown_key_names_is_no_flood_on_auth(fresh: "Running") -> None:

@@ -80,8 +80,9 @@ class AccessTokens:
             self._registry.validate(claims)
         except (JoseError, ValueError) as error:
             raise (_expired() if getattr(error, "error", "") == "expired_token" else _invalid()) from None
-        texts = [claims[name] for name in ("sub", "sid", "jti", "scope")]
-        if not all(isinstance(text, str) for text in texts) or not all(texts[:3]):
+        # The registry takes a list that holds the value for the value.
+        texts = [claims[name] for name in ("sub", "sid", "jti", "iss", "type", "scope")]
+        if not all(isinstance(text, str) for text in texts) or not all(texts[:-1]):
             raise _invalid()
         return AccessToken(
             user_id=claims["sub"],

@@ -12,7 +12,7 @@ from cryptovault.auth.v1 import auth_pb2_grpc
 
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
 from auth.clients.notifications import NotificationsCourier
-from auth.crypto.access_tokens import HS256, SignedAccessTokens, shared_key, signing_key
+from auth.crypto.access_tokens import HS256, SignedAccessTokens, retired_keys, shared_key, signing_key
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
@@ -176,7 +176,8 @@ def make_access_tokens(settings: AuthSettings) -> SignedAccessTokens:
     """Raises MissingSetting where the algorithm's secret is not set."""
     secret = settings.signing_secret
     key = shared_key(secret) if settings.jwt_algorithm == HS256 else signing_key(secret)
-    return SignedAccessTokens(key=key, issuer=settings.issuer, audience=settings.audience)
+    retired = retired_keys(settings.required("jwt_retired_keys")) if settings.jwt_retired_keys else []
+    return SignedAccessTokens(key=key, issuer=settings.issuer, audience=settings.audience, retired=retired)
 
 
 def make_use_cases(a: Adapters) -> UseCases:

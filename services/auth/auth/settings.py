@@ -3,7 +3,7 @@ from typing import Literal, Self
 from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from auth.crypto.access_tokens import ED25519, HS256, shared_key, signing_key
+from auth.crypto.access_tokens import ED25519, HS256, retired_keys, shared_key, signing_key
 
 
 class AuthSettings(ServiceSettings):
@@ -20,6 +20,8 @@ class AuthSettings(ServiceSettings):
     jwt_algorithm: Literal["Ed25519", "HS256"] = ED25519
     # Ed25519 in PEM (PKCS 8), for the algorithm of that name.
     jwt_private_key: SecretStr | None = None
+    # Ed25519 in PEM, one block after the other: keys that signed before, for the half hour that their tokens live.
+    jwt_retired_keys: SecretStr | None = None
     # Shared with whoever verifies, for HS256; at least 32 bytes.
     jwt_secret: SecretStr | None = None
     # Root of the keys for refresh tokens and code digests. Unset: the signing key is the root, and changing that
@@ -56,4 +58,9 @@ class AuthSettings(ServiceSettings):
             shared_key(self.jwt_secret.get_secret_value())
         if self.jwt_algorithm == ED25519 and self.jwt_private_key is not None:
             signing_key(self.jwt_private_key.get_secret_value())
+        if self.jwt_retired_keys is not None:
+            retired_keys(self.jwt_retired_keys.get_secret_value())
+            if self.session_key is None:
+                # The signing key was the root of everything else: with it all sessions and second factors are gone.
+                raise ValueError("CRYPTOVAULT_SESSION_KEY must be set before the signing key is changed")
         return self

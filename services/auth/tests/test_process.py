@@ -22,6 +22,7 @@ from joserfc.jwk import OKPKey
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
+PEM = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
 STOP_SECONDS_MAX = 30.0
 
 
@@ -129,6 +130,8 @@ async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
         ({}, b"CRYPTOVAULT_JWT_PRIVATE_KEY"),
         ({"jwt_algorithm": "HS256"}, b"CRYPTOVAULT_JWT_SECRET"),
         ({"jwt_private_key": "nonsense"}, b"not a private key in PEM"),
+        ({"jwt_private_key": PEM, "jwt_retired_keys": PEM}, b"CRYPTOVAULT_SESSION_KEY must be set"),
+        ({"jwt_private_key": PEM, "jwt_retired_keys": "nonsense", "session_key": "s" * 32}, b"private keys in PEM"),
         ({"jwt_algorithm": "none"}, b"CRYPTOVAULT_JWT_ALGORITHM"),
         ({"jwt_algorithm": "HS256", "jwt_secret": "short"}, b"shorter than 32 bytes"),
     ],

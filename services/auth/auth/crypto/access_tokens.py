@@ -1,6 +1,7 @@
 """Access tokens: JSON Web Tokens signed with Ed25519, or with HS256 where the setting says so."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -15,14 +16,19 @@ from auth.domain.users import User
 
 ED25519: Final = "Ed25519"  # RFC 9864's name; "EdDSA" is deprecated there
 HS256: Final = "HS256"
+RETIRED_MAX = 8  # a key is retired for half an hour; more than a few say that nobody cleans up
 SHARED_SECRET_BYTES_MIN = 32  # RFC 7518 section 3.2: as long as the hash
 
 
 class SignedAccessTokens:
-    """`key` signs; what verifies it is in `key_set`, unless it is a shared secret."""
+    """`key` signs; what verifies it is in `key_set`, unless it is a shared secret.
 
-    def __init__(self, *, key: OKPKey | OctKey, issuer: str, audience: str) -> None:
+    `retired` have signed before: their public halves stay in the set while their last tokens live.
+    """
+
+    def __init__(self, *, key: OKPKey | OctKey, issuer: str, audience: str, retired: Sequence[OKPKey] = ()) -> None:
         self._key = key
+        self._retired = tuple(retired)
         self._algorithm = ED25519 if isinstance(key, OKPKey) else HS256
         self._header = {"alg": self._algorithm, "typ": "JWT", "kid": key.thumbprint()}
         self._issuer = issuer
@@ -50,7 +56,8 @@ class SignedAccessTokens:
         if isinstance(self._key, OctKey):
             return []
         return [
-            {**self._key.as_dict(private=False), "kid": self._key.thumbprint(), "use": "sig", "alg": self._algorithm}
+            {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": ED25519}
+            for key in (self._key, *self._retired)
         ]
 
 
@@ -66,6 +73,14 @@ def signing_key(pem: str) -> OKPKey:
     if not key.is_private or key.curve_name != ED25519:
         raise ValueError("not an Ed25519 private key")
     return key
+
+
+def retired_keys(bundle: str) -> list[OKPKey]:
+    """The keys of a bundle of PEM blocks, one after the other. ValueError where one is no Ed25519 private key."""
+    blocks = re.findall(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", bundle.replace("\\n", "\n"), re.DOTALL)
+    if not 0 < len(blocks) <= RETIRED_MAX:
+        raise ValueError(f"not 1 to {RETIRED_MAX} private keys in PEM")
+    return [signing_key(block) for block in blocks]
 
 
 def shared_key(secret: str) -> OctKey:

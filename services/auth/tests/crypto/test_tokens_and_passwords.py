@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from auth.crypto.access_tokens import SignedAccessTokens, shared_key, signing_key
+from auth.crypto.access_tokens import SignedAccessTokens, retired_keys, shared_key, signing_key
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, derived_key
 from auth.crypto.password_pool import NICENESS, PasswordPool
@@ -49,6 +49,29 @@ def test_the_published_key_set_verifies_and_holds_no_secret() -> None:
     assert verified.header["kid"] == published["keys"][0]["kid"]
     with pytest.raises(JoseError):
         jwt.decode(token_of(tokens), OKPKey.generate_key("Ed25519"), algorithms=["Ed25519"])
+
+
+def test_a_retired_key_verifies_and_signs_no_more() -> None:
+    old, new = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
+    before = token_of(SignedAccessTokens(key=old, issuer="i", audience="a"))
+    rotated = SignedAccessTokens(key=new, issuer="i", audience="a", retired=[old])
+    after = token_of(rotated)
+    published = json.loads(rotated.key_set())
+    assert [key["kid"] for key in published["keys"]] == [new.thumbprint(), old.thumbprint()]
+    assert all("d" not in key for key in published["keys"])
+    for token, key in ((before, old), (after, new)):
+        verified = jwt.decode(token, KeySet.import_key_set(published), algorithms=["Ed25519"])
+        assert verified.header["kid"] == key.thumbprint()
+
+
+def test_retired_keys_come_as_one_bundle_of_private_keys() -> None:
+    keys = [OKPKey.generate_key("Ed25519") for _ in range(3)]
+    bundle = "".join(key.as_pem(private=True).decode() for key in keys)
+    for text in (bundle, bundle.replace("\n", "\\n"), f"\n{bundle}\n"):
+        assert [key.thumbprint() for key in retired_keys(text)] == [key.thumbprint() for key in keys]
+    for wrong in ("", "nonsense", keys[0].as_pem(private=False).decode(), bundle * 3):
+        with pytest.raises(ValueError, match="not "):
+            retired_keys(wrong)
 
 
 def test_a_shared_secret_signs_and_is_never_published() -> None:

@@ -1,0 +1,112 @@
+"""Second factor, API keys, forgotten passwords and a frozen account, from the public door to the mailbox."""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from typing import Any
+
+import httpx
+import pyotp
+from chassis.testing import eventually
+
+from tests.customers import MAIL_SECONDS, PASSWORD, Customer, mails_to, sign_up
+from tests.error_shape import assert_error
+
+NEW_PASSWORD = "a new battery staple"
+SECONDS_PER_STEP = 30
+
+
+class Phone:
+    """An authenticator app. A code is good once, so it is asked for the code of the step that comes next, which a
+    clock half a minute slow would show.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._app = pyotp.TOTP(secret)
+        self._last = 0
+
+    def code(self) -> str:
+        step = max(self._last + 1, int(time.time()) // SECONDS_PER_STEP - 1)
+        self._last = step
+        return self._app.generate_otp(step)
+
+
+def signed(key: dict[str, Any], method: str, path: str, body: bytes = b"") -> dict[str, str]:
+    timestamp, nonce = str(int(time.time() * 1000)), secrets.token_hex(16)
+    text = "\n".join((timestamp, nonce, method, path, "", hashlib.sha256(body).hexdigest()))
+    signature = hmac.new(key["secret"].encode(), text.encode(), hashlib.sha256).hexdigest()
+    headers = {"X-API-Key": key["id"], "X-API-Timestamp": timestamp, "X-API-Nonce": nonce}
+    return {**headers, "X-API-Signature": signature, "Content-Type": "application/json"}
+
+
+async def enrolled(customer: Customer) -> tuple[Phone, list[str]]:
+    proposed = (await customer.send("POST", "/auth/2fa/setup")).json()
+    assert proposed["otpauth_uri"].startswith("otpauth://totp/CryptoVault:")
+    phone = Phone(proposed["secret"])
+    reply = await customer.send("POST", "/auth/2fa/enable", {"code": phone.code()})
+    assert reply.status_code == 200, reply.text
+    return phone, reply.json()["recovery_codes"]
+
+
+async def test_a_second_factor_opens_the_door_and_what_is_dear(http: httpx.AsyncClient, customer: Customer) -> None:
+    phone, recovery = await enrolled(customer)
+    credentials = {"email": customer.email, "password": PASSWORD, "delivery": "body"}
+    refused = await http.post("/api/v1/auth/login", json=credentials)
+    challenge = assert_error(refused, 401, "MFA_REQUIRED")["challenge"]
+    answer = {"challenge": challenge, "code": recovery[0], "delivery": "body"}
+    reply = await http.post("/api/v1/auth/login/mfa", json=answer)
+    assert reply.status_code == 200, reply.text
+    assert_error(await http.post("/api/v1/auth/login/mfa", json=answer), 401, "AUTHENTICATION_ERROR")
+    wanted = {"name": "bot", "scopes": ["read", "trade"], "networks": ["127.0.0.0/8"]}
+    details = assert_error(await customer.send("POST", "/api-keys", wanted), 403, "AUTHORIZATION_ERROR")
+    assert details == {"reason": "step_up_required", "two_factor": "enabled"}
+    assert (await customer.send("POST", "/auth/step-up", {"code": phone.code()})).status_code == 200
+    made = await customer.send("POST", "/api-keys", wanted)
+    assert made.status_code == 201, made.text
+    key = made.json()
+    body = json.dumps({"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "50"}).encode()
+    order = await http.post("/api/v1/orders", content=body, headers=signed(key, "POST", "/api/v1/orders", body))
+    assert order.status_code == 201, order.text
+    own = await http.get("/api/v1/api-keys/self", headers=signed(key, "GET", "/api/v1/api-keys/self"))
+    assert (own.status_code, own.json()["name"]) == (200, "bot")
+    assert (await customer.send("DELETE", f"/api-keys/{key['id']}")).status_code == 204
+    ended = await http.get("/api/v1/api-keys/self", headers=signed(key, "GET", "/api/v1/api-keys/self"))
+    assert assert_error(ended, 401, "AUTHENTICATION_ERROR")["reason"] == "api_key_revoked"
+
+
+async def test_the_mail_of_a_new_device_freezes_and_a_reset_opens_again(http: httpx.AsyncClient) -> None:
+    customer = await sign_up(http, funded=False)
+    credentials = {"email": customer.email, "password": PASSWORD, "delivery": "body"}
+    reply = await http.post("/api/v1/auth/login", json=credentials, headers={"User-Agent": "a thief's browser"})
+    assert reply.status_code == 200
+
+    async def link() -> str | None:
+        for mail in await mails_to(http, customer.email):
+            found = re.search(r"/freeze#(\S+)", mail["text"])
+            if found and "a thief's browser" in mail["text"]:
+                return found.group(1)
+        return None
+
+    token = await eventually(link, timeout_seconds=MAIL_SECONDS)
+    assert (await http.post("/api/v1/auth/freeze", json={"token": token})).status_code == 202
+    assert (await customer.send("GET", "/auth/me")).status_code == 401
+    frozen = await http.post("/api/v1/auth/login", json=credentials)
+    assert assert_error(frozen, 403, "AUTHORIZATION_ERROR") == {"reason": "account_frozen"}
+    assert (await http.post("/api/v1/auth/password/forgot", json={"email": customer.email})).status_code == 202
+
+    async def code() -> str | None:
+        for mail in await mails_to(http, customer.email):
+            found = re.search(r"(?<!\d)\d{6}(?!\d)", mail["text"])
+            if mail["subject"].startswith("Reset") and found:
+                return found.group()
+        return None
+
+    reset = {"email": customer.email, "code": await eventually(code, timeout_seconds=MAIL_SECONDS)}
+    reply = await http.post("/api/v1/auth/password/reset", json={**reset, "new_password": NEW_PASSWORD})
+    assert reply.status_code == 202, reply.text
+    assert_error(await http.post("/api/v1/auth/login", json=credentials), 401, "AUTHENTICATION_ERROR")
+    reply = await http.post("/api/v1/auth/login", json={**credentials, "password": NEW_PASSWORD})
+    assert reply.status_code == 200, reply.text

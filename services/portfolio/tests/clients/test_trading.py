@@ -59,6 +59,23 @@ def test_a_transfer_moves_users_accounts_only() -> None:
     assert facts.facts == (UserFact("u", Moved(asset="USD", amount=Decimal(10))),)
 
 
+def test_held_money_touches_its_owner_and_moves_only_when_it_is_posted() -> None:
+    taken = events_pb2.Posting(account="user:u", asset="USD", amount="-10")
+    given = events_pb2.Posting(account="external", asset="USD", amount="10")
+    back = events_pb2.Posting(account="user:u", asset="USD", amount="10")
+    held = facts_of(_batch(transfer_held=events_pb2.TransferHeld(postings=[taken, given])))
+    released = facts_of(_batch(transfer_released=events_pb2.TransferReleased(released=[back])))
+    assert [(found.facts, found.touched) for found in (held, released)] == [((), ("u",))] * 2
+    # A part of it moved for another; who gets the rest back is touched all the same.
+    others = [
+        events_pb2.Posting(account="user:v", asset="USD", amount="-4"),
+        events_pb2.Posting(account="external", asset="USD", amount="4"),
+    ]
+    posted = facts_of(_batch(transferred=events_pb2.Transferred(postings=others, released=[back])))
+    assert posted.facts == (UserFact("v", Moved(asset="USD", amount=Decimal(-4))),)
+    assert set(posted.touched) == {"u", "v"}
+
+
 def test_orders_touch_a_user_without_changing_what_he_holds() -> None:
     facts = facts_of(_batch(order_placed=events_pb2.OrderPlaced(user_id="u")))
     assert (facts.facts, facts.touched) == ((), ("u",))

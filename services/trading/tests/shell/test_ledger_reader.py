@@ -13,8 +13,9 @@ from trading.domain.commands import HoldTransfer, PostTransfer, VoidTransfer
 from trading.domain.orders import Side
 from trading.domain.queries import balances, user_cursor
 from trading.domain.transfer_kinds import Party
+from trading.journal.codec import decode_body
 from trading.journal.history import user_steps
-from trading.journal.postings import TRADE
+from trading.journal.postings import TRADE, account_lines
 from trading.projector import ledger_reader
 from trading.projector.ledger_reader import (
     ExplainedPosting,
@@ -201,6 +202,26 @@ async def test_what_the_journal_no_longer_has_is_said_to_be_archived(past: Past,
     with pytest.raises(HistoryArchived):
         await past.everything(200)
     assert (await past.reader.at_sequence("ann", newest)).balances == past.after[newest]
+
+
+async def test_every_account_is_the_sum_of_its_lines_in_the_journal(past: Past, mongo_journal: MongoJournal) -> None:
+    batches = await mongo_journal.read_after(0, 1_000)
+    checked = set()
+    for owner in past.shell.state.owners.values():
+        for asset, account in owner.accounts.items():
+            lines = [
+                line
+                for batch in batches
+                for line in account_lines(
+                    decode_body(batch.body).entries, owner.name, asset, batch=batch.number,
+                    time_milliseconds=batch.time_milliseconds,
+                )
+            ]  # fmt: skip
+            assert sum(line.amount for line in lines) == account.available + account.held
+            assert all(line.kind and line.reference and line.counterparties for line in lines)
+            assert all(line.actor is not None or line.kind == TRADE for line in lines)
+            checked.add(owner.name)
+    assert {"house", "fees", "external", "user:ann"} <= checked
 
 
 @pytest.mark.parametrize("cursor", ["x", "1", "1.", ".1", "1.1.1", "-1.0", "0.1", "1.1\n", "٣.1"])

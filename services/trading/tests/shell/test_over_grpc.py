@@ -366,6 +366,9 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
         after = found[-1].number
     kinds = [event.WhichOneof("event") for batch in found for event in batch.events]
     assert kinds == ["transferred", "order_placed", "traded", "order_closed"]
+    (trade,) = [event.traded for batch in found for event in batch.events if event.HasField("traded")]
+    assert (trade.market, trade.tape_sequence, trade.taker_side) == ("BTC-USD", 1, "buy")
+    assert Decimal(trade.price) * Decimal(trade.quantity) == Decimal(trade.notional) > 0
     closed = found[-1].events[-1].order_closed
     assert (closed.status, closed.order_id) == ("filled", answer.result.order.id)
     assert closed.fees == answer.result.order.fees[0].amount

@@ -44,9 +44,9 @@ MARKETS = (
         COIN_USD,
         maximum_open_orders=9,
         breaker=BREAKER,
-        fee_tiers=(FeeTier(20_000 * UNIT, 6, 15), FeeTier(90_000 * UNIT, 0, 9)),
+        fee_tiers=(FeeTier(3_000 * UNIT, 6, 15), FeeTier(9_000 * UNIT, 2, 9)),
     ),
-    replace(DUST_USD, maximum_open_orders=7, breaker=BREAKER, fee_tiers=(FeeTier(40_000 * UNIT, 3, 11),)),
+    replace(DUST_USD, maximum_open_orders=7, breaker=BREAKER, fee_tiers=(FeeTier(6_000 * UNIT, 3, 11),)),
 )
 
 
@@ -355,5 +355,5 @@ def agree(seed: int) -> None:
         "rejected: post_only_would_take", "rejected: fill_or_kill_unfilled", "cancelled: self_trade",
         "cancelled: immediate_or_cancel", "cancelled: no_liquidity", "cancelled: user",
     } <= set(pair.happened)  # fmt: skip
-    assert {0, 10, 6, 30} <= pair.maker_rates
+    assert {0, 2, 3, 6, 10, 30} <= pair.maker_rates  # every tier, and rates of one's own
     assert expected <= set(pair.refusals)

@@ -5,19 +5,11 @@ with the reference price.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from trading.domain.events import ReferencePriceSet
 from trading.domain.markets import BASIS_POINTS, Market, PriceSource
 from trading.domain.orders import BUY, SELL, Order, Side
-from trading.domain.state import HouseDepth, MarketState
-
-
-class Quotation(NamedTuple):
-    """What the house quotes around, while it may quote at all."""
-
-    reference_price: int
-    half_spread_basis_points: int
+from trading.domain.state import Frame, HouseDepth, MarketState, Quotation
 
 
 def price_source(market: Market, name: str) -> PriceSource | None:
@@ -34,7 +26,39 @@ def fresh_quotation(market: Market, reference: ReferencePriceSet | None, time_mi
     source = price_source(market, reference.source)
     if source is None or time_milliseconds - reference.source_milliseconds > source.maximum_age_milliseconds:
         return None
-    return Quotation(reference.price, market.house.half_spread_basis_points + source.extra_half_spread_basis_points)
+    half_spread = market.house.half_spread_basis_points + source.extra_half_spread_basis_points
+    return quotation_around(market, reference.price, half_spread)
+
+
+def quotation_now(state: MarketState, time_milliseconds: int) -> Quotation | None:
+    """The same around the market's own reference."""
+    market, reference = state.market, state.reference
+    frame = state.frame
+    if frame is None or frame.market is not market or frame.reference is not reference:
+        # It follows from the two, so a fold need not make it and a snapshot need not hold it.
+        state.frame = frame = _frame(market, reference)
+    return frame.quotation if frame is not None and time_milliseconds <= frame.fresh_until_milliseconds else None
+
+
+def _frame(market: Market, reference: ReferencePriceSet | None) -> Frame | None:
+    source = price_source(market, reference.source) if reference is not None else None
+    if reference is None or source is None:
+        return None
+    fresh_until = min(
+        reference.received_milliseconds + market.silence_limit_milliseconds,
+        reference.source_milliseconds + source.maximum_age_milliseconds,
+    )
+    half_spread = market.house.half_spread_basis_points + source.extra_half_spread_basis_points
+    return Frame(market, reference, quotation_around(market, reference.price, half_spread), fresh_until)
+
+
+def quotation_around(market: Market, reference_price: int, half_spread_basis_points: int) -> Quotation:
+    return Quotation(
+        reference_price,
+        half_spread_basis_points,
+        ladder_price(market, reference_price, half_spread_basis_points, BUY),
+        ladder_price(market, reference_price, half_spread_basis_points, SELL),
+    )
 
 
 def reference_age(market: Market, reference: ReferencePriceSet, time_milliseconds: int) -> tuple[int, int]:
@@ -52,11 +76,6 @@ def ladder_price(market: Market, reference_price: int, offset_basis_points: int,
     if side is SELL:
         return -(-reference_price * (BASIS_POINTS + offset_basis_points) // unit) * market.tick
     return reference_price * (BASIS_POINTS - offset_basis_points) // unit * market.tick
-
-
-def best_ladder_price(market: Market, quotation: Quotation, side: Side) -> int:
-    """No quote of that side can be better; used depth, inventory and clipping only make it worse."""
-    return ladder_price(market, quotation.reference_price, quotation.half_spread_basis_points, side)
 
 
 def consumed(depth: HouseDepth, refill_per_second: int, time_milliseconds: int) -> int:
@@ -80,7 +99,7 @@ def quotes(
         skipped = consumed(state.house_bid, house.refill_per_second, time_milliseconds)
         capacity = house.inventory_limit - state.house_position
         opposite = state.asks.best_price if clipped else None
-    reference_price, offset = quotation
+    reference_price, offset, _, _ = quotation
     level_quantity, lot = house.level_quantity, market.lot
     for level in range(house.levels):
         quantity = level_quantity

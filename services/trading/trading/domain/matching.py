@@ -5,9 +5,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from trading.domain.book import BookSide
-from trading.domain.house import Quotation, best_ladder_price, quotes
+from trading.domain.house import quotes
 from trading.domain.orders import BUY, SELL, Order, Side
-from trading.domain.state import MarketState
+from trading.domain.state import MarketState, Quotation
 
 
 class Stop(Enum):
@@ -60,7 +60,7 @@ def walk(
     worst_key = worst_price * book.sign  # keys grow towards the best price
     house_key = _NOWHERE
     if quotation is not None and market.house.levels:
-        house_key = best_ladder_price(market, quotation, maker_side) * book.sign
+        house_key = (quotation.best_ask if side is BUY else quotation.best_bid) * book.sign
     if house_key < worst_key and not (book.keys and book.keys[-1] >= worst_key):
         return _NOTHING  # so it is for most orders that rest
     house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True) if quotation is not None else iter(())

@@ -17,7 +17,7 @@ from trading.domain.errors import (
 )
 from trading.domain.events import OrderPlaced, WorkPostponed
 from trading.domain.fees import fee_rates
-from trading.domain.house import Quotation, fresh_quotation, reference_age
+from trading.domain.house import quotation_now, reference_age
 from trading.domain.identifiers import order_id
 from trading.domain.keys import fingerprint_of, repeat_of_order
 from trading.domain.markets import FeeRates, Market
@@ -35,7 +35,7 @@ from trading.domain.order_rules import (
 from trading.domain.orders import BUY, FOK, MARKET, OPEN, RESTING_TIMES, CloseReason, Order, Side
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
-from trading.domain.state import ExchangeState, MarketState
+from trading.domain.state import ExchangeState, MarketState, Quotation
 
 _UNTOUCHED = Walk((), FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
 
@@ -77,7 +77,7 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
         raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
     check_expiry(command, now)
     check_size(command, market, reference.price)
-    quotation = fresh_quotation(market, reference, now)
+    quotation = quotation_now(market_state, now)
     if command.order_type is MARKET:
         if quotation is None:
             age, limit = reference_age(market, reference, now)

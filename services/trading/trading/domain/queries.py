@@ -7,10 +7,10 @@ from trading.domain.accounts import owner_of_user
 from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import ReferencePriceSet
-from trading.domain.house import Quotation, crossed_orders, fresh_quotation, price_source, quotes
+from trading.domain.house import crossed_orders, fresh_quotation, price_source, quotation_around, quotes
 from trading.domain.orders import Order, Side
 from trading.domain.set_reference_price import jump
-from trading.domain.state import ExchangeState, MarketState
+from trading.domain.state import ExchangeState, MarketState, Quotation
 from trading.domain.triggers import first_reached, reaches_a_trigger
 
 
@@ -121,7 +121,8 @@ def reference_crosses(state: ExchangeState, market: str, *, price: int, source: 
     if known is None:
         return False
     half_spread = market_state.market.house.half_spread_basis_points + known.extra_half_spread_basis_points
-    crossed = crossed_orders(market_state, Quotation(price, half_spread), time_milliseconds)
+    quotation = quotation_around(market_state.market, price, half_spread)
+    crossed = crossed_orders(market_state, quotation, time_milliseconds)
     return next(crossed, None) is not None
 
 

@@ -101,6 +101,24 @@ class HouseDepth:
     as_of_milliseconds: int = 0
 
 
+class Quotation(NamedTuple):
+    """What the house quotes around, while it may quote at all."""
+
+    reference_price: int
+    half_spread_basis_points: int
+    best_bid: int  # no quote is better; used depth, inventory and clipping only make it worse
+    best_ask: int
+
+
+class Frame(NamedTuple):
+    """The quotation around a market's own reference, good up to that time: the same for all its orders meanwhile."""
+
+    market: Market
+    reference: ReferencePriceSet
+    quotation: Quotation
+    fresh_until_milliseconds: int
+
+
 @dataclass(slots=True, eq=False)
 class MarketState:
     market: Market
@@ -117,6 +135,7 @@ class MarketState:
     taking: Order | None = None  # an order whose taking is not finished; between commands only while postponed
     postponed: bool = False  # `Continue` has work here
     version: int = 0  # counts the changes of its rules, so that two operators cannot undo each other unseen
+    frame: Frame | None = None  # see there; no part of the state
     paused_until_milliseconds: int = 0  # the circuit breaker tripped; also the time before which no price counts for it
 
     def trades_at(self, time_milliseconds: int) -> bool:

@@ -93,6 +93,18 @@ def test_a_part_may_be_posted_and_the_rest_is_available_again(bench: Bench) -> N
         bench.do(post(key="the-rest", part=half))
 
 
+def test_whose_money_comes_back_has_an_event_though_nothing_of_it_moved(bench: Bench) -> None:
+    moves = postings(("user:alice", "USD", -2), ("user:bob", "USD", -3), ("external", "USD", 5))
+    bench.done(HoldTransfer(OPERATOR, "a", "adjustment", moves, 0, "a double deposit"))
+    before = bench.exchange.state.owners["user:bob"].sequence
+    part = postings(("user:alice", "USD", -2), ("external", "USD", 2))
+    (settled,) = bench.done(post("a", part=part))
+    assert isinstance(settled, TransferSettled)
+    assert [user.user_id for user in settled.user_sequences] == ["alice", "bob"]
+    assert bench.exchange.state.owners["user:bob"].sequence == before + 1
+    assert bench.money("bob", "USD") == (units("10000"), 0)
+
+
 def test_a_voided_withdrawal_gives_everything_back(bench: Bench) -> None:
     bench.done(withdrawal())
     (released,) = bench.done(void())

@@ -49,11 +49,11 @@ reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 	@$(STACK) reset $(if $(FORCE),--force)
 
 .PHONY: test
-test: lint $(if $(SCOPE),,web-test test-tools) ## Lint, then all tests but the long ones
+test: lint $(if $(SCOPE),,web-test web-budget test-tools) ## Lint, then all tests but the long ones
 	$(PYTHON) -m pytest -m "not long" $(TESTS)
 
 .PHONY: test-all
-test-all: lint $(if $(SCOPE),,web-test test-tools) ## Lint, then all tests
+test-all: lint $(if $(SCOPE),,web-test web-budget test-tools) ## Lint, then all tests
 	$(PYTHON) -m pytest $(TESTS)
 
 .PHONY: lint

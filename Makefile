@@ -13,12 +13,16 @@ SCOPED = $(firstword $(wildcard $(if $(SCOPE),services/$(SCOPE) tests/$(SCOPE) d
 TESTS = $(if $(SCOPE),$(or $(SCOPED),$(error there is no $(SCOPE) in services/, tests/, deploy/ or here)))
 TYPED = $(if $(SCOPE),$(or $(filter $(SCOPED)/%,$(PACKAGES)),$(PACKAGES)),$(PACKAGES))
 
+# Most tests wait for servers most of the time, so two processes share them, file by file; each has servers of its own.
+WORKERS ?= 2
+PYTEST := $(PYTHON) -m pytest $(if $(SCOPE),,-n $(WORKERS) --dist loadfile)
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
 	@echo '  CRYPTOVAULT_PORT_BASE (18000), CRYPTOVAULT_DATA_DIR (.local): run a second copy beside the first'
-	@echo '  SCOPE=trading: test and lint one part only · FORCE=1: reset without asking'
+	@echo '  SCOPE=trading: test and lint one part only · WORKERS=2: processes that share the tests · FORCE=1: reset without asking'
 
 .PHONY: setup
 setup: ## Install what is missing (Redis, RabbitMQ, uv, packages), build the web app
@@ -50,11 +54,11 @@ reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 
 .PHONY: test
 test: lint $(if $(SCOPE),,web-test web-budget test-tools) ## Lint, then all tests but the long ones
-	$(PYTHON) -m pytest -m "not long" $(TESTS)
+	$(PYTEST) -m "not long" $(TESTS)
 
 .PHONY: test-all
 test-all: lint $(if $(SCOPE),,web-test web-budget test-tools) ## Lint, then all tests
-	$(PYTHON) -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 .PHONY: lint
 lint: setup ## Check style, types, walls between the parts, contracts, container files

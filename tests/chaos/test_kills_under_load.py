@@ -23,9 +23,9 @@ from tests.customers import Customer, MarketRules, sign_up
 
 TRADERS = 4
 ORDERS_BETWEEN_KILLS = 24
-RECOVERY_SECONDS = 30.0
+RECOVERY_SECONDS = 90.0  # a few in peace; the machine may be running all other tests
 # Far longer than any recovery: a command without a final answer by then is an error of the platform.
-ANSWER_SECONDS_MAX = 60.0
+ANSWER_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.05
 
 

@@ -27,7 +27,7 @@ from trading.storage.journal import MongoJournal
 
 USERS = [f"user-{index}" for index in range(4)]
 IN_FLIGHT = 16
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 90.0  # three in peace; the machine may be running all other tests
 LEASE_SECONDS = "1.5"  # half the default: these tests end leaders by the dozen
 ANSWER_SECONDS_MAX = 2.5
 PORTS = 6  # trading, projector, prices, a second trading, a way to the journal, the projector's metrics

@@ -105,7 +105,7 @@ async def loaded(pair: Pair) -> AsyncIterator[Load]:
         await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
     finally:
         load.stopping = True
-        _, unfinished = await asyncio.wait(clients, timeout=10)
+        _, unfinished = await asyncio.wait(clients, timeout=60)
         for client in unfinished:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)

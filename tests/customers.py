@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery staple"
 PRACTICE_MONEY = Decimal(10_000)
 # A second in peace; the rest is for a machine where a dozen others want the processor.
 MAIL_SECONDS = 60.0
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 UNAVAILABLE = 503
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 

@@ -11,6 +11,7 @@ from tests.customers import PASSWORD, Customer, mailed_code, mails_to, new_email
 from tests.error_shape import assert_error, assert_status, assert_success
 
 ACCESS, REFRESH, CSRF = "__Host-cv_access", "__Secure-cv_refresh", "__Host-cv_csrf"
+DEVICE = "__Secure-cv_device"  # stays when its person signs out: a known device is not locked out by strangers
 
 
 def cookies_of(reply: httpx.Response) -> dict[str, Any]:
@@ -87,12 +88,14 @@ async def test_cookies_are_locked_down_and_nothing_is_in_the_body(customer: Cust
     reply = await log_in(http, customer.email, delivery="cookie")
     assert reply.status_code == 200, reply.text
     cookies = cookies_of(reply)
-    assert set(cookies) == {ACCESS, REFRESH, CSRF}
+    assert set(cookies) == {ACCESS, REFRESH, CSRF, DEVICE}
     assert all(morsel["secure"] for morsel in cookies.values())
     assert cookies[ACCESS]["httponly"]
     assert cookies[REFRESH]["httponly"]
+    assert cookies[DEVICE]["httponly"]
     assert not cookies[CSRF]["httponly"]
-    assert (cookies[REFRESH]["path"], cookies[REFRESH]["samesite"]) == ("/api/v1/auth", "Strict")
+    for private in (REFRESH, DEVICE):
+        assert (cookies[private]["path"], cookies[private]["samesite"]) == ("/api/v1/auth", "Strict")
     assert reply.json()["access_token"] is None
     assert reply.json()["refresh_token"] is None
     assert cookies[ACCESS].value not in reply.text

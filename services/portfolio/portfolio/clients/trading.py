@@ -99,6 +99,10 @@ def facts_of(batch: events_pb2.JournalBatch) -> BatchFacts:
                 touched.update(_users_of(event.transfer_released.released))
             case "order_placed":
                 touched[event.order_placed.user_id] = None
+            case "order_triggered":
+                touched[event.order_triggered.user_id] = None
+            case "order_amended":
+                touched[event.order_amended.user_id] = None
             case "order_closed":
                 touched[event.order_closed.user_id] = None
             case unknown:

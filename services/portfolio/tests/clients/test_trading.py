@@ -77,6 +77,11 @@ def test_held_money_touches_its_owner_and_moves_only_when_it_is_posted() -> None
 
 
 def test_orders_touch_a_user_without_changing_what_he_holds() -> None:
+    for amended in (
+        _batch(order_amended=events_pb2.OrderAmended(user_id="u")),
+        _batch(order_triggered=events_pb2.OrderTriggered(user_id="u")),
+    ):
+        assert (facts_of(amended).facts, facts_of(amended).touched) == ((), ("u",))
     facts = facts_of(_batch(order_placed=events_pb2.OrderPlaced(user_id="u")))
     assert (facts.facts, facts.touched) == ((), ("u",))
 

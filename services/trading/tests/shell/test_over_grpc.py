@@ -353,6 +353,30 @@ async def test_the_log_of_an_order_that_waited_and_was_amended_says_what_was_liv
     assert {event.order.stop_price for event in live["bob"][1:]} == {high}
 
 
+async def test_others_hear_that_an_order_was_amended_and_triggered(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    stop = str(PRICE // UNIT + 500)
+    order = trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="stop", quantity="0.002", stop_price=stop)
+    (placed,) = await exchange.ask(exchange.request("ann", "1", place_order=order))
+    order_id = placed.result.order.id
+    change = trading_pb2.AmendOrder(order_id=order_id, quantity="0.001")
+    await exchange.ask(exchange.request("ann", "2", amend_order=change))
+    exchange.shell.tick(PRICE + 500 * UNIT)
+    await eventually(lambda: not exchange.shell.state.orders)
+    head = exchange.shell.state.batch_number
+    request = trading_pb2.ReadJournalRequest(after_batch=placed.result.batch - 1, limit=20, wait_milliseconds=1_000)
+    batches: list[Any] = []
+    while not batches or batches[-1].number < head:
+        request.after_batch = batches[-1].number if batches else placed.result.batch - 1
+        batches += (await exchange.queries.ReadJournal(request)).batches
+    events = [event for batch in batches for event in batch.events]
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds == ["order_placed", "order_amended", "order_triggered", "traded", "order_closed"]
+    assert (events[0].order_placed.stop_price, events[1].order_amended.quantity) == (stop, "0.001")
+    assert events[2].order_triggered.reference_price == stop
+    assert {events[1].order_amended.user_id, events[2].order_triggered.user_id} == {"ann"}
+
+
 async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange: Exchange) -> None:
     await exchange.pay("ann", "1000", "practice:ann")
     (answer,) = await exchange.ask(exchange.request("ann", "k", **buy("100.10")))

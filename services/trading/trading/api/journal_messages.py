@@ -10,8 +10,10 @@ from trading.domain.accounts import user_of_owner
 from trading.domain.amounts import average_price
 from trading.domain.events import (
     Event,
+    OrderAmended,
     OrderClosed,
     OrderPlaced,
+    OrderTriggered,
     Traded,
     TradeSide,
     TransferHeld,
@@ -47,6 +49,12 @@ def batch_message(
         if isinstance(event, OrderPlaced):
             market = state.markets[event.market].market
             messages.append(events_pb2.JournalEvent(order_placed=_placed(event, market)))
+        elif isinstance(event, OrderTriggered):
+            market = state.markets[event.market].market
+            messages.append(events_pb2.JournalEvent(order_triggered=_triggered(event, market)))
+        elif isinstance(event, OrderAmended):
+            market = state.markets[event.market].market
+            messages.append(events_pb2.JournalEvent(order_amended=_amended(event, market)))
         elif isinstance(event, Traded):
             market = state.markets[event.market].market
             trade = _traded(event, market, batch.time_milliseconds)
@@ -80,6 +88,26 @@ def _placed(event: OrderPlaced, market: Market) -> events_pb2.OrderPlaced:
         quantity=market.quantity_text(event.quantity) if event.quantity else "",
         quote_quantity=market.quote_text(event.quote_quantity) if event.quote_quantity else "",
         price=market.price_text(event.price) if event.price else "",
+        stop_price=market.price_text(event.stop_price) if event.stop_price else "",
+    )
+
+
+def _triggered(event: OrderTriggered, market: Market) -> events_pb2.OrderTriggered:
+    return events_pb2.OrderTriggered(
+        order_id=event.order_id,
+        user_id=event.user_id,
+        market=event.market,
+        reference_price=market.price_text(event.reference_price),
+    )
+
+
+def _amended(event: OrderAmended, market: Market) -> events_pb2.OrderAmended:
+    return events_pb2.OrderAmended(
+        order_id=event.order_id,
+        user_id=event.user_id,
+        market=event.market,
+        price=market.price_text(event.price) if event.price else "",
+        quantity=market.quantity_text(event.quantity) if event.quantity else "",
     )
 
 

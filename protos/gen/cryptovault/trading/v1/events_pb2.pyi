@@ -83,6 +83,8 @@ class JournalEvent(_message.Message):
     TRANSFERRED_FIELD_NUMBER: _builtins.int
     TRANSFER_HELD_FIELD_NUMBER: _builtins.int
     TRANSFER_RELEASED_FIELD_NUMBER: _builtins.int
+    ORDER_TRIGGERED_FIELD_NUMBER: _builtins.int
+    ORDER_AMENDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order_placed(self) -> Global___OrderPlaced: ...
     @_builtins.property
@@ -95,6 +97,10 @@ class JournalEvent(_message.Message):
     def transfer_held(self) -> Global___TransferHeld: ...
     @_builtins.property
     def transfer_released(self) -> Global___TransferReleased: ...
+    @_builtins.property
+    def order_triggered(self) -> Global___OrderTriggered: ...
+    @_builtins.property
+    def order_amended(self) -> Global___OrderAmended: ...
     def __init__(
         self,
         *,
@@ -104,12 +110,14 @@ class JournalEvent(_message.Message):
         transferred: Global___Transferred | None = ...,
         transfer_held: Global___TransferHeld | None = ...,
         transfer_released: Global___TransferReleased | None = ...,
+        order_triggered: Global___OrderTriggered | None = ...,
+        order_amended: Global___OrderAmended | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_closed", b"order_closed", "order_placed", b"order_placed", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred", "transfer_held", "transfer_released"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred", "transfer_held", "transfer_released", "order_triggered", "order_amended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -127,6 +135,7 @@ class OrderPlaced(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     QUOTE_QUANTITY_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     user_id: _builtins.str
     market: _builtins.str
@@ -135,6 +144,8 @@ class OrderPlaced(_message.Message):
     quantity: _builtins.str
     quote_quantity: _builtins.str
     price: _builtins.str
+    stop_price: _builtins.str
+    """Of an order that waits until the reference price reaches it."""
     def __init__(
         self,
         *,
@@ -146,14 +157,79 @@ class OrderPlaced(_message.Message):
         quantity: _builtins.str = ...,
         quote_quantity: _builtins.str = ...,
         price: _builtins.str = ...,
+        stop_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "order_id", b"order_id", "price", b"price", "quantity", b"quantity", "quote_quantity", b"quote_quantity", "side", b"side", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "order_id", b"order_id", "price", b"price", "quantity", b"quantity", "quote_quantity", b"quote_quantity", "side", b"side", "stop_price", b"stop_price", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderPlaced: _TypeAlias = OrderPlaced  # noqa: Y015
+
+@_typing.final
+class OrderTriggered(_message.Message):
+    """The reference price has reached a waiting order's stop price; what it trades follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    REFERENCE_PRICE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    user_id: _builtins.str
+    market: _builtins.str
+    reference_price: _builtins.str
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        market: _builtins.str = ...,
+        reference_price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "order_id", b"order_id", "reference_price", b"reference_price", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTriggered: _TypeAlias = OrderTriggered  # noqa: Y015
+
+@_typing.final
+class OrderAmended(_message.Message):
+    """An open order has another limit or another quantity; what it trades at it follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    user_id: _builtins.str
+    market: _builtins.str
+    price: _builtins.str
+    """Empty where the order has none."""
+    quantity: _builtins.str
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        market: _builtins.str = ...,
+        price: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "order_id", b"order_id", "price", b"price", "quantity", b"quantity", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderAmended: _TypeAlias = OrderAmended  # noqa: Y015
 
 @_typing.final
 class Traded(_message.Message):

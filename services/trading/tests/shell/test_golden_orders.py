@@ -1,4 +1,4 @@
-"""A journal with every event of orders that wait, expire and are amended, as it was first written, still means the same."""
+"""A journal with every event of orders that wait, expire and are amended, as first written, still means the same."""
 
 from pathlib import Path
 

@@ -45,6 +45,7 @@ class Taker(NamedTuple):
 
 _NOTHING = Walk((), Stop.EXHAUSTED, 0, 0)
 _NO_QUOTE = (0, 0)
+_NO_QUOTES: Iterator[tuple[int, int]] = iter(())
 _NOWHERE = -(1 << 64)  # a key below that of any price
 # By bare names as in `orders`.
 COMPLETE, EXHAUSTED, SELF_TRADE, FILL_LIMIT = Stop.COMPLETE, Stop.EXHAUSTED, Stop.SELF_TRADE, Stop.FILL_LIMIT
@@ -63,36 +64,38 @@ def walk(
         house_key = (quotation.best_ask if side is BUY else quotation.best_bid) * book.sign
     if house_key < worst_key and not (book.keys and book.keys[-1] >= worst_key):
         return _NOTHING  # so it is for most orders that rest
-    house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True) if quotation is not None else iter(())
+    house = _NO_QUOTES
+    if quotation is not None and house_key >= worst_key:
+        house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True)
     lot, unit = market.lot, market.base_unit
     by_quantity = quantity_wanted > 0
     left = quantity_wanted or notional_wanted
     fills: list[Fill] = []
+    stop = EXHAUSTED
+    quantity_sum = notional_sum = 0
     for maker, price, offered in _offers(book, worst_key, house, house_key):
         if maker is not None and maker.owner == owner:
-            return _walked(fills, SELF_TRADE)
+            stop = SELF_TRADE
+            break
         if by_quantity:
             quantity = min(offered, left)
         else:
             affordable = left * unit // price
             quantity = min(offered, affordable - affordable % lot)
             if quantity == 0:
-                return _walked(fills, COMPLETE)
+                stop = COMPLETE
+                break
         if len(fills) == fill_limit:
-            return _walked(fills, FILL_LIMIT)
+            stop = FILL_LIMIT
+            break
         notional = price * quantity // unit
         fills.append(Fill(maker, price, quantity, notional))
-        left -= quantity if by_quantity else notional
-        if left == 0 or (not by_quantity and left * unit // price < lot):
-            return _walked(fills, COMPLETE)
-    return _walked(fills, EXHAUSTED)
-
-
-def _walked(fills: list[Fill], stop: Stop) -> Walk:
-    quantity_sum = notional_sum = 0
-    for _, _, quantity, notional in fills:
         quantity_sum += quantity
         notional_sum += notional
+        left -= quantity if by_quantity else notional
+        if left == 0 or (not by_quantity and left * unit // price < lot):
+            stop = COMPLETE
+            break
     return Walk(fills, stop, quantity_sum, notional_sum)
 
 

@@ -12,6 +12,8 @@ const LandingPage = lazyPage(() => import("@/features/landing/LandingPage"));
 const SignUpPage = lazyPage(() => import("@/features/auth/SignUpPage"));
 const VerifyPage = lazyPage(() => import("@/features/auth/VerifyPage"));
 const SignInPage = lazyPage(() => import("@/features/auth/SignInPage"));
+const ResetPage = lazyPage(() => import("@/features/auth/ResetPage"));
+const FreezePage = lazyPage(() => import("@/features/auth/FreezePage"));
 const MarketsPage = lazyPage(() => import("@/features/markets/MarketsPage"));
 const TradePage = lazyPage(() => import("@/features/trading/TradePage"));
 const PortfolioPage = lazyPage(() => import("@/features/portfolio/PortfolioPage"));
@@ -24,6 +26,8 @@ export function Router() {
         <Route path="sign-up" element={<GuestsOnly page={<SignUpPage />} />} />
         <Route path="verify" element={<GuestsOnly page={<VerifyPage />} />} />
         <Route path="sign-in" element={<GuestsOnly page={<SignInPage />} />} />
+        <Route path="reset" element={<ResetPage />} />
+        <Route path="freeze" element={<FreezePage />} />
         <Route path="markets" element={<MarketsPage />} />
         <Route path="trade" element={<Navigate to="/trade/BTC-USD" replace />} />
         <Route path="trade/:symbol" element={<TradePage />} />

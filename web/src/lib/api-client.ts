@@ -6,7 +6,8 @@ import { csrfToken, refreshSession } from "@/lib/session";
 
 const SAFE_METHODS = new Set(["GET", "HEAD"]);
 // A 401 from these says something about what was sent, not about the session.
-const WITHOUT_SESSION = /^\/api\/v1\/auth\/(login|signup|verify-email|resend-code|refresh|logout)$/;
+const WITHOUT_SESSION =
+  /^\/api\/v1\/auth\/(login|login\/mfa|freeze|password\/forgot|password\/reset|signup|verify-email|resend-code|refresh|logout)$/;
 
 /** Typed from the API's own description; use it with `unwrap`. */
 export const api = createClient<paths>({ baseUrl: window.location.origin, fetch: fetchInSession });

@@ -8,6 +8,7 @@ import { useSignIn } from "@/features/auth/api";
 import { AuthCard } from "@/features/auth/AuthCard";
 import { Countdown, useCountdown } from "@/features/auth/Countdown";
 import { rememberPendingEmail } from "@/features/auth/pending-email";
+import { SecondFactorForm } from "@/features/auth/SecondFactorForm";
 import { signInSchema, type SignInValues } from "@/features/auth/schemas";
 import { ApiError } from "@/lib/api-error";
 
@@ -33,6 +34,13 @@ export default function SignInPage() {
     }
   });
 
+  if (signIn.error instanceof ApiError && signIn.error.code === "MFA_REQUIRED") {
+    return (
+      <AuthCard title="One more step">
+        <SecondFactorForm challenge={signIn.error.details["challenge"] ?? ""} />
+      </AuthCard>
+    );
+  }
   return (
     <AuthCard
       title="Sign in"
@@ -77,6 +85,11 @@ export default function SignInPage() {
         >
           {signIn.isPending ? "Signing in…" : "Sign in"}
         </Button>
+        <p className="text-center text-sm">
+          <Link to="/reset" className="text-accent underline">
+            Forgot your password?
+          </Link>
+        </p>
       </form>
     </AuthCard>
   );

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import type { SignInValues, SignUpValues } from "@/features/auth/schemas";
+import type { ForgotValues, ResetValues, SignInValues, SignUpValues } from "@/features/auth/schemas";
 import { api, unwrap } from "@/lib/api-client";
 import type { SignedIn } from "@/lib/api-types";
 import { keys } from "@/lib/queries";
@@ -16,6 +16,34 @@ export function useSignIn() {
   return useMutation({
     mutationFn: (values: SignInValues) => unwrap(api.POST("/api/v1/auth/login", { body: values })),
     onSuccess: enter,
+  });
+}
+
+export function useAnswerChallenge() {
+  const enter = useEnter();
+  return useMutation({
+    mutationFn: (values: { challenge: string; code: string }) =>
+      unwrap(api.POST("/api/v1/auth/login/mfa", { body: { ...values, delivery: "cookie" } })),
+    onSuccess: enter,
+  });
+}
+
+export function useForgotPassword() {
+  return useMutation({
+    mutationFn: (values: ForgotValues) => unwrap(api.POST("/api/v1/auth/password/forgot", { body: values })),
+  });
+}
+
+export function useResetPassword() {
+  return useMutation({
+    mutationFn: (values: ForgotValues & ResetValues) =>
+      unwrap(api.POST("/api/v1/auth/password/reset", { body: values })),
+  });
+}
+
+export function useFreeze() {
+  return useMutation({
+    mutationFn: (token: string) => unwrap(api.POST("/api/v1/auth/freeze", { body: { token } })),
   });
 }
 

@@ -10,6 +10,13 @@ const email = z
   .string()
   .check(z.trim(), z.regex(/^[^@\s]{1,64}@[^@\s]{1,253}$/, "Enter an e-mail address, such as ada@example.com."));
 
+const newPassword = z
+  .string()
+  .check(
+    z.minLength(PASSWORD_LENGTH_MIN, `At least ${PASSWORD_LENGTH_MIN} characters.`),
+    z.maxLength(PASSWORD_LENGTH_MAX, `At most ${PASSWORD_LENGTH_MAX} characters.`),
+  );
+
 export const signUpSchema = z.object({
   name: z
     .string()
@@ -19,12 +26,7 @@ export const signUpSchema = z.object({
       z.maxLength(NAME_LENGTH_MAX, `At most ${NAME_LENGTH_MAX} characters.`),
     ),
   email,
-  password: z
-    .string()
-    .check(
-      z.minLength(PASSWORD_LENGTH_MIN, `At least ${PASSWORD_LENGTH_MIN} characters.`),
-      z.maxLength(PASSWORD_LENGTH_MAX, `At most ${PASSWORD_LENGTH_MAX} characters.`),
-    ),
+  password: newPassword,
 });
 
 export const signInSchema = z.object({
@@ -32,6 +34,22 @@ export const signInSchema = z.object({
   password: z.string().check(z.minLength(1, "Enter your password.")),
 });
 
+export const secondFactorSchema = z.object({
+  code: z
+    .string()
+    .check(z.trim(), z.regex(/^[0-9A-Za-z -]{6,32}$/, "Enter the six digits of the app, or a recovery code.")),
+});
+
+export const forgotSchema = z.object({ email });
+
+export const resetSchema = z.object({
+  code: z.string().check(z.trim(), z.regex(/^[0-9]{6}$/, "A code has six digits.")),
+  new_password: newPassword,
+});
+
+export type ForgotValues = z.infer<typeof forgotSchema>;
+export type ResetValues = z.infer<typeof resetSchema>;
+export type SecondFactorValues = z.infer<typeof secondFactorSchema>;
 export type SignUpValues = z.infer<typeof signUpSchema>;
 export type SignInValues = z.infer<typeof signInSchema>;
 

@@ -95,8 +95,9 @@ class Processes:
     def start_second(self) -> None:
         self.start("trading-2", "-m", "trading", listen=self.second_address)
 
-    def start_projector(self, *command: str) -> None:
-        self.start("projector", *(command or ("-m", "trading.projector")), listen=self.queries_address)
+    def start_projector(self, *command: str, crash_point: str = "") -> None:
+        program = command or ("-m", "trading.projector")
+        self.start("projector", *program, listen=self.queries_address, crash_point=crash_point)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         self.running[name].send_signal(number)

@@ -1,7 +1,9 @@
 """The leader dies by SIGKILL again and again under load; nothing acknowledged is lost, nothing happens twice."""
 
 import asyncio
-from contextlib import suppress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from chassis.mongo import MongoConnection, MongoDatabase
@@ -16,7 +18,7 @@ from exchange_processes import (
     pay_everybody,
     read_whole_journal,
 )
-from trading.domain.events import OrderPlaced
+from trading.domain.events import OrderPlaced, Traded
 
 KILLS = 5
 
@@ -45,9 +47,14 @@ async def test_five_kills_under_load_lose_and_double_nothing(
     for client in clients:
         with suppress(asyncio.CancelledError):
             await client
+    assert len(load.acknowledged) >= (KILLS + 1) * 60
+    await check_records(mongo, mongo_database, load)
+
+
+async def check_records(mongo: MongoConnection, mongo_database: MongoDatabase, load: Load) -> None:
+    """The journal, and the rows that were made of it: every order and every fill once."""
     exchange, _, events = await read_whole_journal(mongo)
     check_outcomes(load, events)
-    assert len(load.acknowledged) >= (KILLS + 1) * 60
     head = exchange.state.batch_number
 
     async def projected() -> bool:
@@ -55,8 +62,62 @@ async def test_five_kills_under_load_lose_and_double_nothing(
         return cursor is not None and cursor["batch"] >= head
 
     await eventually(projected, START_SECONDS_MAX)
-    rows = await mongo_database["orders"].distinct("_id")
-    assert sorted(rows) == sorted(event.order_id for event in events if isinstance(event, OrderPlaced))
+    fills: dict[str, list[int]] = {event.order_id: [] for event in events if isinstance(event, OrderPlaced)}
+    for event in events:
+        if isinstance(event, Traded):
+            for side in (event.buyer, event.seller):
+                if side.order_id:
+                    fills[side.order_id].append(event.trade_number)
+    rows = await mongo_database["orders"].find({}, {"fills.number": 1}).to_list()
+    assert {row["_id"]: [fill["number"] for fill in row["fills"]] for row in rows} == fills
+
+
+@asynccontextmanager
+async def loaded(processes: Processes) -> AsyncIterator[Load]:
+    load = Load(processes.trading_address)
+    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
+    try:
+        yield load
+        await advances(lambda: len(load.acknowledged), by=60)
+    finally:
+        load.stopping = True
+        _, unfinished = await asyncio.wait(clients, timeout=10)
+        for client in unfinished:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.long)])
+async def test_a_projector_that_dies_between_rows_and_cursor_writes_them_again_to_the_same_end(
+    processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase, times: int
+) -> None:
+    processes.start_trading()
+    await pay_everybody(processes.trading_address)
+    async with loaded(processes) as load:
+        for index in range(times):
+            processes.start_projector(crash_point=f"projection_before_cursor:{3 + index}")
+            await eventually(lambda: processes.running["projector"].poll() is not None, START_SECONDS_MAX)
+            assert processes.running["projector"].returncode == -signal.SIGKILL
+        processes.start_projector()
+    await check_records(mongo, mongo_database, load)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("crash_point", ["before_apply", "after_apply_before_append", "after_append_before_reply"])
+async def test_each_crash_point_hit_ten_times_under_load_loses_and_doubles_nothing(
+    processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase, crash_point: str
+) -> None:
+    processes.start_projector()
+    processes.start_trading()
+    await pay_everybody(processes.trading_address)
+    processes.kill("trading")
+    async with loaded(processes) as load:
+        for hit in range(10):
+            processes.start_trading(f"{crash_point}:{10 + hit}")
+            await eventually(lambda: processes.running["trading"].poll() is not None, START_SECONDS_MAX)
+            assert processes.running["trading"].returncode == -signal.SIGKILL
+        processes.start_trading()
+    await check_records(mongo, mongo_database, load)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from trading.domain.state import Limits
 
 COMMANDS = 100_000
 OPEN_ORDERS = 12
+REMEMBERED_BATCHES = 150  # no step names a key or a hold that is older: those are for the shell to look up
 BREAKER = CircuitBreaker(move_basis_points=500, window_milliseconds=2_000, pause_milliseconds=4_000)
 MARKETS = (
     replace(
@@ -84,7 +85,7 @@ class Pair:
     """The core and the naive engine, fed the same commands, compared after each."""
 
     def __init__(self) -> None:
-        limits = Limits(open_orders_per_user=OPEN_ORDERS, remembered_batches=50)
+        limits = Limits(open_orders_per_user=OPEN_ORDERS, remembered_batches=REMEMBERED_BATCHES)
         self.bench = Bench(limits=limits, users=USERS, check=False)
         for market in MARKETS:
             self.bench.do(SetMarket(OPERATOR, market, "rules"))

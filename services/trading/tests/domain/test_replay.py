@@ -5,7 +5,7 @@ from pathlib import Path
 
 from command_generator import USERS, CommandGenerator
 from exchange_factory import OPERATOR, UNIT, Bench, actor
-from test_reference_agreement import MARKETS, OPEN_ORDERS, Pair
+from test_reference_agreement import MARKETS, OPEN_ORDERS, REMEMBERED_BATCHES, Pair
 from trading.domain.commands import CancelAll, Command, Continue, ExpireOrders, SetMarket, SetReferencePrice, StartBatch
 from trading.domain.events import BatchStarted
 from trading.domain.exchange import Exchange
@@ -37,7 +37,7 @@ def test_folding_from_any_snapshot_gives_the_same_state_and_the_same_decisions()
     bench = busy_bench(12)
     starts = [index for index, event in enumerate(bench.events) if isinstance(event, BatchStarted)]
     folded = Exchange()
-    limits = Limits(open_orders_per_user=OPEN_ORDERS, remembered_batches=50)
+    limits = Limits(open_orders_per_user=OPEN_ORDERS, remembered_batches=REMEMBERED_BATCHES)
     restored: list[Exchange] = []
     for index, event in enumerate(bench.events):
         if index in starts[:: len(starts) // 5]:

@@ -109,9 +109,8 @@ async def test_whoever_is_told_to_stop_before_the_birth_leaves_nobody(
         nursery.close()
 
 
+@pytest.mark.parametrize("workshop", ["forked"], indirect=True)
 async def test_a_nursery_that_dies_is_opened_again_and_its_children_with_it(workshop: Any) -> None:
-    if not workshop.forked:
-        pytest.skip("there is no nursery")
     supervisor = Supervisor([workshop.plan("phoenix")], data_dir=workshop.folder, console=Console(silent=True))
     try:
         await supervisor.start()

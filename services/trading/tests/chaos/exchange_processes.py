@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chassis.embedded.process import die_with_parent
 from chassis.errors import RemoteBugError, RemoteError
 from chassis.leader_channel import NOT_LEADING, open_leader_channel
 from chassis.mongo import MongoConnection
@@ -80,7 +81,9 @@ class Processes:
             "CRYPTOVAULT_CRASH_POINT": crash_point,
         }
         with (self.logs / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen([sys.executable, *command], env=environment, stdout=log, stderr=log)
+            # An interrupted run of tests leaves nobody behind.
+            command = (*die_with_parent(), sys.executable, *command)
+            self.running[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     def start_trading(self, crash_point: str = "", journal_url: str = "") -> None:
         self.start(

@@ -90,9 +90,6 @@ class NoHistory:
         self.questions += 1
         return self.known
 
-    async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
-        return None
-
     async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
         return None
 

@@ -142,6 +142,27 @@ async def test_a_repeat_after_a_restart_gives_the_first_reply() -> None:
         assert shell.state.order_number == 1
 
 
+async def test_a_repeat_tells_the_balances_of_the_first_reply_though_money_has_moved_since() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        for user in ("ann", "bob"):
+            await shell.deposit(user, "USD", 1_000 * UNIT)
+        order = limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT, key="k")
+        # All in one batch: its end is not what the order answered.
+        first, _, _ = await asyncio.gather(
+            shell.send(order), shell.send(buy_for("ann", COST)), shell.send(buy_for("bob", COST))
+        )
+        assert [first.balances[0].available, first.balances[1].held > 0] == [0, True]
+        assert first.order is not None
+        cancelling = cancel("ann", first.order.order_id, key="c")
+        cancelled = await shell.send(cancelling)
+        await shell.deposit("ann", "USD", UNIT)
+        assert (await shell.send(order)).balances == first.balances
+        assert (await shell.send(cancelling)).balances == cancelled.balances
+    async with running_shell(journal, writer="writer-b") as shell:
+        assert (await shell.send(order)).balances == first.balances
+
+
 async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -> None:
     journal, history = MemoryJournal(), NoHistory()
     async with running_shell(journal, history=history, limits=Limits(remembered_batches=3)) as shell:

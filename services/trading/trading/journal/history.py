@@ -190,6 +190,26 @@ def touched_accounts(events: Iterable[Event]) -> dict[tuple[str, str], None]:
     return touched
 
 
+def balance_before(accounts: Iterable[AccountAfter], later: Sequence[Event], owner: str, asset: str) -> Balance:
+    """One balance before `later`, the last events of a batch, from what the batch says that it was after them.
+
+    An account that the batch of an order does not list, though it is of the order's market, held nothing yet.
+    """
+    available, held = next(
+        ((account.available, account.held) for account in accounts if (account.owner, account.asset) == (owner, asset)),
+        (0, 0),
+    )
+    for event in later:
+        for name, moved, amount in postings_of(event):
+            if (name, moved) == (owner, asset):
+                available -= amount
+        for name, moved, amount in holds_of(event):
+            if (name, moved) == (owner, asset):
+                available += amount
+                held -= amount
+    return Balance(asset, available, held)
+
+
 def touched_orders(events: Sequence[Event]) -> dict[str, None]:
     """The orders that the events placed, triggered, amended, filled or closed."""
     touched: dict[str, None] = {}

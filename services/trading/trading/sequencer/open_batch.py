@@ -1,8 +1,9 @@
 """The batch that is being made: runs commands against memory and collects what the journal needs of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trading.domain.accounts import owner_of_user
 from trading.domain.commands import Command, StartBatch
 from trading.domain.events import BatchStarted, Event
 from trading.domain.exchange import Applied
@@ -67,17 +68,29 @@ class OpenBatch:
 
     def finish(self) -> FinishedBatch:
         state = self._memory.state
-        accounts = []
-        for owner, asset in touched_accounts(self.events):
-            account = state.owners[owner].accounts[asset]
-            accounts.append(AccountAfter(owner, asset, account.available, account.held))
         orders = {}
         for order_id in touched_orders(self.events):
             order = find_order(state, order_id)
             if order is None:
                 raise AssertionError(f"order {order_id} is gone within its own batch")
             orders[order_id] = view_of(order, self.number)
+        accounts = []
+        for owner, asset in self._accounts_to_tell(orders.values()):
+            account = state.owners[owner].accounts[asset]
+            accounts.append(AccountAfter(owner, asset, account.available, account.held))
         return FinishedBatch(self.number, self.time_milliseconds, self.entries, self.events, accounts, orders)
+
+    def _accounts_to_tell(self, orders: Iterable[OrderView]) -> Iterable[tuple[str, str]]:
+        """Those that the events moved; and both accounts of each order's market, for the first reply to a repeat."""
+        state = self._memory.state
+        found = touched_accounts(self.events)
+        for order in orders:
+            market = state.markets[order.market].market
+            owner = state.owners[owner_of_user(order.user_id)]
+            for asset in (market.base, market.quote):
+                if asset in owner.accounts:
+                    found[owner.name, asset] = None
+        return found
 
     def seal(self, finished: FinishedBatch, *, epoch: int, writer: str) -> SealedBatch:
         return seal(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from trading.domain.accounts import owner_of_user
 from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
 from trading.domain.events import (
     Event,
@@ -17,8 +18,8 @@ from trading.domain.events import (
 from trading.domain.outcomes import Repeat
 from trading.domain.queries import Balance, balance, order, user_cursor
 from trading.domain.state import ExchangeState
-from trading.journal.codec import Entry
-from trading.journal.history import OrderView, view_after, view_of
+from trading.journal.codec import AccountAfter, Entry
+from trading.journal.history import OrderView, balance_before, view_after, view_of
 from trading.sequencer.tickets import Committed
 
 
@@ -45,30 +46,45 @@ def committed_now(
 
 
 def committed_before(
-    state: ExchangeState, command: Command, repeat: Repeat, view: OrderView | None, entry: Entry | None
+    state: ExchangeState,
+    command: Command,
+    repeat: Repeat,
+    view: OrderView | None,
+    entry: Entry | None,
+    *,
+    balances: Sequence[Balance] = (),
 ) -> Committed:
-    """The first reply again. `view` is the order it was about, `entry` the one that placed or amended it."""
+    """The first reply again. `view` is the order it was about, `entry` the one that placed, amended or cancelled it,
+    `balances` those that it left.
+    """
     if isinstance(command, PlaceOrder | CancelOrder | AmendOrder) and view is not None:
-        user_id = command.actor.user_id
         return Committed(
-            max(repeat.batch, user_cursor(state, user_id).batch),
+            max(repeat.batch, user_cursor(state, command.actor.user_id).batch),
             view.created_milliseconds if isinstance(command, PlaceOrder) else view.updated_milliseconds,
-            entry.events if entry is not None else (),
+            entry.events if entry is not None and not isinstance(command, CancelOrder) else (),
             view,
-            market_balances(state, user_id, view.market),
+            balances,
             replayed=True,
         )
     events = entry.events if entry is not None else ()
     return Committed(repeat.batch, 0, events, order_ids=repeat.order_ids, transfer_id=repeat.transfer_id, replayed=True)
 
 
-def placing_entry(entries: Sequence[Entry], order_id: str) -> Entry | None:
-    """The entry whose command placed the order."""
-    for entry in entries:
+def balances_then(
+    state: ExchangeState, user_id: str, symbol: str, accounts: Sequence[AccountAfter], later: Sequence[Event]
+) -> tuple[Balance, Balance]:
+    """The user's in the market's two assets, as they were before `later`, the last events of a batch."""
+    market, owner = state.markets[symbol].market, owner_of_user(user_id)
+    return balance_before(accounts, later, owner, market.base), balance_before(accounts, later, owner, market.quote)
+
+
+def placing_entry(entries: Sequence[Entry], order_id: str) -> tuple[Entry, list[Event]]:
+    """The entry whose command placed the order, and the events after it. It must be there."""
+    for index, entry in enumerate(entries):
         for event in entry.events:
             if type(event) is OrderPlaced and event.order_id == order_id:
-                return entry
-    return None
+                return entry, _events_after(entries, index)
+    raise AssertionError(f"order {order_id} is not in the batch that placed it")
 
 
 def changing_entry(entries: Sequence[Entry], command: SetMarket) -> Entry | None:
@@ -84,14 +100,18 @@ def changing_entry(entries: Sequence[Entry], command: SetMarket) -> Entry | None
     return None
 
 
-def amending_entry(entries: Sequence[Entry], command: AmendOrder) -> tuple[Entry, list[Event]]:
+def keyed_entry(entries: Sequence[Entry], command: AmendOrder | CancelOrder) -> tuple[Entry, list[Event]]:
     """The entry in which the command's key was used, and the events after it. It must be there."""
     for index, entry in enumerate(entries):
         for event in entry.events:
             used = (event.user_id, event.idempotency_key) if type(event) is KeyUsed else None
             if used == (command.actor.user_id, command.idempotency_key):
-                return entry, [later for after in entries[index + 1 :] for later in after.events]
+                return entry, _events_after(entries, index)
     raise AssertionError("the key is not in the batch that used it")
+
+
+def _events_after(entries: Sequence[Entry], index: int) -> list[Event]:
+    return [later for after in entries[index + 1 :] for later in after.events]
 
 
 def placed_view(entry: Entry, *, batch: int, time_milliseconds: int) -> OrderView | None:

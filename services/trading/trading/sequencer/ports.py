@@ -27,10 +27,6 @@ class History(Protocol):
         """
         ...
 
-    async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
-        """The order's row; None while it is not there or older than that batch."""
-        ...
-
     async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
         """The order as that batch, which touched it, left it; None while its row is not there or older."""
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
@@ -13,16 +13,18 @@ from trading.domain.held_transfers import refuse_ended
 from trading.domain.keys import TransferCommand, fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
-from trading.journal.codec import Entry, decode_body
+from trading.journal.batch import SealedBatch
+from trading.journal.codec import AccountAfter, Entry, decode_body
 from trading.journal.history import OrderView, view_within
 from trading.journal.store import Journal, JournalUnreachable
 from trading.sequencer.errors import HistoryBehind
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch
 from trading.sequencer.outcomes import (
-    amending_entry,
+    balances_then,
     changing_entry,
     committed_before,
+    keyed_entry,
     placed_view,
     placing_entry,
 )
@@ -81,13 +83,9 @@ class Repeats:
             self._begin(ticket, self._answer_from_history(ticket, repeat))
         elif isinstance(command, SetMarket):
             self._reply(ticket, repeat, None, changing_entry(finished.entries, command))
-        elif isinstance(command, CancelOrder):
-            self._reply(ticket, repeat, finished.orders.get(repeat.order_ids[0]), None)
-        elif isinstance(command, AmendOrder):
-            self._reply_amended(ticket, repeat, finished.entries, finished.orders[repeat.order_ids[0]])
         else:
-            entry = placing_entry(finished.entries, repeat.order_ids[0])
-            self._reply_placed(ticket, repeat, entry, finished.time_milliseconds)
+            then = _Then(finished.entries, finished.accounts, finished.time_milliseconds)
+            self._reply_about_an_order(ticket, repeat, finished.orders[repeat.order_ids[0]], then)
 
     def stop(self) -> None:
         for task in self._tasks:
@@ -109,30 +107,25 @@ class Repeats:
             self.answer(ticket, repeat)
 
     async def _answer_from_history(self, ticket: Ticket, repeat: Repeat) -> None:
-        if isinstance(ticket.command, CancelOrder):
-            view = await self._order(lambda: self._history.order(repeat.order_ids[0], at_least_batch=repeat.batch))
-            await self._settled()
-            self._reply(ticket, repeat, view, None)
-            return
         batch = await self._journal.read(repeat.batch)
         if batch is None:
             raise HistoryBehind
-        entries = decode_body(batch.body).entries
+        body = decode_body(batch.body)
         if isinstance(ticket.command, SetMarket):
             await self._settled()
-            self._reply(ticket, repeat, None, changing_entry(entries, ticket.command))
+            self._reply(ticket, repeat, None, changing_entry(body.entries, ticket.command))
             return
-        if isinstance(ticket.command, AmendOrder):
-            time = batch.time_milliseconds
-            view = await self._order(
-                lambda: self._history.order_as_of(repeat.order_ids[0], batch=repeat.batch, time_milliseconds=time)
-            )
-            await self._settled()
-            self._reply_amended(ticket, repeat, entries, view)
-            return
-        entry = placing_entry(entries, repeat.order_ids[0])
+        view = None if isinstance(ticket.command, PlaceOrder) else await self._order_after(repeat, batch)
         await self._settled()
-        self._reply_placed(ticket, repeat, entry, batch.time_milliseconds)
+        self._reply_about_an_order(ticket, repeat, view, _Then(body.entries, body.accounts, batch.time_milliseconds))
+
+    async def _order_after(self, repeat: Repeat, batch: SealedBatch) -> OrderView:
+        """The order as it was after that batch."""
+        return await self._order(
+            lambda: self._history.order_as_of(
+                repeat.order_ids[0], batch=batch.number, time_milliseconds=batch.time_milliseconds
+            )
+        )
 
     async def _order(self, read: Callable[[], Awaitable[OrderView | None]]) -> OrderView:
         for _ in range(HISTORY_TRIES):
@@ -142,13 +135,22 @@ class Repeats:
             await asyncio.sleep(HISTORY_RETRY_SECONDS)
         raise HistoryBehind
 
-    def _reply_placed(self, ticket: Ticket, repeat: Repeat, entry: Entry | None, time_milliseconds: int) -> None:
-        view = None if entry is None else placed_view(entry, batch=repeat.batch, time_milliseconds=time_milliseconds)
-        self._reply(ticket, repeat, view, entry)
-
-    def _reply_amended(self, ticket: Ticket, repeat: Repeat, entries: Sequence[Entry], view: OrderView) -> None:
-        entry, later = amending_entry(entries, ticket.command)  # type: ignore[arg-type]  # only amendments get here
-        self._reply(ticket, repeat, view_within(view, entry.events, later), entry)
+    def _reply_about_an_order(self, ticket: Ticket, repeat: Repeat, view: OrderView | None, then: "_Then") -> None:
+        """`view` is the order after its batch; a placed one is seen from its own entry."""
+        command = ticket.command
+        if isinstance(command, PlaceOrder):
+            entry, later = placing_entry(then.entries, repeat.order_ids[0])
+            view = placed_view(entry, batch=repeat.batch, time_milliseconds=then.time_milliseconds)
+        else:
+            entry, later = keyed_entry(then.entries, command)  # type: ignore[arg-type]  # amendments and cancels
+            if isinstance(command, AmendOrder) and view is not None:
+                view = view_within(view, entry.events, later)
+        if view is None:
+            raise AssertionError(f"order {repeat.order_ids[0]} is gone within its own batch")
+        state = self._memory().state
+        balances = balances_then(state, view.user_id, view.market, then.accounts, later)
+        ticket.prepare(committed_before(state, command, repeat, view, entry, balances=balances))
+        ticket.answer()
 
     def _reply(self, ticket: Ticket, repeat: Repeat, view: OrderView | None, entry: Entry | None) -> None:
         ticket.prepare(committed_before(self._memory().state, ticket.command, repeat, view, entry))
@@ -173,6 +175,14 @@ class Repeats:
         except Exception as error:
             log.exception("Repeat could not be answered", event="repeat_failed")
             ticket.refuse(error)
+
+
+class _Then(NamedTuple):
+    """The batch in which the command was carried out."""
+
+    entries: Sequence[Entry]
+    accounts: Sequence[AccountAfter]
+    time_milliseconds: int
 
 
 def _repeat_of(known: RememberedKeys, command: KeyedCommand) -> Repeat | None:

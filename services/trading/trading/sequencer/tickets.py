@@ -14,7 +14,7 @@ class Committed(NamedTuple):
 
     `order` is the order that was placed or cancelled, as the command left it, `events` hold its fills, `balances` are
     the actor's in its market's two assets. `order_ids` are those that a cancel of many closed. `replayed`: an earlier
-    command with the same key had the effect; then the balances are today's.
+    command with the same key had the effect; all but `batch` is as it was told then.
     """
 
     batch: int

@@ -25,7 +25,7 @@ from trading.storage.documents import (
     UsedKeyDocument,
     used_key_id,
 )
-from trading.storage.rows import view_as_of, view_of_document
+from trading.storage.rows import view_as_of
 
 QUERY_TIMEOUT_SECONDS = 1.0  # half an order's deadline
 
@@ -58,13 +58,6 @@ class MongoHistory:
             if isinstance(command, PlaceOrder) and command.client_order_id:
                 await self._client_order_id(command.actor.user_id, command.client_order_id, known)
         return known
-
-    async def order(self, order_id: str, *, at_least_batch: int) -> OrderView | None:
-        with _asking():
-            document = await OrderDocument.get(order_id)
-        if document is None or document.batch < at_least_batch:
-            return None
-        return view_of_document(document, self._state().markets[document.trading_pair].market)
 
     async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
         with _asking():

@@ -23,8 +23,9 @@ log.console.level = warning
 log.file = false
 """
 
-# One scheduler pair and no busy waiting: an idle broker must not take the cores from the exchange.
-ERLANG_ARGUMENTS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+# One scheduler pair and no busy waiting: an idle broker must not take the cores from the exchange. The port by which
+# Erlang machines run each other's code is for this machine alone.
+ERLANG_ARGUMENTS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 
 
 class RabbitServer(EmbeddedServer):

@@ -5,6 +5,9 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m local_stack
 
+# What only looks or stops needs no more than what runs already has: a registry that is away must not keep anybody from it.
+INSTALLED := $(if $(wildcard $(PYTHON)),,setup)
+
 PACKAGES := chassis/chassis gateway/gateway deploy/local/local_stack $(filter-out %/tests %/README.md %/pyproject.toml,$(wildcard services/*/*))
 
 # SCOPE=trading looks at one part only: a service, the gateway, the chassis, or a folder of tests/ such as e2e.
@@ -37,11 +40,11 @@ start: setup ## The same in the background; returns when all is ready
 	@$(STACK) up --detach
 
 .PHONY: stop
-stop: setup ## Stop what runs
+stop: $(INSTALLED) ## Stop what runs
 	@$(STACK) down
 
 .PHONY: status
-status: setup ## Show the processes: state, pid, port, memory, restarts
+status: $(INSTALLED) ## Show the processes: state, pid, port, memory, restarts
 	@$(STACK) status
 
 .PHONY: operator

@@ -55,9 +55,9 @@ def down(settings: StackSettings) -> int:
         sys.stdout.write(f"Ended what was left: {', '.join(left)}\n" if left else "Nothing runs here.\n")
         return 0
     os.kill(pid, signal.SIGTERM)
-    if not _gone(folder):
+    if not _gone(folder, pid):
         os.kill(pid, signal.SIGTERM)
-        if not _gone(folder):
+        if not _gone(folder, pid):
             sys.stderr.write(f"The runner (pid {pid}) does not end.\n")
             return 1
     sys.stdout.write("Stopped.\n")
@@ -89,9 +89,10 @@ def reset(settings: StackSettings, *, force: bool) -> int:
     return 0
 
 
-def _gone(folder: DataFolder) -> bool:
+def _gone(folder: DataFolder, pid: int) -> bool:
+    """The lock is free before the process has quite ended."""
     deadline = time.monotonic() + STOP_SECONDS
-    while folder.runner_pid() is not None:
+    while folder.runner_pid() is not None or sessions.is_alive(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)

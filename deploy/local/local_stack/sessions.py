@@ -38,7 +38,7 @@ async def stand_back(session: int, niceness: int) -> None:
 
 def members(session: int) -> tuple[int, ...]:
     """The living processes of the session that `session` leads or led. Zombies do not count."""
-    return tuple(pid for pid in psutil.pids() if _session_of(pid) == session and _is_alive(pid))
+    return tuple(pid for pid in psutil.pids() if _session_of(pid) == session and is_alive(pid))
 
 
 def send(session: int, number: signal.Signals) -> None:
@@ -96,7 +96,8 @@ def _session_of(pid: int) -> int | None:
         return None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Zombies do not count."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

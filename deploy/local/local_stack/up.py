@@ -71,7 +71,7 @@ def _welcome(stack: Stack) -> str:
 CryptoVault is ready after {stack.ready_seconds:.1f} s ({len(processes)} processes, {megabytes:.0f} MB).
 
   API         {url}/api/v1
-  Try it      {url}/docs
+  Reference   {url}/docs
   Mailbox     {url}/dev/mailbox
   Logs        {_short(stack.folder.path / "logs")}
 

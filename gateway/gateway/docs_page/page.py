@@ -50,10 +50,14 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         f"<span class='method'>{escape(method.upper())}</span>"
         f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
         f"<p>{escape(operation.get('description', ''))}</p>"
-        f"<p class='facts'>{'Signed-in users only.' if operation.get('security') else 'Open to everybody.'}</p>"
+        f"<p class='facts'>{_callers(operation)}</p>"
         f"{_parameters(operation.get('parameters', []))}{_body(operation.get('requestBody'))}"
         f"{_responses(operation['responses'])}</details>"
     )
+
+
+def _callers(operation: dict[str, Any]) -> str:
+    return "For who is signed in and permitted." if operation.get("security") else "Open to everybody."
 
 
 def _parameters(parameters: list[dict[str, Any]]) -> str:

@@ -32,7 +32,7 @@ class WebApp:
         file = self._files.get(path)
         if file is not None:
             return file
-        if _is_below(path, _NOT_OURS) or not _opens_a_page(headers):
+        if path != "/" and (_is_below(path, _NOT_OURS) or not _opens_a_page(headers)):
             return None
         return self._files[INDEX]
 

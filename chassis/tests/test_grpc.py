@@ -233,7 +233,8 @@ async def test_what_we_ask_of_others_ends_with_what_was_asked_of_us() -> None:
 
         async with serve([portfolio(near_behaviour)]) as near:
             await ask(near, timeout=30)
-    assert remaining[0] <= 30
+    # gRPC rounds the time that it sends up, here to a tenth of a second.
+    assert remaining[0] < 31
 
 
 async def test_nothing_is_asked_when_no_time_is_left() -> None:

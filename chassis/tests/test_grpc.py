@@ -96,7 +96,8 @@ async def ask(address: str, *, timeout: float | None = None) -> str:  # noqa: AS
 
 async def test_the_caller_the_trace_and_the_deadline_arrive() -> None:
     async def behaviour(context: Any) -> str:
-        assert 0 < context.time_remaining() <= 1.0
+        # gRPC rounds the time that it sends up, so a little more than the second may arrive.
+        assert 0 < context.time_remaining() < 2.0
         return f"{current_caller()} {current_traceparent()}"
 
     async with serve([portfolio(behaviour)]) as address:

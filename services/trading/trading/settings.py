@@ -20,15 +20,16 @@ class TradingSettings(JournalSettings):
 
     listen: str = Field(default="127.0.0.1:18011", pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
     market_data_address: str = "127.0.0.1:18013"
-    # K: memory holds the keys of this many batches, the projection all others.
+    # Memory holds the keys of this many batches, but no more than so many keys; the projection knows all others.
     remembered_batches: int = Field(default=Limits().remembered_batches, ge=1)
+    remembered_keys: int = Field(default=Limits().remembered_keys, ge=1)
 
     # How long the others wait for a leader that says nothing. The same for all of them.
     lease_seconds: float = Field(default=LEASE_SECONDS, ge=0.5, le=60)
 
     @property
     def limits(self) -> Limits:
-        return Limits(remembered_batches=self.remembered_batches)
+        return Limits(remembered_batches=self.remembered_batches, remembered_keys=self.remembered_keys)
 
 
 class CommandLineSettings(JournalSettings):

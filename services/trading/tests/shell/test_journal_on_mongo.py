@@ -1,8 +1,10 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from chassis.mongo import MongoDatabase
-from shell_factory import MARKET, PRICE, UNIT, buy_for, cancel, limit, running_shell
+from shell_factory import MARKET, PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
+from trading.domain.commands import SetMarket
 from trading.domain.events import OrderPlaced
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.snapshot import state_hash
@@ -92,8 +94,11 @@ async def test_two_writers_on_one_journal_never_share_a_number(mongo_journal: Mo
         assert told <= set(placed)
 
 
+@pytest.mark.parametrize(
+    "limits", [Limits(remembered_batches=2), Limits(remembered_keys=1)], ids=["old", "crowded out"]
+)
 async def test_old_keys_are_found_in_the_real_projection(
-    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase, limits: Limits
 ) -> None:
     holder: dict[str, MongoHistory] = {}
     projector = Projector(mongo_journal, Projection(mongo_database))
@@ -106,7 +111,7 @@ async def test_old_keys_are_found_in_the_real_projection(
         def __getattr__(self, name: str) -> object:
             return getattr(holder["history"], name)
 
-    async with running_shell(mongo_journal, history=Late(), limits=Limits(remembered_batches=2)) as shell:  # type: ignore[arg-type]
+    async with running_shell(mongo_journal, history=Late(), limits=limits) as shell:  # type: ignore[arg-type]
         holder["history"] = MongoHistory(mongo_database, state=lambda: shell.state, now=shell.clock.now)
         await shell.deposit("ann", "USD", 100_000 * UNIT)
         first = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
@@ -114,6 +119,9 @@ async def test_old_keys_are_found_in_the_real_projection(
         assert resting.order is not None
         assert first.order is not None
         cancelled = await shell.send(cancel("ann", resting.order.order_id, key="c"))
+        market = shell.state.markets[MARKET].market
+        change = SetMarket(actor("operator"), replace(market, maker_fee_basis_points=7), "cheaper", 0, "s")
+        changed = await shell.send(change)
         for _ in range(6):
             await shell.deposit("bob", "USD", UNIT)
         again = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
@@ -130,6 +138,8 @@ async def test_old_keys_are_found_in_the_real_projection(
         assert cancelled_again.order == cancelled.order
         assert cancelled.order is not None
         assert cancelled.order.status is OrderStatus.CANCELLED
+        changed_again = await shell.send(change)
+        assert (changed_again.replayed, changed_again.batch) == (True, changed.batch)
         assert shell.state.order_number == 2
         # After 24 hours the key is free again.
         shell.clock.advance(90_000)

@@ -9,7 +9,6 @@ from shell_factory import (
     PRICE,
     UNIT,
     MemoryJournal,
-    NoHistory,
     actor,
     buy_for,
     cancel,
@@ -28,7 +27,7 @@ from trading.domain.markets import MarketStatus
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.queries import balance
 from trading.domain.snapshot import state_hash
-from trading.domain.state import Limits, RememberedKey
+from trading.domain.state import Limits
 from trading.journal.batch import SealedBatch, seal
 from trading.journal.codec import decode_body, encode_body, encode_entry
 from trading.sequencer.breakdown import Deposed
@@ -161,47 +160,6 @@ async def test_a_repeat_tells_the_balances_of_the_first_reply_though_money_has_m
         assert (await shell.send(cancelling)).balances == cancelled.balances
     async with running_shell(journal, writer="writer-b") as shell:
         assert (await shell.send(order)).balances == first.balances
-
-
-async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -> None:
-    journal, history = MemoryJournal(), NoHistory()
-    async with running_shell(journal, history=history, limits=Limits(remembered_batches=3)) as shell:
-        await shell.deposit("ann", "USD", 1_000 * UNIT)
-        first = await shell.send(buy_for("ann", COST, key="k"))
-        assert first.order is not None
-        for _ in range(5):
-            await shell.deposit("bob", "USD", UNIT)
-        assert ("user:ann", "k") not in shell.state.keys.idempotency
-        history.known.idempotency["user:ann", "k"] = RememberedKey(
-            "place|BTC-USD|buy|market|ioc|0|10010000000|0|0|", first.batch, (first.order.order_id,), "", "k"
-        )
-        again = await shell.send(buy_for("ann", COST, key="k"))
-        assert again.replayed
-        assert again.order == first.order
-        with pytest.raises(IdempotencyKeyReused):
-            await shell.send(buy_for("ann", COST + UNIT, key="k"))
-        assert shell.state.order_number == 1
-
-
-async def test_a_projection_too_far_behind_lets_no_old_key_pass() -> None:
-    history = NoHistory(cursor=0)
-    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
-        await shell.deposit("ann", "USD", 1_000 * UNIT)
-        await shell.send(buy_for("ann", COST, key="k"))
-        for _ in range(4):
-            await shell.deposit("bob", "USD", UNIT)
-        retry = shell.send(buy_for("ann", COST, key="k"), deadline_milliseconds=shell.now + 1_000)
-        await eventually(lambda: history.questions > 3)
-        assert not retry.done()
-        shell.clock.advance(2)
-        with pytest.raises(DeadlinePassed):
-            await retry
-        assert shell.state.order_number == 1
-        # A key that never was needs no question at all.
-        shell.tick()
-        asked = history.questions
-        await shell.send(buy_for("ann", COST, key="fresh"))
-        assert history.questions == asked
 
 
 @pytest.mark.parametrize("fault", ["fail_before", "fail_after"])

@@ -19,6 +19,9 @@ from trading.domain.outcomes import Repeat
 from trading.domain.state import RememberedKeys
 from trading.domain.transfer_errors import BusinessKeyReused
 
+# Keys of orders and of operators' changes are good for 24 h, business keys for ever.
+ORDER_KEY_SECONDS = 86_400
+
 TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 
 

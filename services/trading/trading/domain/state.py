@@ -17,7 +17,9 @@ from trading.domain.waiting import WaitingOrders
 class Limits:
     """Settings of decisions; no part of the state, since folding events needs none of them."""
 
-    remembered_batches: int = 20_000  # K: memory holds the keys of this many batches, other keys are in the projection
+    # Memory holds the keys of this many batches (K), but no more than so many keys; all others are in the projection.
+    remembered_batches: int = 20_000
+    remembered_keys: int = 200_000  # some 130 MB; at 1,000 orders a second what came in the last three minutes
     open_orders_per_user: int = OPEN_ORDERS_MAX  # over all markets, each of which has a limit of its own
     fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short
     postings_per_transfer: int = 100

@@ -9,6 +9,7 @@ from trading.domain.events import BatchStarted, Event
 from trading.domain.exchange import Applied
 from trading.domain.outcomes import Repeat
 from trading.domain.queries import order as find_order
+from trading.domain.start_batch import keys_to_evict
 from trading.journal.batch import SealedBatch, seal, user_key
 from trading.journal.codec import AccountAfter, Entry, encode_body, encode_entry
 from trading.journal.history import OrderView, touched_accounts, touched_orders, user_sequences, view_of
@@ -107,14 +108,12 @@ class OpenBatch:
         memory = self._memory
         if memory.state.batch_number == self.number:
             # Opened before, and nothing came of it: the journal has no such batch. The same event with a later time
-            # takes the place of the first.
-            evicted = max(0, self.number - memory.state.limits.remembered_batches)
-            again = BatchStarted(self.number, time_milliseconds, evicted)
+            # takes the place of the first; it names what has left memory by then, so that every fold forgets the same.
+            again = BatchStarted(self.number, time_milliseconds, memory.evicted_keys.up_to)
             memory.exchange.apply(again)
             return again
         start = StartBatch(self.number, time_milliseconds)
-        evicted = max(0, self.number - memory.state.limits.remembered_batches)
-        memory.evicted_keys.before_batch(memory.state, evicted)
+        memory.evicted_keys.before_batch(memory.state, keys_to_evict(memory.state, self.number))
         outcome = memory.exchange.execute(start)
         if not isinstance(outcome, Applied) or not isinstance(outcome.events[0], BatchStarted):
             raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder
+from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder, SetMarket
 from trading.domain.keys import TransferCommand
 from trading.domain.state import RememberedKeys
 from trading.journal.history import OrderView
 from trading.sequencer.open_batch import FinishedBatch
 
-KeyedCommand = PlaceOrder | AmendOrder | CancelOrder | CancelAll | TransferCommand
+KeyedCommand = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetMarket | TransferCommand
 
 
 class History(Protocol):
@@ -22,7 +22,8 @@ class History(Protocol):
     async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
         """Those of the command's keys that are known, as memory would hold them.
 
-        Order keys are good for 24 h, business keys and what became of held transfers for ever. Raises `HistoryBehind`
+        Order keys (and those of operators' changes) are good for 24 h, business keys and what became of held transfers
+        for ever. Raises `HistoryBehind`
         where it cannot be asked.
         """
         ...

@@ -58,16 +58,16 @@ class Repeats:
         self._settled = settled
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def must_be_looked_up(self, ticket: Ticket, batch_number: int) -> bool:
+    def must_be_looked_up(self, ticket: Ticket) -> bool:
         """True where a key of the command may be older than memory, and the projection was not asked late enough.
 
-        The projection, asked at its batch c, knows every key up to c; memory knows those of the last K batches before
-        n. So nothing falls between them while c >= n - K.
+        The projection, asked at its batch c, knows every key up to c; memory knows all of later batches than e, the
+        newest whose keys left it. So nothing falls between them while c >= e.
         """
         memory = self._memory()
         if not memory.evicted_keys.may_hold_a_key_of(memory.state, ticket.command):
             return False
-        return ticket.cleared_batch < batch_number - memory.state.limits.remembered_batches
+        return ticket.cleared_batch < memory.evicted_keys.up_to
 
     def look_up(self, ticket: Ticket, line: WaitingLine) -> None:
         self._begin(ticket, self._look_up(ticket, line))

@@ -259,7 +259,7 @@ class Sequencer:
         if 0 < ticket.deadline_milliseconds <= self._time.wall():
             work.refused.append((ticket, DeadlinePassed()))
             return
-        if self._repeats.must_be_looked_up(ticket, batch.number):
+        if self._repeats.must_be_looked_up(ticket):
             work.taken.remove(ticket)
             self._repeats.look_up(ticket, self._line)
             return

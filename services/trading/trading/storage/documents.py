@@ -12,12 +12,12 @@ from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from trading.domain.keys import ORDER_KEY_SECONDS
 from trading.storage.balance_points import BalancePointDocument
 
 # Of a transfer: its first phase, and its state until the second.
 HELD = "held"
 PENDING = "pending"
-ORDER_KEY_SECONDS = 86_400  # order keys are good for 24 h
 
 
 class PostingPart(BaseModel):

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import PlaceOrder, PostTransfer, VoidTransfer
-from trading.domain.keys import TransferCommand
+from trading.domain.keys import ORDER_KEY_SECONDS, TransferCommand
 from trading.domain.state import ExchangeState, RememberedKey, RememberedKeys
 from trading.journal.history import OrderView
 from trading.sequencer.errors import HistoryBehind
@@ -18,7 +18,6 @@ from trading.sequencer.ports import KeyedCommand
 from trading.storage.cursors import ORDERS, Cursors
 from trading.storage.documents import (
     HELD,
-    ORDER_KEY_SECONDS,
     PENDING,
     OrderDocument,
     TransferDocument,

@@ -1,0 +1,229 @@
+"""Keys that left memory, by age or because there were too many: found in the projection, or nothing happens."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from chassis.testing import eventually
+from shell_factory import (
+    MARKET,
+    PRICE,
+    UNIT,
+    MemoryJournal,
+    NoHistory,
+    actor,
+    buy_for,
+    cancel,
+    limit,
+    running_shell,
+)
+from trading.domain.commands import SetMarket, Transfer
+from trading.domain.errors import IdempotencyKeyReused, OrderNotOpen
+from trading.domain.exchange import Exchange
+from trading.domain.keys import ORDER_KEY_SECONDS
+from trading.domain.markets import Market
+from trading.domain.orders import Side
+from trading.domain.snapshot import state_hash
+from trading.domain.start_batch import keys_to_evict
+from trading.domain.state import ExchangeState, Limits, RememberedKey
+from trading.sequencer.bloom_filter import BITS_PER_KEY, LAYERS_MAX, LayeredFilter
+from trading.sequencer.errors import DeadlinePassed
+from trading.sequencer.old_keys import EvictedKeys
+from trading.sequencer.recovery import recover
+
+COST = 100_10 * UNIT // 100  # 100.10 USD
+DAY_MILLISECONDS = 1000 * ORDER_KEY_SECONDS
+SMALL = 1 << 10  # bits: 93 keys a layer
+
+
+async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -> None:
+    journal, history = MemoryJournal(), NoHistory()
+    async with running_shell(journal, history=history, limits=Limits(remembered_batches=3)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k"))
+        assert first.order is not None
+        for _ in range(5):
+            await shell.deposit("bob", "USD", UNIT)
+        assert ("user:ann", "k") not in shell.state.keys.idempotency
+        history.known.idempotency["user:ann", "k"] = RememberedKey(
+            "place|BTC-USD|buy|market|ioc|0|10010000000|0|0|", first.batch, (first.order.order_id,), "", "k"
+        )
+        again = await shell.send(buy_for("ann", COST, key="k"))
+        assert again.replayed
+        assert again.order == first.order
+        with pytest.raises(IdempotencyKeyReused):
+            await shell.send(buy_for("ann", COST + UNIT, key="k"))
+        assert shell.state.order_number == 1
+
+
+async def test_a_projection_too_far_behind_lets_no_old_key_pass() -> None:
+    history = NoHistory(cursor=0)
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await shell.send(buy_for("ann", COST, key="k"))
+        for _ in range(4):
+            await shell.deposit("bob", "USD", UNIT)
+        retry = shell.send(buy_for("ann", COST, key="k"), deadline_milliseconds=shell.now + 1_000)
+        await eventually(lambda: history.questions > 3)
+        assert not retry.done()
+        shell.clock.advance(2)
+        with pytest.raises(DeadlinePassed):
+            await retry
+        assert shell.state.order_number == 1
+        # A key that never was needs no question at all.
+        shell.tick()
+        asked = history.questions
+        await shell.send(buy_for("ann", COST, key="fresh"))
+        assert history.questions == asked
+
+
+async def test_more_keys_than_memory_may_hold_leave_it_with_their_batches_the_oldest_first() -> None:
+    async with running_shell(MemoryJournal(), limits=Limits(remembered_keys=5)) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        together = [shell.send(buy_for("ann", COST, key=f"together-{number}")) for number in range(4)]
+        (batch,) = {reply.batch for reply in await asyncio.gather(*together)}
+        for number in range(2):
+            await shell.send(buy_for("ann", COST, key=f"alone-{number}"))
+        assert {remembered[0] for remembered in shell.state.keys.by_age} == {batch, batch + 1, batch + 2}
+        await shell.send(buy_for("ann", COST, key="last"))
+        # Six keys were one too many, and of a batch all go or none.
+        assert [key for _, key in shell.state.keys.idempotency] == ["alone-0", "alone-1", "last"]
+
+
+async def test_a_key_that_was_crowded_out_waits_for_a_projection_that_has_its_batch() -> None:
+    history = NoHistory(cursor=0)
+    journal = MemoryJournal()
+    async with running_shell(journal, history=history, limits=Limits(remembered_keys=2)) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k"))
+        assert first.order is not None
+        for number in range(3):
+            await shell.send(buy_for("ann", COST, key=f"{number}"))
+        assert ("user:ann", "k") not in shell.state.keys.idempotency
+        # The batch before: by age alone this would do, and the key would have a second effect.
+        history.at = first.batch - 1
+        retry = shell.send(buy_for("ann", COST, key="k"))
+        await eventually(lambda: history.questions > 2)
+        assert not retry.done()
+        history.known.idempotency["user:ann", "k"] = RememberedKey(
+            "place|BTC-USD|buy|market|ioc|0|10010000000|0|0|", first.batch, (first.order.order_id,), "", "k"
+        )
+        history.at = first.batch
+        again = await retry
+        assert again.replayed
+        assert again.order == first.order
+        assert shell.state.order_number == 4
+
+
+async def test_a_batch_that_is_opened_twice_forgets_the_same_in_every_fold() -> None:
+    """The first opening comes to nothing; memory has forgotten what crowded it all the same."""
+    journal = MemoryJournal()
+    limits = Limits(remembered_keys=1)
+    async with running_shell(journal, limits=limits) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await asyncio.gather(*(shell.send(buy_for("ann", COST, key=f"{number}")) for number in range(3)))
+        with pytest.raises(OrderNotOpen):
+            await shell.send(cancel("ann", "nothing"))
+        await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        assert shell.state.keys.idempotency == {}
+        folded = await recover(journal, limits)
+        assert state_hash(folded.state) == state_hash(shell.state)
+        assert folded.evicted_keys.content == shell.sequencer._memory.evicted_keys.content
+
+
+async def test_an_operators_change_whose_key_left_memory_is_not_made_again() -> None:
+    history = NoHistory()
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
+        market = shell.state.markets[MARKET].market
+        # It names no version: only its key says that it was made before.
+        change = SetMarket(actor("operator"), replace(market, maker_fee_basis_points=7), "cheaper", 0, "key")
+        first = await shell.send(change)
+        remembered = shell.state.keys.idempotency["user:operator", "key"]
+        await shell.send(SetMarket(actor("operator"), market, "back"))
+        for _ in range(3):
+            await shell.deposit("bob", "USD", UNIT)
+        assert ("user:operator", "key") not in shell.state.keys.idempotency
+        history.known.idempotency["user:operator", "key"] = remembered
+        again = await shell.send(change)
+        assert again.replayed
+        assert again.batch == first.batch
+        assert fees(shell.state.markets[MARKET].market) == fees(market)
+
+
+def fees(market: Market) -> tuple[int, int]:
+    return market.maker_fee_basis_points, market.taker_fee_basis_points
+
+
+def test_a_filter_has_as_many_layers_as_it_needs_and_forgets_none_of_its_keys() -> None:
+    filter_ = LayeredFilter(SMALL)
+    keys = [f"key {number}" for number in range(5 * SMALL // BITS_PER_KEY)]
+    for moment, key in enumerate(keys):
+        filter_.add(key, moment)
+    assert len(filter_.layers) == 5
+    assert all(key in filter_ for key in keys)
+    strangers = sum(f"stranger {number}" in filter_ for number in range(2_000))
+    assert strangers < 2_000 // 10  # in one layer of that size all bits would be set
+
+
+def test_a_filter_has_an_end_and_then_answers_perhaps_more_often() -> None:
+    filter_ = LayeredFilter(SMALL)
+    keys = [f"key {number}" for number in range((LAYERS_MAX + 4) * SMALL // BITS_PER_KEY)]
+    for key in keys:
+        filter_.add(key, 0)
+    assert len(filter_.layers) == LAYERS_MAX
+    assert all(key in filter_ for key in keys)
+
+
+def exchange_with_keys(count: int) -> ExchangeState:
+    """That many order keys and business keys in batch 1."""
+    exchange = Exchange(limits=Limits(remembered_batches=1))
+    state = exchange.state
+    state.batch_number, state.batch_milliseconds = 1, 1_000
+    for number in range(count):
+        for kind, name in (("idempotency", ("user:ann", f"{number}")), ("business", ("", f"{number}"))):
+            state.keys.by_age.append((1, kind, name))
+    return state
+
+
+def transfer(key: str) -> Transfer:
+    return Transfer(actor("ann"), key, "deposit", ())
+
+
+def test_order_keys_leave_the_filter_after_a_day_and_business_keys_never() -> None:
+    state = exchange_with_keys(200)
+    evicted = EvictedKeys(SMALL)
+    evicted.before_batch(state, keys_to_evict(state, 2))
+    state.keys.by_age.clear()
+    for after, known in ((0, True), (DAY_MILLISECONDS, True), (DAY_MILLISECONDS + 1, False)):
+        state.batch_milliseconds = 1_000 + after
+        evicted.before_batch(state, 1)
+        for number in range(200):
+            assert evicted.may_hold_a_key_of(state, transfer(f"{number}"))
+            if known:
+                assert evicted.may_hold_a_key_of(state, buy_for("ann", COST, key=f"{number}"))
+        if not known:
+            assert not any(evicted.may_hold_a_key_of(state, buy_for("ann", COST, key=f"{n}")) for n in range(200))
+
+
+def test_the_filters_come_back_from_a_snapshot_as_they_were() -> None:
+    state = exchange_with_keys(200)
+    evicted = EvictedKeys(SMALL)
+    evicted.before_batch(state, 1)
+    restored = EvictedKeys.restored(evicted.content)
+    assert restored.content == evicted.content
+    assert restored.up_to == 1
+    state.keys.by_age.clear()
+    state.batch_milliseconds += DAY_MILLISECONDS + 1
+    for keys in (restored, evicted):
+        keys.before_batch(state, 7)
+        assert keys.may_hold_a_key_of(state, transfer("17"))
+        assert not keys.may_hold_a_key_of(state, buy_for("ann", COST, key="17"))
+    assert restored.content == evicted.content
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c + b"x", lambda c: b"", lambda c: bytes(1 << 10)])
+def test_what_is_no_filter_is_refused(damage: object) -> None:
+    evicted = EvictedKeys(SMALL)
+    evicted.before_batch(exchange_with_keys(3), 1)
+    with pytest.raises(ValueError, match=r"filter|requires"):
+        EvictedKeys.restored(damage(evicted.content))  # type: ignore[operator]  # one of the functions above

@@ -19,8 +19,10 @@ COMMANDS = 3_000
 def busy_bench(seed: int) -> Bench:
     pair = Pair()
     generator = CommandGenerator(seed)
-    for _ in range(COMMANDS):
+    for number in range(COMMANDS):
         pair.run(generator.step(pair.naive.orders_placed))
+        if number % 12 == 0:
+            pair.run(generator.ledger_step())  # with business keys
     return pair.bench
 
 

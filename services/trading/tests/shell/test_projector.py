@@ -130,6 +130,65 @@ async def test_a_crash_between_rows_and_cursor_changes_nothing(
     assert await rows(mongo_database) == expected
 
 
+class DeadError(Exception):
+    pass
+
+
+class Mortal:
+    """A collection whose writer dies before a write: after so many of all that share `lives`."""
+
+    WRITES = ("insert_many", "bulk_write", "update_one")
+
+    def __init__(self, collection: Any, lives: list[int]) -> None:
+        self._collection = collection
+        self._lives = lives
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.WRITES:
+            if self._lives[0] == 0:
+                raise DeadError
+            self._lives[0] -= 1
+        return getattr(self._collection, name)
+
+
+def mortal_projection(database: MongoDatabase, lives: list[int]) -> Projection:
+    projection = Projection(database)
+    for name in ("_orders", "_transfers", "_used_keys", "_tape", "_balance_points"):
+        setattr(projection, name, Mortal(getattr(projection, name), lives))
+    projection._cursors._collection = Mortal(projection._cursors._collection, lives)  # type: ignore[assignment]
+    return projection
+
+
+async def test_a_projector_that_dies_before_any_of_its_writes_leaves_nothing_out(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        head = shell.state.batch_number
+    plain = Projector(mongo_journal, Projection(mongo_database))
+    await plain.catch_up()
+    await caught_up(plain, head)
+    expected = await rows(mongo_database)
+    fold, changes = Fold(), Changes()
+    for batch in await mongo_journal.read_after(0, 20):
+        fold.apply(batch, changes)
+    deaths = 0
+    while True:
+        for name in (*expected, "cursors"):
+            await mongo_database[name].delete_many({})
+        try:
+            await mortal_projection(mongo_database, [deaths]).write(changes, before=Cursor(), after=fold.cursor)
+        except DeadError:
+            deaths += 1
+        else:
+            break
+        survivor = Projector(mongo_journal, Projection(mongo_database))
+        await survivor.catch_up()
+        await caught_up(survivor, head)
+        assert await rows(mongo_database) == expected
+    assert deaths >= 6  # orders, transfers, keys, tape, and the cursor in two steps
+
+
 async def test_a_deposed_projector_stops_and_overwrites_nothing(
     mongo_journal: MongoJournal, mongo_database: MongoDatabase
 ) -> None:

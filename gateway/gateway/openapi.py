@@ -93,12 +93,9 @@ def _error_statuses(endpoint: Endpoint) -> list[int]:
         # A query that no route of ours knows is refused everywhere.
         statuses |= {400, 429}
     if endpoint.access is Access.USER:
-        statuses |= {401}
-    if (
-        endpoint.permission is not None
-        or endpoint.step_up
-        or (endpoint.access is not Access.PUBLIC and endpoint.method != "GET")
-    ):
+        # A permission is missing, or a key asks for what only people do.
+        statuses |= {401, 403}
+    if endpoint.access is Access.OPTIONAL:
         statuses |= {403}
     if endpoint.body is not None:
         statuses |= {413}
@@ -125,7 +122,7 @@ def _extra(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.access is Access.USER:
         extra["security"] = [{"bearer": []}, {"cookie": []}]
     if endpoint.permission is not None:
-        extra["security"].append({"signature": []})
+        extra["security"] = ([] if endpoint.by_key_only else extra["security"]) + [{"signature": []}]
         extra["x-permission"] = endpoint.permission
     if endpoint.step_up:
         extra["x-step-up"] = True

@@ -1,54 +1,16 @@
 """Second factor, API keys, forgotten passwords and a frozen account, from the public door to the mailbox."""
 
-import hashlib
-import hmac
 import json
 import re
-import secrets
-import time
-from typing import Any
 
 import httpx
-import pyotp
 from chassis.testing import eventually
 
+from tests.credentials import enrolled, signed
 from tests.customers import MAIL_SECONDS, PASSWORD, Customer, mails_to, sign_up
 from tests.error_shape import assert_error
 
 NEW_PASSWORD = "a new battery staple"
-SECONDS_PER_STEP = 30
-
-
-class Phone:
-    """An authenticator app. A code is good once, so it is asked for the code of the step that comes next, which a
-    clock half a minute slow would show.
-    """
-
-    def __init__(self, secret: str) -> None:
-        self._app = pyotp.TOTP(secret)
-        self._last = 0
-
-    def code(self) -> str:
-        step = max(self._last + 1, int(time.time()) // SECONDS_PER_STEP - 1)
-        self._last = step
-        return self._app.generate_otp(step)
-
-
-def signed(key: dict[str, Any], method: str, path: str, body: bytes = b"") -> dict[str, str]:
-    timestamp, nonce = str(int(time.time() * 1000)), secrets.token_hex(16)
-    text = "\n".join((timestamp, nonce, method, path, "", hashlib.sha256(body).hexdigest()))
-    signature = hmac.new(key["secret"].encode(), text.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-API-Key": key["id"], "X-API-Timestamp": timestamp, "X-API-Nonce": nonce}
-    return {**headers, "X-API-Signature": signature, "Content-Type": "application/json"}
-
-
-async def enrolled(customer: Customer) -> tuple[Phone, list[str]]:
-    proposed = (await customer.send("POST", "/auth/2fa/setup")).json()
-    assert proposed["otpauth_uri"].startswith("otpauth://totp/CryptoVault:")
-    phone = Phone(proposed["secret"])
-    reply = await customer.send("POST", "/auth/2fa/enable", {"code": phone.code()})
-    assert reply.status_code == 200, reply.text
-    return phone, reply.json()["recovery_codes"]
 
 
 async def test_a_second_factor_opens_the_door_and_what_is_dear(http: httpx.AsyncClient, customer: Customer) -> None:

@@ -275,6 +275,8 @@ def _note(facts: RequestFacts, token: AccessToken, policy: Policy) -> None:
         raise forbidden("API keys may not do this.", reason="api_key_not_allowed")
     if policy.permission is not None and policy.permission not in token.permissions:
         raise permission_missing(policy.permission)
+    if policy.by_key_only and token.key is None:
+        raise forbidden("This request was not signed by an API key.", reason="not_an_api_key")
 
 
 def is_signed(headers: Mapping[bytes, bytes]) -> bool:

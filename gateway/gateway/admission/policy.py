@@ -33,9 +33,13 @@ class Policy:
     permission: str | None = None
     # A second factor, shown within the last five minutes.
     step_up: bool = False
+    # Only for requests that an API key has signed.
+    by_key_only: bool = False
 
     def __post_init__(self) -> None:
         if self.permission is not None and self.access is not Access.USER:
             raise ValueError("only the signed-in have permissions")
         if self.step_up and self.access is not Access.USER:
             raise ValueError("only the signed-in can show a second factor")
+        if self.by_key_only and self.permission is None:
+            raise ValueError("a key may do what a permission says, nothing else")

@@ -31,6 +31,12 @@ class RequestFacts:
             raise RuntimeError("the route's policy lets anybody in")
         return self.user_id
 
+    def signing_key(self) -> auth_pb2.ApiKey:
+        """The key that signed the request. Only for routes that nothing else opens."""
+        if self.key is None:
+            raise RuntimeError("the route's policy lets in who has no key")
+        return self.key
+
     def reply_with(self, name: str, value: str) -> None:
         self.reply_headers.append((name.encode("latin-1"), value.encode("latin-1")))
 

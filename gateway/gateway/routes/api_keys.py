@@ -13,7 +13,7 @@ from gateway.edge.bodies import read_body
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_path
 from gateway.edge.replies import empty_reply, json_reply
-from gateway.errors import forbidden, invalid
+from gateway.errors import invalid
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import api_keys as schemas
 from gateway.views.identity import api_key_view
@@ -45,8 +45,8 @@ class ApiKeyRoutes:
             ),
             Endpoint(
                 method="GET", path=f"{API}/api-keys/self", handler=self.describe_self, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission="api-keys:read", operation_id="getOwnApiKey",
-                summary="The key that signed this request", tag=_TAG, reply=schemas.ApiKey,
+                limit=LimitClass.ACCOUNT, permission="api-keys:read", by_key_only=True,
+                operation_id="getOwnApiKey", summary="The key that signed this request", tag=_TAG, reply=schemas.ApiKey,
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/api-keys/{{key_id}}", handler=self.delete, access=Access.USER,
@@ -69,10 +69,7 @@ class ApiKeyRoutes:
         return json_reply({"items": [api_key_view(key) for key in answer.keys], "next_cursor": None})
 
     async def describe_self(self, request: Request) -> Response:
-        key = facts_of(request).key
-        if key is None:
-            raise forbidden("This request was not signed by an API key.", reason="not_an_api_key")
-        return json_reply(api_key_view(key))
+        return json_reply(api_key_view(facts_of(request).signing_key()))
 
     async def delete(self, request: Request) -> Response:
         await self._auth.DeleteApiKey(pb.DeleteApiKeyRequest(key_id=read_path(request, schemas.ApiKeyPath).key_id))

@@ -30,6 +30,8 @@ class Endpoint:
     permission: str | None = None
     # Whether it takes a second factor shown a moment ago (POST /auth/step-up): withdrawals, API keys, security.
     step_up: bool = False
+    # Whether it is for programs alone, whose key signs the request.
+    by_key_only: bool = False
     operation_id: str
     summary: str
     tag: str
@@ -55,4 +57,7 @@ class Endpoint:
 
     @property
     def policy(self) -> Policy:
-        return Policy(access=self.access, limit=self.limit, permission=self.permission, step_up=self.step_up)
+        return Policy(
+            access=self.access, limit=self.limit, permission=self.permission, step_up=self.step_up,
+            by_key_only=self.by_key_only,
+        )  # fmt: skip

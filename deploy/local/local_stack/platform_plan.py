@@ -92,7 +92,12 @@ class PlatformPlan:
 
     def operator_environment(self) -> dict[str, str]:
         """What a command that an operator runs beside the services needs to know."""
-        settings = {"PROFILE": self._profile, "LOG_LEVEL": self._log_level, **self._connections()}
+        settings = {
+            "PROFILE": self._profile,
+            "LOG_LEVEL": self._log_level,
+            **self._connections(),
+            **self._audit_settings(),
+        }
         return {f"CRYPTOVAULT_{name}": value for name, value in settings.items()}
 
     def build(self) -> list[ProcessPlan]:
@@ -174,8 +179,8 @@ class PlatformPlan:
             self._service(
                 "auth",
                 "auth",
-                calls=["notifications"],
-                settings={"JWT_PRIVATE_KEY": self._keys.jwt_private_key, **self._token_settings()},
+                calls=["notifications", "trading-projector"],
+                settings={**self._audit_settings(), **self._token_settings()},
             ),
             self._service(
                 "portfolio",
@@ -317,6 +322,13 @@ class PlatformPlan:
             "CODE_KEY": self._keys.code_key,
             "SENDGRID_API_KEY": self._keys.sendgrid_api_key,
             "SENDGRID_URL": self.mailbox_url,
+        }
+
+    def _audit_settings(self) -> dict[str, str]:
+        """The key signs checkpoints of the audit trail too, and a verifier needs its public half."""
+        return {
+            "JWT_PRIVATE_KEY": self._keys.jwt_private_key,
+            "AUDIT_ANCHORS": str(self._data_dir / "audit-anchors.jsonl"),
         }
 
     def _token_settings(self) -> dict[str, str]:

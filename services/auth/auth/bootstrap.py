@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 from chassis.grpc_client import open_channel
 from chassis.ids import Ids
-from chassis.mongo import init_documents
+from chassis.journal_consumer import JournalConsumer
+from chassis.mongo import MongoConnection, init_documents
 from chassis.outbox import Outbox, OutboxRelay
 from chassis.service import Runtime
 from cryptovault.auth.v1 import auth_pb2_grpc
 
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
+from auth.checkpoint_schedule import CheckpointSchedule
 from auth.clients.notifications import NotificationsCourier
+from auth.clients.trading import TradingJournal
 from auth.crypto.access_tokens import HS256, SignedAccessTokens, retired_keys, shared_key, signing_key
+from auth.crypto.checkpoint_key import CheckpointKey
 from auth.crypto.device_tokens import SignedDeviceTokens
 from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
@@ -20,12 +24,16 @@ from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
 from auth.crypto.tickets import SignedTickets
 from auth.crypto.totp import AppCodes
+from auth.domain.audit_chain import AuditStream
 from auth.domain.notices import FREEZE_LINK_LIFETIME
 from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
 from auth.storage.api_keys import MongoApiKeys
+from auth.storage.audit_anchors import FileAnchors
+from auth.storage.audit_checkpoints import MongoAuditCheckpoints
+from auth.storage.audit_queries import MongoAuditQueries
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
@@ -35,7 +43,8 @@ from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
-from auth.use_cases import ports
+from auth.use_cases import audit_ports, ports
+from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.create_api_key import CreateApiKey
@@ -45,11 +54,13 @@ from auth.use_cases.enable_second_factor import EnableSecondFactor
 from auth.use_cases.end_session import EndSession
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.find_api_key import FindApiKey
+from auth.use_cases.fold_journal import BatchActs, FoldJournal
 from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.list_api_keys import ListApiKeys
+from auth.use_cases.list_audit_entries import ListAuditEntries
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -69,10 +80,12 @@ from auth.use_cases.resend_code import ResendCode
 from auth.use_cases.reset_password import ResetPassword
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_sessions import RevokeSessions
+from auth.use_cases.search_audit_trail import SearchAuditTrail
 from auth.use_cases.set_up_second_factor import SetUpSecondFactor
 from auth.use_cases.sign_up import SignUp
 from auth.use_cases.spend_code import SpendCode
 from auth.use_cases.step_up import StepUp
+from auth.use_cases.take_checkpoint import TakeCheckpoint
 from auth.use_cases.verify_email import VerifyEmail
 
 
@@ -103,7 +116,8 @@ class Adapters:
     api_keys: ports.ApiKeys
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
-    audit_trail: ports.AuditTrail
+    audit_trail: audit_ports.AuditTrail
+    audit_queries: audit_ports.AuditQueries
     codes: ports.Codes
     code_limits: ports.CodeLimits
     courier: ports.Courier
@@ -129,6 +143,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
     attempts = MongoLoginAttempts()
     runtime.on_stop(attempts.flush)
     runtime.background("login_attempts", attempts.run)
+    audit_trail = await _keep_audit_trail(runtime, connection, root)
     digests = KeyedDigests(root)
     adapters = Adapters(
         clock=runtime.clock,
@@ -153,7 +168,8 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         api_keys=MongoApiKeys(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
-        audit_trail=MongoAuditTrail(),
+        audit_trail=audit_trail,
+        audit_queries=MongoAuditQueries(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),
         courier=NotificationsCourier(channel, runtime.clock),
@@ -161,6 +177,38 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
     )
     servicer = AuthServicer(make_use_cases(adapters))
     runtime.add_servicer(auth_pb2_grpc.add_AuthServiceServicer_to_server, servicer, SERVICE_NAME)
+
+
+async def _keep_audit_trail(
+    runtime: Runtime[AuthSettings], connection: MongoConnection, root: bytes
+) -> MongoAuditTrail:
+    """Folds the exchange's journal into it, and signs in time how far it has come."""
+    settings = runtime.settings
+    trail, checkpoints = MongoAuditTrail(), MongoAuditCheckpoints()
+    for stream in AuditStream:
+        await trail.open(stream)
+    channel = open_channel(settings.trading_queries_address, service=settings.service_name)
+    runtime.on_stop(channel.close)
+    # Nobody waits for it, so no bell rings: a look each second finds many batches and folds them at once.
+    fold: JournalConsumer[BatchActs] = JournalConsumer(
+        "audit-trail",
+        read=TradingJournal(channel, runtime.ids).read,
+        apply=FoldJournal(audit_trail=trail),
+        transactions=connection.transactions,
+        database=connection.database,
+    )
+    runtime.background("audit-trail", fold.run)
+    take = TakeCheckpoint(
+        audit_trail=trail,
+        checkpoints=checkpoints,
+        signer=CheckpointKey(root),
+        transactions=connection.transactions,
+        clock=runtime.clock,
+    )
+    path = settings.audit_anchors
+    anchor = AnchorCheckpoints(checkpoints=checkpoints, anchors=FileAnchors(path)) if path else None
+    runtime.background("checkpoints", CheckpointSchedule(take=take, anchor=anchor).run)
+    return trail
 
 
 def make_passwords(settings: AuthSettings) -> PasswordPool:
@@ -254,7 +302,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         step_up=StepUp(
             users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, record_audit=record_audit,
-            clock=a.clock,
+            transactions=a.transactions, clock=a.clock,
         ),
         require_step_up=require_step_up,
         create_api_key=CreateApiKey(
@@ -292,5 +340,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         log_out_all=LogOutAll(end_sessions=end_sessions),
         get_user=GetUser(users=a.users, sessions=a.sessions),
         get_contact=GetContact(users=a.users),
+        list_audit_entries=ListAuditEntries(queries=a.audit_queries),
+        search_audit_trail=SearchAuditTrail(queries=a.audit_queries),
         access_tokens=a.access_tokens,
     )  # fmt: skip

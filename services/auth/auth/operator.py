@@ -2,12 +2,14 @@
 
 For who can reach auth's database anyway, such as for the first administrator. Reads the same variables as the service
 (`CRYPTOVAULT_MONGO_URL`, `CRYPTOVAULT_REDIS_URL`); every change is in the audit trail with the operator's login name.
+`verify-audit` says whether anybody has changed that trail.
 """
 
 import argparse
 import asyncio
 import getpass
 import sys
+from pathlib import Path
 
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
@@ -17,9 +19,12 @@ from chassis.logs import configure_logging
 from chassis.mongo import MongoConnection, connect, init_documents
 from chassis.outbox import Outbox
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
+from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from auth.audit_command import add_commands, print_key, verify_audit
+from auth.domain.audit_chain import AuditStream
 from auth.domain.roles import PERMISSIONS_BY_ROLE
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
@@ -28,11 +33,14 @@ from auth.storage.documents import DOCUMENTS
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
+from auth.use_cases.audit_ports import BrokenRecord
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.grant_role import GrantRole
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_role import RevokeRole
 from auth.use_cases.revoke_sessions import RevokeSessions
+
+EXIT_UNREACHABLE = 3  # could not look; 1 says that something is wrong
 
 
 def main() -> int:
@@ -40,10 +48,22 @@ def main() -> int:
     settings = load_settings(AuthSettings)
     configure_logging(settings, stream=sys.stderr)
     try:
+        if arguments.command == "audit-key":
+            return print_key(settings)
+        if arguments.command == "verify-audit":
+            return asyncio.run(_verify(settings, arguments.anchors))
         mongo_url, redis_url = settings.required("mongo_url"), settings.required("redis_url")
     except MissingSetting as missing:
         refuse_to_start(str(missing))
     return asyncio.run(_run(arguments, mongo_url, redis_url, settings.database_name))
+
+
+async def _verify(settings: AuthSettings, anchors: Path | None) -> int:
+    try:
+        return await verify_audit(settings, anchors)
+    except (BrokenRecord, OSError, PyMongoError) as error:
+        sys.stderr.write(f"The audit trail cannot be verified: {error}\n")
+        return EXIT_UNREACHABLE
 
 
 async def _run(arguments: argparse.Namespace, mongo_url: str, redis_url: str, database: str) -> int:
@@ -72,7 +92,9 @@ async def _run(arguments: argparse.Namespace, mongo_url: str, redis_url: str, da
 
 async def _change(arguments: argparse.Namespace, connection: MongoConnection, redis: Redis) -> int:
     clock, ids, users, sessions = SystemClock(), RandomIds(), MongoUsers(), MongoSessions()
-    record_audit = RecordAudit(audit_trail=MongoAuditTrail(), clock=clock, ids=ids)
+    audit_trail = MongoAuditTrail()
+    await audit_trail.open(AuditStream.AUTH)
+    record_audit = RecordAudit(audit_trail=audit_trail, clock=clock, ids=ids)
     if arguments.command == "grant-role":
         grant = GrantRole(users=users, record_audit=record_audit, transactions=connection.transactions)
         changed = await grant(email=arguments.email, role=arguments.role)
@@ -102,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("email")
         command.add_argument("role", choices=tuple(PERMISSIONS_BY_ROLE))
+    add_commands(commands)
     return parser
 
 

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal, Self
 
 from chassis.settings import ServiceSettings
@@ -11,6 +12,7 @@ class AuthSettings(ServiceSettings):
 
     listen: str = "127.0.0.1:18010"
     notifications_address: str = "127.0.0.1:18015"
+    trading_queries_address: str = "127.0.0.1:18012"
 
     # Codes cannot be counted without Redis, and a code lost to one second's delay costs a person another mail.
     redis_timeout_seconds: float = Field(default=4.0, gt=0, le=30)
@@ -35,6 +37,11 @@ class AuthSettings(ServiceSettings):
     password_threads: int = Field(default=1, ge=1, le=64)
     # Times the cost of one hash, this is the longest wait; who would wait longer is told to come back.
     password_waiting_max: int = Field(default=64, ge=1, le=10_000)
+
+    # A file on another volume than the database; unset: the log alone keeps the checkpoints of the audit trail.
+    audit_anchors: Path | None = None
+    # Hexadecimal, separated by commas: public keys whose checkpoints a verifier trusts, beside the root's own.
+    audit_public_keys: str = Field(default="", pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$")
 
     @property
     def signing_secret(self) -> str:

@@ -21,6 +21,7 @@ from auth.crypto.tickets import SignedTickets
 from auth.crypto.totp import AppCodes
 from auth.domain.api_keys import ApiKey
 from auth.domain.audit import AuditEntry
+from auth.domain.audit_chain import AuditStream, SealedEntry, StreamHead, seal
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.login_throttle import OPEN, LoginThrottle
@@ -32,6 +33,7 @@ from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
 from auth.storage.announcements import OutboxAnnouncements
 from auth.storage.api_keys import MongoApiKeys
+from auth.storage.audit_queries import MongoAuditQueries
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
@@ -41,6 +43,7 @@ from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
+from auth.use_cases.audit_ports import AuditFilter, AuditPage
 from auth.use_cases.open_session import SignedIn
 from auth.use_cases.ports import CodeMessage, LoginAttempt, PasswordCheck
 from chassis.identity import Caller, use_caller
@@ -340,11 +343,21 @@ class MemoryAnnouncements:
 
 
 class MemoryAuditTrail:
-    def __init__(self) -> None:
-        self.entries: list[AuditEntry] = []
+    """The trail and its queries: one list of what was sealed."""
 
-    async def append(self, entry: AuditEntry) -> None:
-        self.entries.append(entry)
+    def __init__(self) -> None:
+        self.sealed: list[SealedEntry] = []
+
+    async def append(self, stream: str, entries: Sequence[AuditEntry]) -> None:
+        head = next((head for head in await self.heads() if head.stream == stream), StreamHead(stream))
+        self.sealed += seal(head, entries)
+
+    async def heads(self) -> Sequence[StreamHead]:
+        return list({one.stream: one.head for one in self.sealed}.values())
+
+    async def page(self, wanted: AuditFilter, *, limit: int, cursor: str) -> AuditPage:
+        found = [one for one in reversed(self.sealed) if wanted.user_id in (None, one.entry.user_id)]
+        return AuditPage(found[:limit], "")
 
 
 class MemoryCodes:
@@ -472,6 +485,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         revoked=revoked,
         announcements=announcements,
         audit_trail=audit_trail,
+        audit_queries=audit_trail,
         codes=codes,
         code_limits=limits,
         courier=courier,
@@ -485,7 +499,9 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         settle=waiting.settle,
         drop_codes=_returning(codes.live.clear),
         reset_limits=_returning(limits.sent.clear),
-        audited=_returning(lambda: [(one.action.value, one.actor, one.resource) for one in audit_trail.entries]),
+        audited=_returning(
+            lambda: [(str(one.entry.action), one.entry.actor, one.entry.resource) for one in audit_trail.sealed]
+        ),
         is_blacklisted=_returning(lambda session_id: session_id in revoked.published & revoked.remembered),
     )
 
@@ -515,6 +531,8 @@ async def real_world(
 ) -> AsyncIterator[World]:
     redis = pooled_redis
     await init_documents(mongo.database, DOCUMENTS)
+    audit_trail = MongoAuditTrail()
+    await audit_trail.open(AuditStream.AUTH)
     common = _common(clock, signing_key)
     courier, errands = RecordingCourier(), BackgroundErrands()
     passwords = PasswordPool(threads=2, waiting_max=300, memory_kibibytes=1024, passes=1)
@@ -530,7 +548,8 @@ async def real_world(
         api_keys=MongoApiKeys(),
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),
-        audit_trail=MongoAuditTrail(),
+        audit_trail=audit_trail,
+        audit_queries=MongoAuditQueries(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),
         courier=courier,

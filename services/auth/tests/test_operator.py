@@ -4,10 +4,17 @@ import asyncio
 import getpass
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from auth.crypto.checkpoint_key import CheckpointKey
+from auth.domain.audit_checkpoints import checkpoint_text
 from auth.domain.roles import permissions_of
+from auth.storage.audit_checkpoints import MongoAuditCheckpoints
+from auth.storage.audit_trail import MongoAuditTrail
+from auth.use_cases.take_checkpoint import TakeCheckpoint
+from joserfc.jwk import OKPKey
 
 EMAIL = "ada@example.com"
 
@@ -76,3 +83,55 @@ async def test_what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing(
 async def test_an_address_that_nobody_has_proven_gets_no_role(real_world: Any, operate: Any) -> None:
     await real_world.sign_up()
     assert await operate("grant-role", EMAIL, "admin") == (1, "", "There is no such user.\n")
+
+
+ROOT = {"JWT_PRIVATE_KEY": OKPKey.generate_key("Ed25519").as_pem(private=True).decode()}
+
+
+async def test_an_auditor_verifies_with_the_public_key_alone_and_is_told_what_is_wrong(
+    real_world: Any, mongo_database: Any, operate: Any, tmp_path: Path
+) -> None:
+    await real_world.member()
+    for command in ("grant-role", "revoke-role", "grant-role"):
+        assert (await operate(command, EMAIL, "admin"))[0] == 0
+    code, key, _ = await operate("audit-key", **ROOT)
+    assert (code, len(key.strip())) == (0, 64)
+    taken = await TakeCheckpoint(
+        audit_trail=MongoAuditTrail(),
+        checkpoints=MongoAuditCheckpoints(),
+        signer=CheckpointKey(ROOT["JWT_PRIVATE_KEY"].encode()),
+        transactions=real_world.adapters.transactions,
+        clock=real_world.clock,
+    )()
+    assert taken is not None
+    anchors = tmp_path / "anchors"
+    anchors.write_text(checkpoint_text(taken) + "\n")
+    trusted = {"AUDIT_PUBLIC_KEYS": key.strip(), "REDIS_URL": ""}
+    code, output, progress = await operate("verify-audit", "--anchors", str(anchors), **trusted)
+    assert (code, output.split()) == (
+        0,
+        ["auth", "3", "entries", "checkpoints", "1", "not", "signed", "yet", "0", "entries"],
+    )
+    assert "verifying" in progress
+    assert (await operate("verify-audit", AUDIT_ANCHORS=str(anchors), **ROOT))[0] == 0
+    code, output, _ = await operate("verify-audit", **(trusted | {"AUDIT_PUBLIC_KEYS": "0" * 64}))
+    assert (code, "WRONG  checkpoints 1: forged" in output, "No anchors were given" in output) == (1, True, True)
+    await mongo_database["audit_logs"].update_one({"sequence": 2}, {"$set": {"actor": "operator:eve"}})
+    code, output, _ = await operate("verify-audit", "--anchors", str(anchors), **trusted)
+    assert (code, output.splitlines()[-1]) == (1, "WRONG  auth 2: edited")
+
+
+async def test_a_verifier_that_cannot_look_does_not_say_that_all_is_well(
+    mongo_database: Any, operate: Any, tmp_path: Path
+) -> None:
+    assert (await operate("verify-audit"))[0::2] == (
+        78, "refusing to start: CRYPTOVAULT_AUDIT_PUBLIC_KEYS is not set\n"
+    )  # fmt: skip
+    missing = await operate("verify-audit", "--anchors", str(tmp_path / "nothing"), **ROOT)
+    assert missing[0] == 3
+    broken = tmp_path / "broken"
+    broken.write_text('{"signature": "x"}\n')
+    code, _, problems = await operate("verify-audit", "--anchors", str(broken), **ROOT)
+    assert (code, "line 1: no checkpoint" in problems, "Traceback" in problems) == (3, True, False)
+    away = await operate("verify-audit", MONGO_URL="mongodb://127.0.0.1:1", **ROOT)
+    assert (away[0], "Traceback" in away[2]) == (3, False)

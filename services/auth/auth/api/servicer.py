@@ -13,6 +13,7 @@ from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from pymongo.errors import ConnectionFailure
 
+from auth.api.audit_messages import entry_message, wanted_entries
 from auth.domain.api_keys import ApiKey
 from auth.domain.devices import Device
 from auth.domain.sessions import Session
@@ -29,6 +30,7 @@ from auth.use_cases.freeze_account import FreezeAccount
 from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.list_api_keys import ListApiKeys
+from auth.use_cases.list_audit_entries import ListAuditEntries
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -41,6 +43,7 @@ from auth.use_cases.request_password_reset import RequestPasswordReset
 from auth.use_cases.require_step_up import RequireStepUp
 from auth.use_cases.resend_code import ResendCode
 from auth.use_cases.reset_password import ResetPassword
+from auth.use_cases.search_audit_trail import SearchAuditTrail
 from auth.use_cases.set_up_second_factor import SetUpSecondFactor
 from auth.use_cases.sign_up import SignUp
 from auth.use_cases.step_up import StepUp
@@ -81,6 +84,8 @@ class UseCases:
     log_out_all: LogOutAll
     get_user: GetUser
     get_contact: GetContact
+    list_audit_entries: ListAuditEntries
+    search_audit_trail: SearchAuditTrail
     access_tokens: AccessTokens
 
 
@@ -258,6 +263,24 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def GetContact(self, request: auth_pb2.GetContactRequest, context: Any) -> auth_pb2.GetContactResponse:
         user = await self._do.get_contact(user_id=_id(request.user_id))
         return auth_pb2.GetContactResponse(email=user.email, name=user.name)
+
+    @_without_database
+    async def ListAuditEntries(
+        self, request: auth_pb2.ListAuditEntriesRequest, context: Any
+    ) -> auth_pb2.ListAuditEntriesResponse:
+        page = await self._do.list_audit_entries(
+            wanted_entries(request.filter), limit=request.limit, cursor=request.cursor
+        )
+        return auth_pb2.ListAuditEntriesResponse(entries=map(entry_message, page.entries), next_cursor=page.next_cursor)
+
+    @_without_database
+    async def SearchAuditTrail(
+        self, request: auth_pb2.SearchAuditTrailRequest, context: Any
+    ) -> auth_pb2.SearchAuditTrailResponse:
+        page = await self._do.search_audit_trail(
+            wanted_entries(request.filter), limit=request.limit, cursor=request.cursor
+        )
+        return auth_pb2.SearchAuditTrailResponse(entries=map(entry_message, page.entries), next_cursor=page.next_cursor)
 
     async def GetSigningKeys(
         self, request: auth_pb2.GetSigningKeysRequest, context: Any

@@ -1,4 +1,4 @@
-"""What happened to an account, by whom: never changed, never removed."""
+"""Who did what, to whose account: never changed, never removed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class AuditAction(StrEnum):
-    """A past tense each; stable, since people and programs search by them."""
+    """A past tense each; stable, since people and programs search by them. Other services name their own."""
 
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_UNFROZEN = "account_unfrozen"
@@ -26,16 +26,22 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """`user_id` is whose account it concerns; `actor` who did it: `user:<id>`, `operator:<name>` or a service."""
+    """`actor` is who did it: `user:<id>`, `operator:<name>` or a service. No field holds a secret."""
 
     id: UUID
-    user_id: UUID
+    # Whose account it concerns; None where it is the platform's own, such as a market.
+    user_id: UUID | None
     actor: str
-    action: AuditAction
+    action: str
     # What exactly, where the account alone does not say it, such as `role:admin`.
     resource: str | None
     address: str | None
+    # Or the API key.
     session_id: str | None
     request_id: str
     timestamp: datetime
     details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_by_its_user(self) -> bool:
+        return self.user_id is not None and self.actor == f"user:{self.user_id}"

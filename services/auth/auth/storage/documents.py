@@ -25,6 +25,12 @@ class CodeCountFields(BaseModel):
     since: datetime
 
 
+class AuditStreamFields(BaseModel):
+    stream: str
+    sequence: int
+    hash: bytes
+
+
 class UserDocument(Document):
     """The product document's `users`: `_id` is the database's own, `id` the application's. From `last_failed_login` on
     they are ours.
@@ -170,12 +176,14 @@ class BlacklistedTokenDocument(Document):
 
 
 class AuditLogDocument(Document):
-    """The product document's `audit_logs`, with who did it, in which session and request."""
+    """The product document's `audit_logs`, with who did it, in which session and request, and its place in the chain of
+    its stream. Rows are written by `storage.audit_trail` alone, and never again.
+    """
 
     model_config = ConfigDict(populate_by_name=False, validate_by_name=False, validate_by_alias=True)
 
     application_id: Annotated[UUID, Field(alias="id")]
-    user_id: UUID
+    user_id: UUID | None
     actor: str
     action: str
     resource: str | None
@@ -184,15 +192,52 @@ class AuditLogDocument(Document):
     request_id: str
     timestamp: datetime
     details: dict[str, str]
+    stream: str
+    sequence: int
+    previous_hash: bytes
+    hash: bytes
+    format: int
 
     class Settings:
         name = "audit_logs"
         indexes: ClassVar = [
+            # Partial, since rows of before there were chains have neither; they are shown to nobody.
+            IndexModel(
+                [("stream", ASCENDING), ("sequence", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"sequence": {"$exists": True}},
+            ),
             IndexModel([("id", ASCENDING)], unique=True),
             IndexModel([("user_id", ASCENDING), ("timestamp", DESCENDING)]),
             IndexModel([("action", ASCENDING), ("timestamp", DESCENDING)]),
             IndexModel([("timestamp", ASCENDING)]),
         ]
+
+
+class AuditStreamDocument(Document):
+    """The end of each stream's chain. Whoever appends changes it, so that of two writers one waits."""
+
+    id: str  # type: ignore[assignment] # the stream's name
+    sequence: int
+    hash: bytes
+
+    class Settings:
+        name = "audit_streams"
+
+
+class AuditCheckpointDocument(Document):
+    """A signed statement of all streams' ends. The id is its number."""
+
+    id: int  # type: ignore[assignment]
+    taken_at: datetime
+    heads: list[AuditStreamFields]
+    previous_hash: bytes
+    hash: bytes
+    public_key: bytes
+    signature: bytes
+
+    class Settings:
+        name = "audit_checkpoints"
 
 
 DOCUMENTS: list[type[Document]] = [
@@ -202,6 +247,8 @@ DOCUMENTS: list[type[Document]] = [
     SessionDocument,
     BlacklistedTokenDocument,
     AuditLogDocument,
+    AuditStreamDocument,
+    AuditCheckpointDocument,
     SecondFactorDocument,
     ApiKeyDocument,
 ]

@@ -7,7 +7,6 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from auth.domain.api_keys import ApiKey
-from auth.domain.audit import AuditEntry
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
@@ -147,7 +146,7 @@ class Sessions(Protocol):
         ...
 
     async def step_up(self, session_id: UUID, until: datetime) -> bool:
-        """False where the session is over."""
+        """False where the session is over. Joins the running transaction."""
         ...
 
     async def live_of_user(
@@ -261,12 +260,6 @@ class Announcements(Protocol):
     async def user_verified(self, user_id: UUID, now: datetime) -> None: ...
 
     async def session_revoked(self, session: Session, now: datetime) -> None: ...
-
-
-class AuditTrail(Protocol):
-    async def append(self, entry: AuditEntry) -> None:
-        """Joins the running transaction: what happened and its record are there together or not at all."""
-        ...
 
 
 class Codes(Protocol):

@@ -5,7 +5,8 @@ from chassis.identity import Caller, current_caller
 from chassis.ids import Ids
 
 from auth.domain.audit import AuditAction, AuditEntry
-from auth.use_cases.ports import AuditTrail
+from auth.domain.audit_chain import AuditStream
+from auth.use_cases.audit_ports import AuditTrail
 
 
 class RecordAudit:
@@ -21,20 +22,19 @@ class RecordAudit:
     ) -> None:
         """Joins the running transaction. `details` hold no secret."""
         caller = current_caller()
-        await self._audit_trail.append(
-            AuditEntry(
-                id=self._ids.new(),
-                user_id=user_id,
-                actor=_actor(caller),
-                action=action,
-                resource=resource,
-                address=caller.address,
-                session_id=caller.session_id,
-                request_id=caller.request_id,
-                timestamp=self._clock.now(),
-                details=details,
-            )
+        entry = AuditEntry(
+            id=self._ids.new(),
+            user_id=user_id,
+            actor=_actor(caller),
+            action=action,
+            resource=resource,
+            address=caller.address,
+            session_id=caller.session_id,
+            request_id=caller.request_id,
+            timestamp=self._clock.now(),
+            details=details,
         )
+        await self._audit_trail.append(AuditStream.AUTH, [entry])
 
 
 def _actor(caller: Caller) -> str:

@@ -8,7 +8,7 @@ from chassis.logs import get_logger
 from auth.domain.audit import AuditAction
 from auth.domain.errors import SessionEnded, TwoFactorNotEnabled, WrongSecondFactor
 from auth.domain.second_factor import STEP_UP_LIFETIME
-from auth.use_cases.ports import Sessions, Users
+from auth.use_cases.ports import Sessions, Transactions, Users
 from auth.use_cases.prove_second_factor import ProveSecondFactor
 from auth.use_cases.record_audit import RecordAudit
 
@@ -25,12 +25,14 @@ class StepUp:
         sessions: Sessions,
         prove_second_factor: ProveSecondFactor,
         record_audit: RecordAudit,
+        transactions: Transactions,
         clock: Clock,
     ) -> None:
         self._users = users
         self._sessions = sessions
         self._prove_second_factor = prove_second_factor
         self._record_audit = record_audit
+        self._transactions = transactions
         self._clock = clock
 
     async def __call__(self, *, code: str) -> datetime:
@@ -45,9 +47,13 @@ class StepUp:
             raise TwoFactorNotEnabled
         if not await self._prove_second_factor(user, code):
             raise WrongSecondFactor
-        until = self._clock.now() + STEP_UP_LIFETIME
-        if not await self._sessions.step_up(UUID(caller.session_id), until):
-            raise SessionEnded
-        await self._record_audit(AuditAction.STEPPED_UP, user_id=user.id)
+        session_id, until = UUID(caller.session_id), self._clock.now() + STEP_UP_LIFETIME
+
+        async def open_session() -> None:
+            if not await self._sessions.step_up(session_id, until):
+                raise SessionEnded
+            await self._record_audit(AuditAction.STEPPED_UP, user_id=user.id)
+
+        await self._transactions.run(open_session)
         log.info("Stepped up", event="stepped_up", account_id=str(user.id), session_id=caller.session_id)
         return until

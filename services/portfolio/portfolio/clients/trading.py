@@ -97,14 +97,10 @@ def facts_of(batch: events_pb2.JournalBatch) -> BatchFacts:
                 touched.update(_users_of(event.transfer_held.postings))
             case "transfer_released":
                 touched.update(_users_of(event.transfer_released.released))
-            case "order_placed":
-                touched[event.order_placed.user_id] = None
-            case "order_triggered":
-                touched[event.order_triggered.user_id] = None
-            case "order_amended":
-                touched[event.order_amended.user_id] = None
-            case "order_closed":
-                touched[event.order_closed.user_id] = None
+            case "order_placed" | "order_triggered" | "order_amended" | "order_closed" as kind:
+                touched[getattr(event, kind).user_id] = None
+            case "operator_acted":
+                continue  # the rules are others; nobody has more or less
             case unknown:
                 raise UnknownJournalEvent(f"batch {batch.number} holds an event of kind {unknown!r}")
     touched.update(dict.fromkeys(fact.user_id for fact in facts))

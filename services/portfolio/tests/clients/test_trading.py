@@ -86,6 +86,11 @@ def test_orders_touch_a_user_without_changing_what_he_holds() -> None:
     assert (facts.facts, facts.touched) == ((), ("u",))
 
 
+def test_an_operators_change_touches_nobody() -> None:
+    facts = facts_of(_batch(operator_acted=events_pb2.OperatorActed(act="market_set", subject="BTC-USD")))
+    assert (facts.facts, facts.touched) == ((), ())
+
+
 def test_an_event_of_an_unknown_kind_stops_the_reader() -> None:
     with pytest.raises(UnknownJournalEvent):
         facts_of(events_pb2.JournalBatch(number=4, events=[events_pb2.JournalEvent()]))

@@ -1,15 +1,17 @@
 """What operators change, what anybody sees of a market: rules, fees, tape, book; over real gRPC on the real journal."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
+from cryptovault.trading.v1 import events_pb2, operator_pb2_grpc, trading_pb2
 from cryptovault.trading.v1 import operator_pb2 as operator
-from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
 from shell_factory import PRICE
 from trading.domain.commands import SetMarket
@@ -76,6 +78,40 @@ async def test_an_operator_changes_what_is_named_and_the_journal_says_who_and_wh
     assert entry.command.actor == ("op", "session-9", "request-9", "203.0.113.9")
     assert entry.command.reason == "the tariff of 2027"
     assert '"min_notional": "2.5"' in entry.command.change
+
+
+async def test_others_hear_what_operators_did_and_who_it_was(exchange: Exchange) -> None:
+    before = exchange.shell.state.batch_number
+    await change(exchange, reason="the tariff of 2027", maker_fee_basis_points=7)
+    user = "01890000-0000-7000-8000-00000000000a"
+    with use_caller(OPERATOR):
+        fees = operator.UserFees(maker_fee_basis_points=1, taker_fee_basis_points=2)
+        for own in (fees, None):
+            await exchange.operator.SetUserFees(
+                operator.SetUserFeesRequest(user_id=user, fees=own, reason="a maker"), timeout=5
+            )
+    async with open_channel(exchange.address, service="trading-projector") as reconciler:
+        freeze = operator.FreezeAssetRequest(asset="BTC", reason="doubt")
+        await operator_pb2_grpc.TradingOperatorServiceStub(reconciler).FreezeAsset(freeze, timeout=5)
+    with use_caller(OPERATOR):
+        await exchange.operator.UnfreezeAsset(operator.UnfreezeAssetRequest(asset="BTC", reason="seen"), timeout=5)
+    assert await exchange.projector.reached(exchange.shell.state.batch_number, 5.0)
+    journal = (await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(after_batch=before, limit=50))).batches
+    events = [event for batch in journal for event in batch.events]
+    acts = [(event.operator_acted.act, event.operator_acted.subject) for event in events]
+    assert acts[:4] == [
+        ("market_set", "BTC-USD"), ("user_fees_set", user), ("user_fees_set", user), ("asset_frozen", "BTC")
+    ]  # fmt: skip
+    assert acts[-1] == ("asset_unfrozen", "BTC")
+    assert {act for act, _ in acts[4:-1]} == {"market_set"}
+    assert [json.loads(event.operator_acted.change) for event in events[:3]] == [
+        {"maker_fee_basis_points": 7}, {"rates": {"maker": 1, "taker": 2}}, {"rates": None}
+    ]  # fmt: skip
+    assert json.loads(events[4].operator_acted.change)["status"] == "cancel_only"
+    assert [event.reason for event in events[:4]] == ["the tariff of 2027", "a maker", "a maker", "doubt"]
+    assert events[3].actor.credential_id == "trading-projector"
+    expected = events_pb2.Actor(user_id="op", credential_id="session-9", request_id="request-9", address="203.0.113.9")
+    assert [event.actor for event in events[:3]] == [expected] * 3
 
 
 async def test_two_operators_do_not_undo_each_other_unseen(exchange: Exchange) -> None:

@@ -7,7 +7,7 @@ from chassis.errors import RemoteError
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
-from cryptovault.trading.v1 import trading_pb2
+from cryptovault.trading.v1 import events_pb2, trading_pb2
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
 from google.protobuf.timestamp_pb2 import Timestamp
 from shell_factory import PRICE, UNIT
@@ -158,10 +158,16 @@ async def test_a_withdrawal_in_two_phases_and_its_repeats(exchange: Exchange) ->
     assert exchange.shell.balance("ann", "USD") == (UNIT * 179 // 2, 0)
     assert [event.sequence for event in await logged_events(exchange, ANN)] == [1, 2, 3, 4, 5]
     journal = (await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=100))).batches
-    events = [event for batch in journal for event in batch.events]
+    everything = [event for batch in journal for event in batch.events]
+    # First of all the exchange listed its assets and markets.
+    events = [event for event in everything if event.WhichOneof("event") != "operator_acted"]
+    assert everything[-len(events) :] == events
+    assert {event.reason for event in everything[: -len(events)]} == {"listed"}
     assert [event.WhichOneof("event") for event in events] == [
         "transferred", "transfer_held", "transferred", "transfer_held", "transfer_released",
     ]  # fmt: skip
+    assert {event.actor.credential_id for event in events} == {"gateway"}
+    assert [event.reason for event in events] == ["", "", "", "", "no such address"]
     assert events[1].transfer_held.postings == events[2].transferred.postings
     assert [(part.account, part.amount) for part in events[2].transferred.released] == [("user:ann", "10.5")]
     assert (events[4].transfer_released.end, events[4].transfer_released.hold_key) == ("voided", "w2")
@@ -388,8 +394,13 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
         assert [batch.number for batch in reply.batches] == list(range(after + 1, after + 1 + len(reply.batches)))
         found += reply.batches
         after = found[-1].number
-    kinds = [event.WhichOneof("event") for batch in found for event in batch.events]
+    events = [event for batch in found for event in batch.events if not event.HasField("operator_acted")]
+    kinds = [event.WhichOneof("event") for event in events]
     assert kinds == ["transferred", "order_placed", "traded", "order_closed"]
+    # Who asked is told of what was asked for; what follows from it was asked by nobody.
+    request_id = f"request-{exchange.correlation}"
+    assert events[1].actor == events_pb2.Actor(user_id="ann", credential_id="s", request_id=request_id)
+    assert [event.HasField("actor") for event in events] == [True, True, False, False]
     (trade,) = [event.traded for batch in found for event in batch.events if event.HasField("traded")]
     assert (trade.market, trade.tape_sequence, trade.taker_side) == ("BTC-USD", 1, "buy")
     assert Decimal(trade.price) * Decimal(trade.quantity) == Decimal(trade.notional) > 0

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from cryptovault.trading.v1 import events_pb2
 
+from trading.api.actor_messages import actor_message
 from trading.api.messages import timestamp
+from trading.api.operator_messages import OPERATORS_EVENTS, operator_message
 from trading.api.transfer_messages import transfer_message
 from trading.domain.accounts import user_of_owner
 from trading.domain.amounts import average_price
@@ -41,20 +43,26 @@ def closed_orders(events: Sequence[Event]) -> list[str]:
 
 
 def batch_message(
-    batch: SealedBatch, events: Sequence[Event], state: ExchangeState, orders: Mapping[str, OrderView]
+    batch: SealedBatch,
+    events: Sequence[Event],
+    state: ExchangeState,
+    orders: Mapping[str, OrderView],
+    changes: Mapping[tuple[str, int], str],
 ) -> events_pb2.JournalBatch:
-    """`orders` holds every order of `closed_orders(events)`; what is terminal never changes again."""
+    """`orders` holds every order of `closed_orders(events)`; what is terminal never changes again. `changes` is what
+    operators asked for, by market and the version that came of it.
+    """
     messages: list[events_pb2.JournalEvent] = []
     for event in events:
         if isinstance(event, OrderPlaced):
             market = state.markets[event.market].market
-            messages.append(events_pb2.JournalEvent(order_placed=_placed(event, market)))
+            messages.append(events_pb2.JournalEvent(order_placed=_placed(event, market), actor=actor_message(event)))
         elif isinstance(event, OrderTriggered):
             market = state.markets[event.market].market
             messages.append(events_pb2.JournalEvent(order_triggered=_triggered(event, market)))
         elif isinstance(event, OrderAmended):
             market = state.markets[event.market].market
-            messages.append(events_pb2.JournalEvent(order_amended=_amended(event, market)))
+            messages.append(events_pb2.JournalEvent(order_amended=_amended(event, market), actor=actor_message(event)))
         elif isinstance(event, Traded):
             market = state.markets[event.market].market
             trade = _traded(event, market, batch.time_milliseconds)
@@ -66,9 +74,12 @@ def batch_message(
             )
         elif isinstance(event, OrderClosed):
             market = state.markets[event.market].market
-            messages.append(events_pb2.JournalEvent(order_closed=_closed(orders[event.order_id], market)))
+            closed = _closed(orders[event.order_id], market)
+            messages.append(events_pb2.JournalEvent(order_closed=closed, actor=actor_message(event)))
         elif isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
             messages.append(transfer_message(event, state.assets))
+        elif isinstance(event, OPERATORS_EVENTS):
+            messages.append(operator_message(event, changes))
     return events_pb2.JournalBatch(
         number=batch.number, digest=batch.digest, time=timestamp(batch.time_milliseconds), events=messages
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from cryptovault.trading.v1 import events_pb2
 
+from trading.api.actor_messages import actor_message
 from trading.api.messages import timestamp
 from trading.domain.accounts import HoldChange, Posting
 from trading.domain.amounts import format_amount
@@ -21,7 +22,7 @@ def transfer_message(event: TransferEvent, assets: dict[str, Asset]) -> events_p
             postings=_postings(event.postings, assets),
             expires_at=timestamp(event.expires_milliseconds) if event.expires_milliseconds else None,
         )
-        return events_pb2.JournalEvent(transfer_held=held)
+        return events_pb2.JournalEvent(transfer_held=held, actor=actor_message(event), reason=event.reason)
     if isinstance(event, TransferReleased):
         released = events_pb2.TransferReleased(
             transfer_id=event.transfer_id,
@@ -30,7 +31,7 @@ def transfer_message(event: TransferEvent, assets: dict[str, Asset]) -> events_p
             kind=event.kind,
             released=_released(event.released, assets),
         )
-        return events_pb2.JournalEvent(transfer_released=released)
+        return events_pb2.JournalEvent(transfer_released=released, actor=actor_message(event), reason=event.reason)
     moved = events_pb2.Transferred(
         transfer_id=event.transfer_id,
         business_key=event.business_key,
@@ -40,7 +41,7 @@ def transfer_message(event: TransferEvent, assets: dict[str, Asset]) -> events_p
     if isinstance(event, TransferSettled):
         moved.hold_key = event.hold_key
         moved.released.extend(_released(event.released, assets))
-    return events_pb2.JournalEvent(transferred=moved)
+    return events_pb2.JournalEvent(transferred=moved, actor=actor_message(event), reason=event.reason)
 
 
 def _released(holds: Iterable[HoldChange], assets: dict[str, Asset]) -> list[events_pb2.Posting]:

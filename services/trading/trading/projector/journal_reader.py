@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from cryptovault.trading.v1 import events_pb2
 
 from trading.api.journal_messages import batch_message, closed_orders
-from trading.domain.events import Event
+from trading.domain.commands import SetMarket
+from trading.domain.events import Event, MarketSet
 from trading.journal.batch import SealedBatch
-from trading.journal.codec import decode_events
+from trading.journal.codec import decode_body, decode_events
 from trading.journal.history import OrderView
 from trading.journal.store import Journal
 from trading.projector.projector import Projector
@@ -38,7 +39,7 @@ class JournalReader:
         decoded = [(batch, decode_events(batch.body)) for batch in batches]
         orders = await self._closed_orders(decoded)
         state = self._projector.fold.state
-        return [batch_message(batch, events, state, orders) for batch, events in decoded]
+        return [batch_message(batch, events, state, orders, changes_of(batch, events)) for batch, events in decoded]
 
     async def _closed_orders(self, decoded: Sequence[tuple[SealedBatch, list[Event]]]) -> dict[str, OrderView]:
         recent = self._projector.fold.recently_closed
@@ -51,6 +52,19 @@ class JournalReader:
             for order_id, document in documents.items():
                 orders[order_id] = view_of_document(document, markets[document.trading_pair].market)
         return orders
+
+
+def changes_of(batch: SealedBatch, events: Sequence[Event]) -> dict[tuple[str, int], str]:
+    """What operators asked of markets in that batch, by market and version: it stands in the commands alone."""
+    if not any(isinstance(event, MarketSet) for event in events):
+        return {}  # as nearly always: the commands need not be decoded
+    return {
+        (event.market.symbol, event.version): entry.command.change
+        for entry in decode_body(batch.body).entries
+        if isinstance(entry.command, SetMarket)
+        for event in entry.events
+        if isinstance(event, MarketSet)
+    }
 
 
 def first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:

@@ -165,6 +165,16 @@ class AuthServiceStub:
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/ListAuditEntries',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
+        self.SearchAuditTrail = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/SearchAuditTrail',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailResponse.FromString,
+                _registered_method=True)
         self.GetSigningKeys = channel.unary_unary(
                 '/cryptovault.auth.v1.AuthService/GetSigningKeys',
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetSigningKeysRequest.SerializeToString,
@@ -354,6 +364,20 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEntries(self, request, context):
+        """The caller's own entries of the audit trail, newest first. Of who did it, others are named by their kind alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchAuditTrail(self, request, context):
+        """Everybody's entries as they were written, newest first. Needs the permission `audit-logs:read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSigningKeys(self, request, context):
         """Public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
         """
@@ -493,6 +517,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetContact,
                     request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactRequest.FromString,
                     response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'SearchAuditTrail': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchAuditTrail,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailResponse.SerializeToString,
             ),
             'GetSigningKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSigningKeys,
@@ -1203,6 +1237,60 @@ class AuthService:
             '/cryptovault.auth.v1.AuthService/GetContact',
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactRequest.SerializeToString,
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/ListAuditEntries',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchAuditTrail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/SearchAuditTrail',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.SearchAuditTrailResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,10 @@ class AuthServiceStub:
     """The caller's own profile."""
     GetContact: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]
     """Where to reach a user. For services only: the gateway never asks it."""
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEntriesRequest, _auth_pb2.ListAuditEntriesResponse]
+    """The caller's own entries of the audit trail, newest first. Of who did it, others are named by their kind alone."""
+    SearchAuditTrail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SearchAuditTrailRequest, _auth_pb2.SearchAuditTrailResponse]
+    """Everybody's entries as they were written, newest first. Needs the permission `audit-logs:read`."""
     GetSigningKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSigningKeysRequest, _auth_pb2.GetSigningKeysResponse]
     """Public keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
 
@@ -137,6 +141,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """The caller's own profile."""
     GetContact: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]  # type: ignore[assignment]
     """Where to reach a user. For services only: the gateway never asks it."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEntriesRequest, _auth_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """The caller's own entries of the audit trail, newest first. Of who did it, others are named by their kind alone."""
+    SearchAuditTrail: _aio.UnaryUnaryMultiCallable[_auth_pb2.SearchAuditTrailRequest, _auth_pb2.SearchAuditTrailResponse]  # type: ignore[assignment]
+    """Everybody's entries as they were written, newest first. Needs the permission `audit-logs:read`."""
     GetSigningKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSigningKeysRequest, _auth_pb2.GetSigningKeysResponse]  # type: ignore[assignment]
     """Public keys that verify access tokens, as a JSON Web Key Set (RFC 7517)."""
 
@@ -346,6 +354,22 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetContactResponse, _abc.Awaitable[_auth_pb2.GetContactResponse]]:
         """Where to reach a user. For services only: the gateway never asks it."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _auth_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListAuditEntriesResponse, _abc.Awaitable[_auth_pb2.ListAuditEntriesResponse]]:
+        """The caller's own entries of the audit trail, newest first. Of who did it, others are named by their kind alone."""
+
+    @_abc_1.abstractmethod
+    def SearchAuditTrail(
+        self,
+        request: _auth_pb2.SearchAuditTrailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SearchAuditTrailResponse, _abc.Awaitable[_auth_pb2.SearchAuditTrailResponse]]:
+        """Everybody's entries as they were written, newest first. Needs the permission `audit-logs:read`."""
 
     @_abc_1.abstractmethod
     def GetSigningKeys(

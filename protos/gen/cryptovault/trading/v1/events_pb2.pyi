@@ -85,6 +85,11 @@ class JournalEvent(_message.Message):
     TRANSFER_RELEASED_FIELD_NUMBER: _builtins.int
     ORDER_TRIGGERED_FIELD_NUMBER: _builtins.int
     ORDER_AMENDED_FIELD_NUMBER: _builtins.int
+    OPERATOR_ACTED_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in their words."""
     @_builtins.property
     def order_placed(self) -> Global___OrderPlaced: ...
     @_builtins.property
@@ -101,6 +106,12 @@ class JournalEvent(_message.Message):
     def order_triggered(self) -> Global___OrderTriggered: ...
     @_builtins.property
     def order_amended(self) -> Global___OrderAmended: ...
+    @_builtins.property
+    def operator_acted(self) -> Global___OperatorActed: ...
+    @_builtins.property
+    def actor(self) -> Global___Actor:
+        """Who asked for it; not set where nobody did."""
+
     def __init__(
         self,
         *,
@@ -112,16 +123,80 @@ class JournalEvent(_message.Message):
         transfer_released: Global___TransferReleased | None = ...,
         order_triggered: Global___OrderTriggered | None = ...,
         order_amended: Global___OrderAmended | None = ...,
+        operator_acted: Global___OperatorActed | None = ...,
+        actor: Global___Actor | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event", b"event", "operator_acted", b"operator_acted", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event", b"event", "operator_acted", b"operator_acted", "order_amended", b"order_amended", "order_closed", b"order_closed", "order_placed", b"order_placed", "order_triggered", b"order_triggered", "reason", b"reason", "traded", b"traded", "transfer_held", b"transfer_held", "transfer_released", b"transfer_released", "transferred", b"transferred"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred", "transfer_held", "transfer_released", "order_triggered", "order_amended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_placed", "traded", "order_closed", "transferred", "transfer_held", "transfer_released", "order_triggered", "order_amended", "operator_acted"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___JournalEvent: _TypeAlias = JournalEvent  # noqa: Y015
+
+@_typing.final
+class Actor(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Empty where a service acts on its own."""
+    credential_id: _builtins.str
+    """The session or API key; for a service its name."""
+    request_id: _builtins.str
+    address: _builtins.str
+    """The network address that the request came from."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        credential_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "credential_id", b"credential_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Actor: _TypeAlias = Actor  # noqa: Y015
+
+@_typing.final
+class OperatorActed(_message.Message):
+    """What the exchange permits is another than before: an operator's doing, or the reconciler's that doubts an asset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    act: _builtins.str
+    """`asset_set`, `market_set`, `trading_resumed`, `user_fees_set`, `asset_frozen`, `asset_unfrozen`."""
+    subject: _builtins.str
+    """The asset, the market or the user."""
+    change: _builtins.str
+    """What was asked for, as JSON; empty where act and subject say it all."""
+    def __init__(
+        self,
+        *,
+        act: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        change: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "change", b"change", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorActed: _TypeAlias = OperatorActed  # noqa: Y015
 
 @_typing.final
 class OrderPlaced(_message.Message):

@@ -58,7 +58,7 @@ class Application(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        fixed = self._fixed.get((scope["method"], scope["path"]))
+        fixed = self._fixed.get((_handled_as(scope["method"]), scope["path"]))
         if fixed is not None:
             await fixed(scope, receive, send)
             return
@@ -71,17 +71,19 @@ class Application(FastAPI):
         return write_document(self.routes, self.endpoints)
 
     def _match(self, scope: Scope) -> APIRoute:
+        asked = {**scope, "method": _handled_as(scope["method"])}
         allowed: set[str] = set()
         for route in self.routes:
             if not isinstance(route, APIRoute):
                 continue
-            match, child_scope = route.matches(scope)
+            match, child_scope = route.matches(asked)
             if match is Match.FULL:
                 scope.update(child_scope)
                 return route
             if match is Match.PARTIAL:
                 allowed |= set(route.methods or ())
         if allowed:
+            allowed |= {"HEAD"} if "GET" in allowed else set()
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
         raise HTTPException(404)
 
@@ -106,7 +108,7 @@ class Application(FastAPI):
                 # The signature covers it, so it is read before anything is decided; in time and of bounded size.
                 body = await read_bytes(request)
                 request = Request(scope, _received(body), send)
-            signed = SignedRequest(endpoint.method, scope["raw_path"], scope["query_string"], body)
+            signed = SignedRequest(scope["method"], scope["raw_path"], scope["query_string"], body)
             await self._admission.let_in(facts, headers, request=signed, policy=policy)
             if scope["query_string"] and not takes_query:
                 read_query(request, NoQuery)
@@ -126,6 +128,11 @@ class Application(FastAPI):
             await response(scope, receive, send)
 
         return run
+
+
+def _handled_as(method: str) -> str:
+    # HEAD is GET whose body the server keeps back (RFC 9110, section 9.3.2).
+    return "GET" if method == "HEAD" else method
 
 
 def _received(body: bytes) -> Receive:

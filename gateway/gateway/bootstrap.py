@@ -41,6 +41,7 @@ from gateway.clients.private_events import PrivateEvents
 from gateway.docs_page.page import render_page
 from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
+from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door import Application as RequestHandler
 from gateway.edge.door import Door
 from gateway.edge.http_server import HttpServer
@@ -113,11 +114,19 @@ async def compose(runtime: Runtime[GatewaySettings]) -> None:
         gateway.door,
         host=host,
         port=port,
-        connections_max=settings.connections_max,
+        connections=connection_limits(settings),
         stop_seconds=settings.stop_seconds,
     )
     runtime.on_stop(gateway.close)
     runtime.background("gateway", lambda: run(gateway, server))
+
+
+def connection_limits(settings: GatewaySettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        ClientAddresses(settings.proxy_networks),
+        total=settings.connections_max,
+        per_address=settings.connections_per_address,
+    )
 
 
 async def run(gateway: Gateway, server: HttpServer) -> None:

@@ -18,7 +18,7 @@ _LIMIT_FACTORS: Mapping[Profile, int] = {
     Profile.TEST: 10,
     Profile.BENCH: 100_000,
 }
-_SOCKET_FACTORS: Mapping[Profile, int] = {
+_CONNECTION_FACTORS: Mapping[Profile, int] = {
     Profile.PRODUCTION: 1,
     Profile.LOCAL: 10,
     Profile.TEST: 10,
@@ -75,6 +75,8 @@ class GatewaySettings(ServiceSettings):
     # Above this many requests at work the next is told to come again: a queue would only make all of them late.
     requests_in_flight_max: int = Field(default=1_024, ge=1)
     connections_max: int = Field(default=20_000, ge=1)
+    # A browser opens six; an office behind one address has a few dozen people.
+    connections_per_address_max: int = Field(default=256, ge=1)
     sockets_per_address_max: int = Field(default=20, ge=1)
     socket_outbox_messages_max: int = Field(default=1_000, ge=8)
     price_cadence_seconds: float = Field(default=0.1, gt=0)
@@ -124,7 +126,11 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def sockets_per_address(self) -> int:
-        return self.sockets_per_address_max * _SOCKET_FACTORS[self.profile]
+        return self.sockets_per_address_max * _CONNECTION_FACTORS[self.profile]
+
+    @property
+    def connections_per_address(self) -> int:
+        return self.connections_per_address_max * _CONNECTION_FACTORS[self.profile]
 
     def allowances(self) -> dict[str, Allowance]:
         """By name of the class of endpoints."""

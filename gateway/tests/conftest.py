@@ -17,7 +17,7 @@ from chassis.clock import SystemClock
 from chassis.ids import RandomIds
 from chassis.settings import Profile
 from chassis.testing import eventually
-from gateway.bootstrap import Gateway, build, run
+from gateway.bootstrap import Gateway, build, connection_limits, run
 from gateway.edge.http_server import HttpServer
 from gateway.settings import GatewaySettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stand_ins import Platform
 
 # Test folders are no packages: what several test files share is loaded by its path, once.
-for _name in ("stand_ins", "replies", "sockets"):
+for _name in ("stand_ins", "replies", "sockets", "raw_http"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
     if _name not in sys.modules and _spec is not None and _spec.loader is not None:
         _module = importlib.util.module_from_spec(_spec)
@@ -85,7 +85,7 @@ async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -
         )
         gateway = build(settings, clock=SystemClock(), ids=RandomIds())
         server = HttpServer(
-            gateway.door, host="127.0.0.1", port=0, connections_max=settings.connections_max, stop_seconds=1
+            gateway.door, host="127.0.0.1", port=0, connections=connection_limits(settings), stop_seconds=1
         )
         running = asyncio.create_task(run(gateway, server))
         try:

@@ -52,8 +52,13 @@ async def test_money_that_is_no_decimal_string_is_refused_by_field_and_rule(up: 
         (b"[1]", "body", "object"),
         (b"null", "body", "object"),
         (b'"text"', "body", "object"),
-        (b"[" * 50_000, "body", "json"),
-        (b'{"a":' * 5_000, "body", "json"),
+        (b"[" * 50_000, "body", "depth"),
+        (b'{"a":' * 5_000, "body", "depth"),
+        (b'{"a":' * 9 + b"1" + b"}" * 9, "body", "depth"),
+        (b'{"a":"[[[[[[[[[[[["}', "market", "required"),
+        (b'{"side":"buy","side":"sell"}', "body", "once"),
+        (order_with("quantity", '"0.5","quanti\\u0074y":"5000"'), "body", "once"),
+        (b'{"market":[{"a":1,"a":' + b"9" * 5_000 + b"}]}", "body", "once"),
         (b'{"market":"\\ud800"}', "body", "json"),
         (b'{"market":"\xff"}', "body", "json"),
         (b'{"market":NaN}', "market", "string"),
@@ -151,7 +156,7 @@ async def test_a_path_that_does_not_exist_is_404(up: "Running") -> None:
 async def test_a_method_that_a_path_does_not_take_is_405_and_says_which_it_takes(up: "Running") -> None:
     reply = await up.client.put("/api/v1/orders", headers=up.bearer())
     checked(reply, 405, "METHOD_NOT_ALLOWED")
-    assert reply.headers["allow"] == "DELETE, GET, POST"
+    assert reply.headers["allow"] == "DELETE, GET, HEAD, POST"
     checked(await up.client.post("/api/v1/prices"), 405, "METHOD_NOT_ALLOWED")
 
 

@@ -17,32 +17,11 @@ from gateway.settings import GatewaySettings
 from gateway.write_openapi import OPENAPI_FILE, openapi_text
 from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
+from raw_http import raw
 from replies import checked
 
 if TYPE_CHECKING:
     from conftest import Running, Start
-
-_SECONDS = 30.0
-
-
-async def raw(up: "Running", *pieces: bytes, wait: bool = True) -> bytes:
-    """Whatever the gateway answers to these bytes until it closes, or has nothing more to say."""
-    reader, writer = await asyncio.open_connection(up.host, up.port)
-    answer = b""
-    try:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        async with asyncio.timeout(_SECONDS if wait else 0.3):
-            while chunk := await reader.read(65_536):
-                answer += chunk
-    except TimeoutError:
-        return answer + b"<open>"
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
-    return answer
 
 
 @pytest.mark.parametrize(

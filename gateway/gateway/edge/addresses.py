@@ -17,7 +17,7 @@ class ClientAddresses:
 
     def of(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes]) -> str:
         peer: str = scope["client"][0] if scope.get("client") else _UNKNOWN
-        if not self._trusted or not self._is_trusted(peer):
+        if not self._trusted or not self.is_trusted(peer):
             return peer
         forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
         nearest = peer
@@ -28,11 +28,11 @@ class ClientAddresses:
             except ValueError:
                 break  # not an address: believe nothing from here on
             nearest = candidate
-            if not self._is_trusted(candidate):
+            if not self.is_trusted(candidate):
                 break
         return nearest
 
-    def _is_trusted(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
         try:
             parsed = ip_address(address)
         except ValueError:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.edge.door_limits import BODY_BYTES_MAX, BODY_SECONDS_MAX
+from gateway.edge.json_shape import check_shape
 from gateway.errors import error_of_validation, invalid, too_large
 from gateway.schemas.fields import RULES, RequestBody
 
@@ -21,8 +22,10 @@ async def read_body(request: Request, model: type[B]) -> B:
     content_type = request.headers.get("content-type", "")
     if content_type != "application/json" and _JSON.fullmatch(content_type) is None:
         raise invalid("The body must be application/json.", field="Content-Type", rule="application_json")
+    text = await read_bytes(request)
+    check_shape(text)
     try:
-        return model.model_validate_json(await read_bytes(request))
+        return model.model_validate_json(text)
     except ValidationError as error:
         raise error_of_validation(error, rules=RULES) from None
 

@@ -5,19 +5,25 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX, REST_SECONDS_MAX
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
 from gateway.errors import invalid
 
 
+class _NotOneHost(Exception):
+    """For the parser, which makes of it what it makes of all that is not HTTP."""
+
+
 class GuardedHttpProtocol(HttpToolsProtocol):
     """A head of a request arrives whole within its time and size, or the connection closes.
 
-    What is not HTTP gets an error of our shape too. `connections_max` is set once, by `limited_to`.
+    What is not HTTP, or does not say once for which host it is, gets an error of our shape too. `limits` is set once,
+    by `limited_to`.
     """
 
-    connections_max = 0
+    limits: ConnectionLimits
     request_ids = RequestIds()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -26,7 +32,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
         self._message_complete = True
-        if len(self.connections) > self.connections_max:
+        self._peer = self.client[0] if self.client else ""
+        self._counted = self.limits.enter(self._peer)
+        if not self._counted or len(self.connections) > self.limits.total:
             transport.close()
             return
         self._start_head_timer()
@@ -34,7 +42,13 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._stop_rest_timer()
+        self._leave()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        # Sockets have limits of their own.
+        self._leave()
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         if self._head_timer is not None:
@@ -54,6 +68,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            # RFC 9112, section 3.2. Two readers that choose different ones see different requests.
+            raise _NotOneHost
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -101,16 +119,18 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._rest_timer.cancel()
             self._rest_timer = None
 
+    def _leave(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.limits.leave(self._peer)
+
     def _give_up(self) -> None:
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
 
 
-def limited_to(connections: int) -> type[asyncio.Protocol]:
-    """The protocol for a server of at most that many connections."""
-    return cast("type[asyncio.Protocol]", type("LimitedHttpProtocol", (GuardedHttpProtocol,), _attributes(connections)))
-
-
-def _attributes(connections: int) -> dict[str, Any]:
-    return {"connections_max": connections}
+def limited_to(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """The protocol for a server of at most so many connections."""
+    attributes: dict[str, Any] = {"limits": limits}
+    return cast("type[asyncio.Protocol]", type("LimitedHttpProtocol", (GuardedHttpProtocol,), attributes))

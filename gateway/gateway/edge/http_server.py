@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door import Application
 from gateway.edge.door_limits import KEEP_ALIVE_SECONDS
 from gateway.edge.http_protocol import limited_to
@@ -18,13 +19,13 @@ _POLL_SECONDS = 0.01
 
 class HttpServer:
     def __init__(
-        self, application: Application, *, host: str, port: int, connections_max: int, stop_seconds: int
+        self, application: Application, *, host: str, port: int, connections: ConnectionLimits, stop_seconds: int
     ) -> None:
         config = uvicorn.Config(
             application,
             host=host,
             port=port,
-            http=limited_to(connections_max),
+            http=limited_to(connections),
             ws="websockets-sansio",
             ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
             ws_ping_interval=_PING_SECONDS,

@@ -6,6 +6,7 @@ import orjson
 from cryptovault.trading.v1 import trading_pb2 as pb
 from pydantic import Field, TypeAdapter, ValidationError
 
+from gateway.edge.json_shape import check_shape
 from gateway.errors import PublicError, error_of_validation
 from gateway.schemas.fields import RULES, TOKEN_PATTERN, MarketSymbol, RequestBody
 from gateway.views.times import time_text
@@ -51,6 +52,7 @@ PONG = '{"op":"pong"}'
 
 def read_message(text: str) -> ClientMessage:
     """PublicError 400 where it is no message of ours."""
+    check_shape(text.encode())
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError as error:

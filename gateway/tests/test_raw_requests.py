@@ -1,0 +1,132 @@
+"""Requests that two readers could read differently (RFC 9112, section 11.2): none hides a second one inside."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from chassis.testing import eventually
+from gateway.schemas.errors import ErrorReply
+from raw_http import raw
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
+HOST = b"Host: x\r\n"
+# What an attacker would have read as a request of its own, which nobody in front has seen.
+HIDDEN = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-ID: hidden\r\n\r\n"
+POST = b"POST /api/v1/auth/resend-code HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CHUNK = b"2\r\n{}\r\n0\r\n\r\n"
+
+# Head and body, the hidden request at the end, where a reader goes on that has taken the other length.
+AMBIGUOUS = {
+    "both lengths": POST + b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "both lengths, the other way": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n" + CHUNK,
+    "two lengths": POST + b"Content-Length: 0\r\nContent-Length: 2\r\n\r\n{}",
+    "two equal lengths": POST + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+    "a list of lengths": POST + b"Content-Length: 2, 2\r\n\r\n{}",
+    "a length with a sign": POST + b"Content-Length: +2\r\n\r\n{}",
+    "a negative length": POST + b"Content-Length: -2\r\n\r\n{}",
+    "a length in hex": POST + b"Content-Length: 0x2\r\n\r\n{}",
+    "a length with an underscore": POST + b"Content-Length: 1_0\r\n\r\n{}",
+    "a length beyond all numbers": POST + b"Content-Length: 99999999999999999999999\r\n\r\n{}",
+    "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNK,
+    "chunked, then another coding": POST + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNK,
+    "two codings in two lines": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + CHUNK,
+    "a space before the colon": POST + b"Transfer-Encoding : chunked\r\n\r\n" + CHUNK,
+    "a space before the name": POST + b"X: y\r\n Transfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "a tab inside the name": POST + b"Transfer\tEncoding: chunked\r\n\r\n" + CHUNK,
+    "a line feed alone in a head": POST + b"X: y\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "a carriage return alone in a head": POST + b"X: y\rTransfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "a NUL in a value": POST + b"X: y\0Transfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "a chunk size with a prefix": POST + b"Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+    "a chunk size that is negative": POST + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+    "a chunk size beyond all numbers": POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff2\r\n{}\r\n0\r\n\r\n",
+    "a chunk that is longer than it says": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+    "a chunk that ends without a line": POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n",
+    "a chunk line that ends in a line feed": POST + b"Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n",
+    "chunks in HTTP/1.0": POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK,
+    "no host": b"GET /health/live HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "two equal hosts": b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    "a request line in two": b"GET /health/live\r\n HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a NUL in the path": b"GET /health\0/live HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HTTP/2 spoken to HTTP/1": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_what_could_be_read_in_two_ways_is_refused_and_its_connection_closed(
+    up: "Running", request_bytes: bytes
+) -> None:
+    answer = await raw(up, request_bytes + HIDDEN)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 4"), answer
+    assert ErrorReply.model_validate_json(body[: _length(head)]).error.code
+    assert b"hidden" not in answer
+    assert not answer.endswith(b"<open>")
+    assert up.platform.auth.requests == []
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+
+
+async def test_two_requests_in_one_piece_are_two_requests(up: "Running") -> None:
+    answer = await raw(up, HIDDEN + HIDDEN.replace(b"hidden", b"second"), wait=False)
+    assert answer.count(b"x-request-id: hidden") == answer.count(b"x-request-id: second") == 1
+
+
+async def test_a_bodys_end_is_where_its_length_says(up: "Running") -> None:
+    body = b'{"email":"ada@example.com"}'
+    answer = await raw(up, POST + b"Content-Length: %d\r\n\r\n" % len(body) + body + HIDDEN, wait=False)
+    assert answer.count(b"HTTP/1.1 202 ") == answer.count(b"x-request-id: hidden") == 1
+
+
+async def test_a_request_of_http_1_0_needs_no_host(up: "Running") -> None:
+    assert (await raw(up, b"GET /health/live HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_head_answers_as_get_without_the_body(up: "Running") -> None:
+    paths = [one.path for one in up.gateway.application.endpoints if one.method == "GET" and "{" not in one.path]
+    assert len(paths) >= 20
+    for path in paths:
+        head = await up.client.head(path, headers=up.bearer())
+        get = await up.client.get(path, headers=up.bearer())
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        assert head.headers["content-type"] == get.headers["content-type"], path
+    assert (await up.client.head("/api/v1/auth/me")).status_code == 401
+    assert (await up.client.head("/api/v1/auth/login")).status_code == 405
+
+
+async def test_one_address_has_so_many_connections_and_closing_one_makes_room(start: "Start") -> None:
+    async with start(connections_per_address_max=1, limit_factor=1) as up:
+        # Ten in the profile of tests; the client of this test has some of them.
+        await up.client.aclose()
+        await asyncio.sleep(0)
+        opened = [await asyncio.open_connection(up.host, up.port) for _ in range(14)]
+        alive = [pair for pair in opened if await _answers(*pair)]
+        assert 0 < len(alive) <= 10
+        assert await raw(up, HIDDEN) == b""
+        alive[0][1].close()
+        await eventually(lambda: raw(up, HIDDEN, wait=False))
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_an_open_socket_is_no_connection_of_this_kind(start: "Start") -> None:
+    import websockets  # noqa: PLC0415 - one test of this file speaks it
+
+    async with start(connections_per_address_max=1) as up:
+        sockets = [await websockets.connect(f"ws://{up.host}:{up.port}/ws") for _ in range(15)]
+        assert (await up.client.get("/health/live")).status_code == 200
+        for socket in sockets:
+            await socket.close()
+
+
+async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    try:
+        writer.write(HIDDEN)
+        await writer.drain()
+        return bool(await reader.read(1))
+    except ConnectionError:
+        return False

@@ -5,22 +5,30 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.admission.cookies import CSRF_HEADER
+from gateway.admission.signatures import KEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX, REST_SECONDS_MAX
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
 from gateway.errors import invalid
 
+# Who asks whom for what: of these a request has one, or none.
+_ONCE = (
+    b"host", b"origin", b"authorization", b"cookie", b"content-type", CSRF_HEADER, KEY_HEADER, TIMESTAMP_HEADER,
+    NONCE_HEADER, SIGNATURE_HEADER,
+)  # fmt: skip
 
-class _NotOneHost(Exception):
+
+class _Ambiguous(Exception):
     """For the parser, which makes of it what it makes of all that is not HTTP."""
 
 
 class GuardedHttpProtocol(HttpToolsProtocol):
     """A head of a request arrives whole within its time and size, or the connection closes.
 
-    What is not HTTP, or does not say once for which host it is, gets an error of our shape too. `limits` is set once,
-    by `limited_to`.
+    What is not HTTP, or says twice who asks or which host is asked, gets an error of our shape too. `limits` is set
+    once, by `limited_to`.
     """
 
     limits: ConnectionLimits
@@ -68,10 +76,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            # RFC 9112, section 3.2. Two readers that choose different ones see different requests.
-            raise _NotOneHost
+        names = [name for name, _ in self.headers]
+        if len(set(names)) != len(names) and any(names.count(name) > 1 for name in _ONCE):
+            # Two readers that choose different ones see different requests.
+            raise _Ambiguous
+        if b"host" not in names and self.parser.get_http_version() == "1.1":
+            raise _Ambiguous  # RFC 9112, section 3.2
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -62,3 +62,9 @@ class RemoteError(ServiceError):
 
 class RemoteBugError(Exception):
     """Another service failed with an error that it did not raise on purpose: INTERNAL to our caller too."""
+
+
+class MustEnd(Exception):
+    """Raised in a service's background work where the process should end though nothing is wrong in it: its work is
+    another's now, or its clock cannot be trusted. Whoever supervises it starts it anew.
+    """

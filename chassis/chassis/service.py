@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 
 from chassis.clock import Clock, SystemClock
 from chassis.crash_points import arm_crash_point
-from chassis.errors import ServiceError
+from chassis.errors import MustEnd, ServiceError
 from chassis.grpc_server import AddServicer, GrpcServer
 from chassis.ids import Ids, RandomIds
 from chassis.logs import configure_logging, get_logger
@@ -109,7 +109,9 @@ class Runtime(Generic[S]):
             self._serving[name] = serving
 
     def background(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Runs beside the server, from after `compose` until the server has stopped. If it raises, the process ends."""
+        """Runs beside the server, from after `compose` until the server has stopped. If it raises, the process ends:
+        with one line in the log for `MustEnd`, with a traceback for anything else.
+        """
         self._background.append((name, work))
 
     def on_stop(self, hook: Hook) -> None:
@@ -236,10 +238,27 @@ async def _until_over(stop_asked: asyncio.Task[Any], tasks: set[asyncio.Task[Non
         for task in finished:
             error = None if task.cancelled() else task.exception()
             if error is not None:
-                log.error("Background task crashed", event="background_crashed", task=task.get_name(), exc_info=error)
+                _tell_the_end(task.get_name(), error)
                 return EXIT_CRASHED
         waiting -= finished
     return 0
+
+
+def _tell_the_end(task: str, error: BaseException) -> None:
+    reasons = _leaves(error)
+    if all(isinstance(reason, MustEnd) for reason in reasons):
+        # Nothing went wrong in here: a traceback would look as if it had.
+        problem = "; ".join(dict.fromkeys(str(reason) for reason in reasons))
+        log.warning("Process must end", event="process_must_end", task=task, problem=problem)
+    else:
+        log.error("Background task crashed", event="background_crashed", task=task, exc_info=error)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """What a task group wraps, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 async def _cancel_all(tasks: set[Any]) -> None:

@@ -147,6 +147,43 @@ run(ServiceSettings, compose)
     assert "boom" in crash["exception"]
 
 
+async def test_work_that_is_anothers_now_ends_the_process_with_one_line() -> None:
+    async with started("""
+from chassis.errors import MustEnd
+async def compose(runtime):
+    async def one(sentence):
+        await asyncio.sleep(0.1)
+        raise MustEnd(sentence)
+    async def leads():
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(one("somebody else leads"))
+            tasks.create_task(one("the lease is gone"))
+    runtime.background("leadership", leads)
+run(ServiceSettings, compose)
+""") as process:
+        code, lines, errors = await process.ended()
+    assert code == 1
+    (end,) = [line for line in lines if line.get("event") in {"process_must_end", "background_crashed"}]
+    assert (end["event"], end["task"]) == ("process_must_end", "leadership")
+    assert end["problem"] == "somebody else leads; the lease is gone"
+    assert "Traceback" not in "".join((*map(str, lines), errors))
+
+
+async def test_a_mere_mention_of_an_end_hides_no_crash() -> None:
+    async with started("""
+from chassis.errors import MustEnd
+async def compose(runtime):
+    async def crashes():
+        raise ExceptionGroup("both", [MustEnd("somebody else leads"), ValueError("boom")])
+    runtime.background("leadership", crashes)
+run(ServiceSettings, compose)
+""") as process:
+        code, lines, _ = await process.ended()
+    assert code == 1
+    (crash,) = [line for line in lines if line.get("event") == "background_crashed"]
+    assert "boom" in crash["exception"]
+
+
 async def test_a_service_that_cannot_compose_says_why_and_closes_what_it_opened() -> None:
     async with started("""
 async def compose(runtime):

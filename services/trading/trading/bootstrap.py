@@ -29,6 +29,8 @@ from trading.storage.lease import MongoLease
 from trading.storage.open_journal import open_journal
 from trading.storage.snapshots import MongoSnapshots
 
+_LOOK_SECONDS = 0.05
+
 
 async def compose(runtime: Runtime[TradingSettings]) -> None:
     settings = runtime.settings
@@ -65,8 +67,10 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     open_markets = OpenMarkets(sequencer, default_assets(), default_markets())
 
     async def follow_prices() -> None:
-        # The stream names every price once, at its start: the markets must be there by then.
-        await open_markets()
+        # The stream names every price once, at its start: the markets must be there by then. A follower listens too:
+        # when it leads, its circuit breakers must know what the prices were.
+        while not open_markets.are_open:  # noqa: ASYNC110 - they come by folding, which rings no bell
+            await asyncio.sleep(_LOOK_SECONDS)
         await stream.run()
 
     books = Books(sequencer=sequencer, prices=prices, time=time)
@@ -78,7 +82,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
             await sequencer.lead()
             metrics.begin(sequencer.state)
             tasks.create_task(sequencer.run(), name="sequencer")
-            tasks.create_task(follow_prices(), name="reference-prices")
+            tasks.create_task(open_markets(), name="open-markets")
             tasks.create_task(Clockwork(sequencer).run(), name="clockwork")
 
     async def leads() -> bool:
@@ -89,6 +93,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
 
     await sequencer.recover()
     runtime.background("leadership", lead)
+    runtime.background("reference-prices", follow_prices)
     runtime.on_stop(lease.release)
     runtime.add_servicer(
         trading_pb2_grpc.add_TradingServiceServicer_to_server,

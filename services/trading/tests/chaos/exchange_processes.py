@@ -1,6 +1,7 @@
 """Real processes of the exchange, clients that keep book of every answer, and the judgement over both."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -101,6 +102,11 @@ class Processes:
     def start_projector(self, *command: str, crash_point: str = "") -> None:
         program = command or ("-m", "trading.projector")
         self.start("projector", *program, listen=self.queries_address, crash_point=crash_point)
+
+    def events(self, name: str) -> list[str]:
+        """The names of what the process has logged, one life after the other."""
+        lines = (self.logs / f"{name}.log").read_text().splitlines()
+        return [json.loads(line).get("event", "") for line in lines if line.startswith("{")]
 
     def signal(self, name: str, number: signal.Signals) -> None:
         self.running[name].send_signal(number)

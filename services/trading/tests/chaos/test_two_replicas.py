@@ -26,7 +26,9 @@ from exchange_processes import (
     trading_stub,
 )
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from price_server import PriceServer, started
 from tcp_proxy import TcpProxy
+from trading.domain.events import TradingPaused
 
 SERVICE = "cryptovault.trading.v1.TradingService"
 READER = Caller("gateway", "user-0", "session", "request-1", "203.0.113.7")
@@ -119,6 +121,10 @@ async def stop_and_resume(pair: Pair, load: Load) -> None:
     pair.processes.signal(pair.leader, signal.SIGCONT)
     assert set(await asyncio.gather(*asked)) <= {"not_leading", "unavailable"}
     await pair.ended(pair.leader)
+    ends = [
+        event for event in pair.processes.events(pair.leader) if event in {"process_must_end", "background_crashed"}
+    ]
+    assert ends[-1] == "process_must_end"
 
 
 async def kill_outright(pair: Pair, load: Load) -> None:
@@ -137,6 +143,30 @@ async def test_a_follower_says_that_it_follows(processes: Processes) -> None:
     # No longer ready to follow anybody, then the leader.
     await eventually(lambda: serves(pair.address("trading-2"), SERVICE), START_SECONDS_MAX)
     assert await refused_read(pair.address("trading-2")) == ""
+
+
+async def test_a_follower_that_takes_over_has_seen_the_prices_of_before(
+    processes: Processes, mongo: MongoConnection
+) -> None:
+    processes.kill("prices")
+    prices = PriceServer()  # type: ignore[abstract]  # prices are all
+    server = await started(prices, processes.prices_port)
+    try:
+        pair = Pair(processes)
+        await pair.start_both()
+        await eventually(lambda: prices.streams == 2, START_SECONDS_MAX)
+        # The journal knows no price: nobody has traded. Only who listened knows that this is a jump.
+        processes.kill("trading")
+        prices.price = 68_000
+        await eventually(lambda: serves(processes.second_address, SERVICE), START_SECONDS_MAX)
+
+        async def paused() -> bool:
+            _, _, events = await read_whole_journal(mongo)
+            return any(isinstance(event, TradingPaused) for event in events)
+
+        await eventually(paused, START_SECONDS_MAX)
+    finally:
+        await server.stop(None)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])

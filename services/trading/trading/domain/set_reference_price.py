@@ -53,7 +53,7 @@ def jump(market_state: MarketState, command: SetReferencePrice, time_millisecond
     known = market_state.reference
     since = max(time_milliseconds - breaker.window_milliseconds, market_state.paused_until_milliseconds)
     if known is not None and known.received_milliseconds >= since:
-        # A new leader has no ticks of its own yet.
+        # A process that has just started has no ticks of its own yet.
         lowest, highest = min(lowest, known.price), max(highest, known.price)
     if command.price * BASIS_POINTS > lowest * (BASIS_POINTS + breaker.move_basis_points):
         return lowest

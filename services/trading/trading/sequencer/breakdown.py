@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from chassis.errors import MustEnd
 from chassis.logs import get_logger
 
 from trading.domain.commands import Actor, AmendOrder, CancelOrder, Command, PlaceOrder, SetMarket
@@ -22,11 +23,11 @@ class CoreBroken(Exception):
         self.bystanders: list[Ticket] = []  # tickets of the same batch: nothing of it happened, they are run again
 
 
-class Deposed(Exception):
+class Deposed(MustEnd):
     """A batch with a higher epoch has our number: another process leads."""
 
     def __init__(self, *, batch: int, epoch: int) -> None:
-        super().__init__(f"batch {batch} belongs to epoch {epoch}")
+        super().__init__(f"another process leads: batch {batch} belongs to epoch {epoch}")
 
 
 def markets_to_stop(state: ExchangeState, command: Command) -> list[str]:

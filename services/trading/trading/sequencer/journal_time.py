@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from chassis.clock import Clock
+from chassis.errors import MustEnd
 from chassis.logs import get_logger
 
 # A slewed clock keeps both together; only a step, or a machine that slept, pulls them apart.
@@ -11,7 +12,7 @@ APART_MILLISECONDS_MAX = 500
 log = get_logger(__name__)
 
 
-class ClockTorn(Exception):
+class ClockTorn(MustEnd):
     """Wall and monotonic clock no longer agree: this process cannot say what time it is, and must end."""
 
     def __init__(self, apart_milliseconds: int) -> None:

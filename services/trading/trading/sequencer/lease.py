@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chassis.clock import Clock
+from chassis.errors import MustEnd
 from chassis.logs import get_logger
 from prometheus_client import Gauge
 
@@ -37,8 +38,11 @@ class LeaseUnreachable(Exception):
     """No answer: the lease may or may not have been taken, renewed or given back."""
 
 
-class LeaseLost(Exception):
+class LeaseLost(MustEnd):
     """Another process took the lease: this one must end."""
+
+    def __init__(self) -> None:
+        super().__init__("another process has the lease")
 
 
 class LeaseStore(Protocol):

@@ -21,6 +21,11 @@ class OpenMarkets:
         self._assets = assets
         self._markets = markets
 
+    @property
+    def are_open(self) -> bool:
+        """Whether the journal, as far as it is folded here, has all of them."""
+        return all(market.symbol in self._sequencer.state.markets for market in self._markets)
+
     async def __call__(self) -> None:
         actor = Actor(user_id="", credential_id="trading", request_id="listing")
         state = self._sequencer.state

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chassis.errors import MustEnd
 from chassis.mongo import MongoDatabase
 
 from trading.journal.batch import GENESIS_DIGEST
@@ -22,7 +23,7 @@ class Cursor:
 REBUILDING = Cursor(-1, b"rebuilding")
 
 
-class CursorMoved(Exception):
+class CursorMoved(MustEnd):
     """Another projector moved the cursor: this one must stop."""
 
 
@@ -54,4 +55,4 @@ class Cursors:
             {"$set": {"batch": after.batch, "digest": after.digest}},
         )
         if moved.matched_count != 1:
-            raise CursorMoved(f"{name} is no longer at batch {before.batch}")
+            raise CursorMoved(f"another process moved the cursor {name} from batch {before.batch}")

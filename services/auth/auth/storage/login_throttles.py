@@ -1,3 +1,4 @@
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -44,12 +45,13 @@ class MongoLoginThrottles:
         await StrangerDocument.get_pymongo_collection().delete_one({"_id": self._stranger(email, device)})
 
     async def _row(self, email: EmailAddress, device: KnownDevice | None) -> tuple[bool, dict[str, Any] | None]:
-        if device is None:
-            account = await UserDocument.get_pymongo_collection().find_one({"email": email}, _FIELDS)
-            if account is not None:
-                return True, account
-        key = {"_id": self._stranger(email, device)}
-        return False, await StrangerDocument.get_pymongo_collection().find_one(key)
+        strangers = StrangerDocument.get_pymongo_collection().find_one({"_id": self._stranger(email, device)})
+        if device is not None:
+            return False, await strangers
+        # Both, whoever it is: one look more for unknown addresses is what tells them from known ones by time.
+        accounts = UserDocument.get_pymongo_collection().find_one({"email": email}, _FIELDS)
+        account, stranger = await asyncio.gather(accounts, strangers)
+        return (True, account) if account is not None else (False, stranger)
 
     def _stranger(self, email: EmailAddress, device: KnownDevice | None) -> str:
         digest = self._digests.of_email(email)

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import random
 from collections import Counter
 from typing import Any
 from uuid import uuid4
@@ -85,6 +86,27 @@ async def test_parallel_refreshes_with_one_token_share_one_successor(world: Any)
     assert len({outcome.refresh_token for outcome in outcomes}) == 1
     assert await refresh(world, outcomes[0].refresh_token)
     assert "SessionRevoked" not in {name for name, _ in await world.events()}
+
+
+async def test_two_tabs_that_race_two_hundred_times_sign_nobody_out(real_world: Any) -> None:
+    """Of one browser: both wake up and send the token that they share. Sometimes the reply that was second is kept."""
+    token = (await real_world.member()).refresh_token
+    order = random.Random(1)
+    spent = {token}
+    for _ in range(200):
+        one, other = await asyncio.gather(refresh(real_world, token), refresh(real_world, token))
+        assert one.refresh_token == other.refresh_token
+        token = order.choice([one, other]).refresh_token
+        assert token not in spent
+        spent.add(token)
+        # A tab that has slept through it all comes within the grace.
+        real_world.clock.advance(order.choice([0, 1, 9, 1800]))
+    stolen = min(spent - {token})
+    real_world.clock.advance(11)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(real_world, stolen)
+    with pytest.raises(SessionEnded):
+        await refresh(real_world, token)
 
 
 async def test_a_refresh_token_ends_after_seven_days_and_a_session_after_thirty(world: Any) -> None:

@@ -221,14 +221,23 @@ class ReferenceEngine:
             raise RefusedError("stale_price")
         if request.expires and request.expires <= self.now:
             raise RefusedError("expiry_in_past")
+        self._check_steps(book.rules, request)
+        if request.price:
+            self._check_band(book.rules, request.price, book.reference)
         self._check_size(book.rules, request, book.reference)
         return self._market_limit(book, request) if request.kind == "market" else self._own_limit(book, request)
 
-    def _check_size(self, rules: Rules, request: Request, measure: Decimal) -> None:
+    def _check_steps(self, rules: Rules, request: Request) -> None:
         if request.price % rules.tick:
             raise RefusedError("invalid_tick")
         if request.quantity % rules.lot:
             raise RefusedError("invalid_lot")
+
+    def _check_band(self, rules: Rules, price: Decimal, measure: Decimal) -> None:
+        if abs(price - measure) > measure * rules.band:
+            raise RefusedError("price_band")
+
+    def _check_size(self, rules: Rules, request: Request, measure: Decimal) -> None:
         if max(request.quantity * measure, request.quote_quantity) > rules.maximum_quantity * measure:
             raise RefusedError("above_max_quantity")
         if (request.quote_quantity or request.quantity * (request.price or measure)) < rules.minimum_notional:
@@ -244,8 +253,7 @@ class ReferenceEngine:
 
     def _own_limit(self, book: Book, request: Request) -> Decimal:
         assert book.reference is not None
-        if abs(request.price - book.reference) > book.reference * book.rules.band:
-            raise RefusedError("price_band")
+        self._check_band(book.rules, request.price, book.reference)
         if request.post_only:
             offers = self._offers(book, request.side)
             if offers and worse_or_equal(request.side, offers[0][0], request.price):

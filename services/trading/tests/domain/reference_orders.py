@@ -43,9 +43,10 @@ class ReferenceExchange(ReferenceEngine):
             raise RefusedError("invalid_tick")
         if reached(request, reference):
             raise RefusedError("stop_price_reached")
+        self._check_steps(rules, request)
+        if request.price:
+            self._check_band(rules, request.price, request.stop)
         self._check_size(rules, request, request.stop)
-        if request.price and abs(request.price - request.stop) > request.stop * rules.band:
-            raise RefusedError("price_band")
 
     def _settle(self, book: Book) -> None:
         while True:
@@ -110,9 +111,10 @@ class ReferenceExchange(ReferenceEngine):
         measure = order.request.stop if order.waits else book.reference
         assert measure is not None
         whole = replace(order.request, price=amended.price, quantity=amended.quantity)
+        self._check_steps(book.rules, whole)
+        if amended.price != order.price:
+            self._check_band(book.rules, amended.price, measure)
         self._check_size(book.rules, whole, measure)
-        if amended.price != order.price and abs(amended.price - measure) > measure * book.rules.band:
-            raise RefusedError("price_band")
 
 
 def waits_for_a_rise(request: Request) -> bool:

@@ -116,6 +116,26 @@ def test_the_suggestion_changes_no_more_than_the_broken_rule_asks_for(bench: Ben
     assert suggestion(bench, command) == command._replace(price=99 * UNIT)
 
 
+@pytest.mark.parametrize(("price", "nearest"), [("1", "90"), ("89.9", "90"), ("110.1", "110"), ("900", "110")])
+def test_of_a_small_order_far_from_the_price_the_price_is_said_first(price: str, nearest: str) -> None:
+    """What would be enough at a price that does not pass says nothing: the reason and the suggestion agree."""
+    bench = Bench()
+    bench.reference("100")
+    resting = bench.done(bench.limit("alice", Side.BUY, "1", "99"))[0]
+    assert isinstance(resting, OrderPlaced)
+    small = bench.limit("alice", Side.BUY, "0.001", price)
+    amendment = AmendOrder(actor("alice"), resting.order_id, price=units(price), quantity=units("0.001"))
+    for command in (small, amendment):
+        with pytest.raises(ServiceError) as refusal:
+            bench.do(command)
+        assert refusal.value.details["rule"] == "price_band"
+        assert refusal.value.details["nearest"] == nearest
+    suggested = suggest_order(bench.exchange.state, small)
+    assert isinstance(suggested, PlaceOrder)
+    assert suggested.price == units(nearest)
+    assert suggested.quantity * units(nearest) >= UNIT * UNIT
+
+
 def test_too_little_money_suggests_as_much_as_it_pays_for(bench: Bench) -> None:
     bench.done(bench.limit("alice", Side.BUY, "50", "99"))
     suggested = suggestion(bench, bench.limit("alice", Side.BUY, "50", "101", idempotency_key="k"))

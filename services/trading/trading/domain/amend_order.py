@@ -12,7 +12,7 @@ from trading.domain.house import fresh_quotation
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market
 from trading.domain.matching import Stop, Taker, Walk, walk
-from trading.domain.order_rules import check_price_band, check_size, market_for_orders, protection_price
+from trading.domain.order_rules import check_price_band, check_size, check_steps, market_for_orders, protection_price
 from trading.domain.orders import LIFE, Order, OrderStatus, OrderStep, Side
 from trading.domain.outcomes import Decision
 from trading.domain.place_order import check_funds, check_post_only, take
@@ -77,9 +77,10 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
         )
     waits = order.status is OrderStatus.NEW
     measure = order.stop_price if waits else _reference_price(market_state)
-    check_size(amended, market, measure)
+    check_steps(amended, market)
     if amended.price != order.price:
         check_price_band(amended.price, market, measure)
+    check_size(amended, market, measure)
     if amended.price:
         amended.protection_price = amended.price
     elif amended.protection_price:

@@ -162,13 +162,20 @@ def check_expiry(command: PlaceOrder, now_milliseconds: int) -> None:
         raise ExpiryInPast(limit=moment_text(now_milliseconds), given=moment_text(command.expires_milliseconds))
 
 
-def check_size(command: Terms, market: Market, reference_price: int) -> None:
-    """Tick, lot, largest quantity, smallest and largest notional, the last two at the limit or the reference price."""
-    price = command.price or reference_price
+def check_steps(command: Terms, market: Market) -> None:
+    """Tick and lot."""
     if command.price % market.tick:
         raise market.invalid_tick(command.price, market.price_text(command.price))
     if command.quantity % market.lot:
         raise market.invalid_lot(command.quantity, market.quantity_text(command.quantity))
+
+
+def check_size(command: Terms, market: Market, reference_price: int) -> None:
+    """Largest quantity, smallest and largest notional, the last two at the limit or the reference price.
+
+    To be asked after the price band: what is enough at a price that will not pass says nothing of one that will.
+    """
+    price = command.price or reference_price
     quantity = command.quantity or command.quote_quantity * market.base_unit // reference_price
     if quantity > market.maximum_quantity:
         raise AboveMaxQuantity(

@@ -28,6 +28,7 @@ from trading.domain.order_rules import (
     check_price_band,
     check_shape,
     check_size,
+    check_steps,
     check_stop_price,
     market_for_orders,
     protection_price,
@@ -76,6 +77,9 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
     if reference is None:
         raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
     check_expiry(command, now)
+    check_steps(command, market)
+    if command.price:
+        check_price_band(command.price, market, reference.price)
     check_size(command, market, reference.price)
     quotation = quotation_now(market_state, now)
     if command.order_type is MARKET:
@@ -85,7 +89,6 @@ def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
         worst_price = protection_price(market, reference.price, command.side)
     else:
         worst_price = command.price
-        check_price_band(command.price, market, reference.price)
     if command.post_only:
         check_post_only(command, market_state, quotation, now)
     rates = fee_rates(state.owners.get(owner), market, now)
@@ -109,12 +112,12 @@ def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
         raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
     check_expiry(command, state.batch_milliseconds)
     check_stop_price(command, market, reference.price)
-    check_size(command, market, command.stop_price)
-    worst_price = 0
+    check_steps(command, market)
     if command.price:
-        worst_price = command.price
         check_price_band(command.price, market, command.stop_price)
-    elif command.side is BUY and command.quantity:
+    check_size(command, market, command.stop_price)
+    worst_price = command.price
+    if not worst_price and command.side is BUY and command.quantity:
         worst_price = protection_price(market, command.stop_price, command.side)
     _check_open_orders(state, market, owner)
     rates = fee_rates(state.owners.get(owner), market, state.batch_milliseconds)

@@ -9,11 +9,11 @@ from trading.domain.amounts import SCALE_MAX
 from trading.domain.commands import AmendOrder
 from trading.domain.errors import Rejection
 from trading.domain.markets import Market
-from trading.domain.orders import Order, OrderStatus, Side
+from trading.domain.orders import Order, Side
 from trading.domain.queries import balance
 from trading.domain.settlement import required_hold
 from trading.domain.state import ExchangeState
-from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, within_the_band
+from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT
 
 _WHY_NONE = WHY_NONE | {
     "order_not_open": "There is no such open order to amend.",
@@ -49,10 +49,6 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
         return _affordable(state, market, order, command)
     if isinstance(refusal, errors.InvalidOrder):
         return _well_formed(market, order, command, refusal)
-    price = command.price // 10 ** (SCALE_MAX - market.quote_scale)
-    within = within_the_band(state, order.market, price, order.stop_price if order.status is OrderStatus.NEW else 0)
-    if isinstance(refusal, errors.BelowMinNotional) and within != price:
-        return command._replace(price=_common(within, market.quote_scale))
     return _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
 
 

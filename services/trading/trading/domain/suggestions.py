@@ -12,7 +12,7 @@ from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Traded
 from trading.domain.markets import Market
-from trading.domain.order_rules import check_price_band, protection_price
+from trading.domain.order_rules import protection_price
 from trading.domain.orders import TRIGGERS, OrderType, TimeInForce, waits_for_a_rise
 from trading.domain.place_order import place_order
 from trading.domain.state import ExchangeState
@@ -94,25 +94,9 @@ def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
 
 def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
     market, nearest = _market(state, command), refusal.details["nearest"]
-    if (price := within_the_band(state, command.market, command.price, command.stop_price)) != command.price:
-        # At that price it is worth little, and it may not have that price anyway.
-        return command._replace(price=price)
     if command.quote_quantity:
         return command._replace(quote_quantity=market.quote_from_text(nearest))
     return command._replace(quantity=market.quantity_from_text(nearest))
-
-
-def within_the_band(state: ExchangeState, symbol: str, price: int, stop_price: int) -> int:
-    """The price, or the nearest that may be a limit; 0 stays 0."""
-    market, reference = state.markets[symbol].market, state.markets[symbol].reference
-    measure = stop_price or (reference.price if reference is not None else 0)
-    if not price or not measure:
-        return price
-    try:
-        check_price_band(price, market, measure)
-    except errors.OutsidePriceBand as refusal:
-        return market.price_from_text(refusal.details["nearest"])
-    return price
 
 
 def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:

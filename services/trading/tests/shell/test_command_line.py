@@ -5,12 +5,15 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from chassis.clock import SystemClock
 from chassis.mongo import MongoDatabase
-from shell_factory import PRICE, UNIT, buy_for, cancel, limit, running_shell
+from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
+from trading.domain.accounts import Posting
+from trading.domain.commands import HoldTransfer
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import SealedBatch, seal
@@ -178,6 +181,50 @@ async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> No
     unknown = await traded.run("explain", "nobody")
     assert unknown.exit_code == 1
     assert "no order nobody" in unknown.output
+
+
+async def test_a_balance_is_told_by_its_postings_and_what_holds_of_it(traded: Traded) -> None:
+    ran, fees, few, nobody = await asyncio.gather(
+        traded.run("explain", "user:ann", "USD", "--json"),
+        traded.run("explain", "fees", "USD", "--json"),
+        traded.run("explain", "user:ann", "USD", "--newest", "1"),
+        traded.run("explain", "user:nobody", "USD"),
+    )
+    assert (ran.exit_code, ran.facts["problems"]) == (0, [])
+    postings = ran.facts["newest_postings"]
+    assert [posting["kind"] for posting in postings] == ["deposit", "trade", "trade"]
+    assert (postings[0]["amount"], postings[0]["total"], postings[0]["with"]) == ("1000", "1000", "external")
+    assert ran.facts["holds"] == []
+    sums = [Decimal(posting["amount"]) for posting in postings]
+    assert str(sum(sums)) == postings[-1]["total"] == ran.facts["sum_of_postings"] == ran.facts["available"]
+    paid = [Decimal(posting["amount"]) for posting in fees.facts["newest_postings"]]
+    assert len(paid) == 2
+    assert all(fee > 0 for fee in paid)
+    assert fees.facts["newest_postings"][0]["user"] == "ann"
+    assert few.output.count("trade") == 1
+    assert "deposit" not in few.output
+    assert nobody.exit_code == 1
+    assert "no account user:nobody" in nobody.output
+
+
+async def test_what_is_held_is_told_by_order_and_transfer(
+    mongo_url: str, mongo_database: MongoDatabase, mongo_journal: MongoJournal
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 100 * UNIT))
+        moves = (Posting("user:ann", "USD", -5 * UNIT), Posting("external", "USD", 5 * UNIT))
+        await shell.send(HoldTransfer(actor("ann"), "w1", "withdrawal", moves))
+        held = shell.balance("ann", "USD")[1]
+        head = shell.state.batch_number
+    environment = {"CRYPTOVAULT_MONGO_URL": mongo_url, "CRYPTOVAULT_MONGO_DATABASE": mongo_database.name}
+    tools = Traded(mongo_database, environment, head, "", "", "")
+    ran = await tools.run("explain", "user:ann", "USD", "--json")
+    assert placed.order is not None
+    by = {hold["by"]: Decimal(hold["amount"]) for hold in ran.facts["holds"]}
+    assert by == {f"order {placed.order.order_id}": Decimal(held - 5 * UNIT) / UNIT, "transfer w1": Decimal(5)}
+    assert (ran.exit_code, ran.facts["problems"]) == (0, [])
+    assert Decimal(ran.facts["held"]) == Decimal(held) / UNIT
 
 
 async def contents(database: MongoDatabase) -> dict[str, list[dict[str, Any]]]:

@@ -9,7 +9,8 @@ from chassis.logs import configure_logging
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
 from pymongo.errors import PyMongoError
 
-from trading.command_line.explain import explain_order
+from trading.command_line.explain_balance import explain_balance
+from trading.command_line.explain_order import explain_order
 from trading.command_line.open_exchange import OpenExchange, opened
 from trading.command_line.rebuild import rebuild_projection
 from trading.command_line.replay import replay_journal
@@ -69,11 +70,20 @@ def verify(as_json: bool) -> None:  # noqa: FBT001
 
 
 @exchange.command()
-@click.argument("order_id")
+@click.argument("subject", metavar="ORDER_ID|ACCOUNT")
+@click.argument("asset", required=False)
+@click.option("--newest", type=click.IntRange(min=1), default=100, show_default=True, help="Postings that are listed.")
 @_as_json
-def explain(order_id: str, as_json: bool) -> None:  # noqa: FBT001
-    """Tell the life of one order: each event, when, in which batch, and who asked for it."""
-    _run(lambda opened, report: explain_order(opened, report, order_id), as_json)
+def explain(subject: str, asset: str | None, newest: int, as_json: bool) -> None:  # noqa: FBT001
+    """Tell the life of one order, or what a balance is made of.
+
+    Of an order each event, when, in which batch, and who asked for it. Of an ACCOUNT (user:ID, fees, house, external,
+    rounding) and an ASSET its postings with the sum after each, what holds of it, and whether it all adds up.
+    """
+    if asset is None:
+        _run(lambda opened, report: explain_order(opened, report, subject), as_json)
+    else:
+        _run(lambda opened, report: explain_balance(opened, report, subject, asset, newest=newest), as_json)
 
 
 @exchange.command()

@@ -1,4 +1,4 @@
-"""`cryptovault exchange explain`: the life of one order, as the journal tells it."""
+"""`cryptovault exchange explain ORDER_ID`: the life of one order, as the journal tells it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

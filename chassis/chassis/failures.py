@@ -7,6 +7,8 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 
 from chassis.errors import ErrorKind, RemoteBugError, RemoteError, ServiceError
+from chassis.trust.call_table import ServiceNotAllowed
+from chassis.trust.call_tokens import CallNotTrusted
 
 ERROR_DOMAIN = "cryptovault"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"  # fixed by gRPC's richer error model
@@ -29,6 +31,7 @@ _TRANSPORT_REASONS = {
     StatusCode.DEADLINE_EXCEEDED: "deadline_exceeded",
     StatusCode.CANCELLED: "cancelled",
 }
+_NOT_ADMITTED = frozenset({CallNotTrusted.reason, ServiceNotAllowed.reason})
 _STATUS_BY_NUMBER: dict[int, StatusCode] = {status.value[0]: status for status in StatusCode}
 
 
@@ -50,7 +53,10 @@ def translate(error: AioRpcError) -> RemoteError | RemoteBugError:
     """What a failed call means to us."""
     status = error.code()
     message = error.details() or status.name
-    info = _error_info(error)
+    info = error_info(error)
+    if info is not None and info.reason in _NOT_ADMITTED:
+        # The services are set up wrong. The person behind the call is neither signed out nor lacks a right.
+        return RemoteBugError(f"{status.name}: {message} ({info.reason})")
     if info is not None and status in _KIND_OF_STATUS:
         return RemoteError(
             kind=_KIND_OF_STATUS[status], reason=info.reason, message=message, details=dict(info.metadata)
@@ -89,7 +95,8 @@ def _details(status: StatusCode, message: str, reason: str, facts: dict[str, str
     return ((STATUS_DETAILS_KEY, rich.SerializeToString()),)
 
 
-def _error_info(error: AioRpcError) -> error_details_pb2.ErrorInfo | None:
+def error_info(error: AioRpcError) -> error_details_pb2.ErrorInfo | None:
+    """What a service of ours said beyond the status; None where gRPC itself ended the call."""
     # `grpc_status.rpc_status.from_call` does not take an AioRpcError, so the trailer is read here.
     for key, value in error.trailing_metadata() or ():
         if key != STATUS_DETAILS_KEY or not isinstance(value, bytes):

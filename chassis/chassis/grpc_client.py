@@ -16,6 +16,8 @@ from chassis.identity import caller_metadata, current_caller
 from chassis.logs import get_logger
 from chassis.metrics import STREAM_RECONNECTS
 from chassis.tracing import TRACEPARENT_KEY, current_traceparent
+from chassis.trust.service_identity import ServiceIdentity
+from chassis.trust.transport import expecting
 
 READ_DEADLINE_SECONDS = 1.0
 _MESSAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -44,13 +46,21 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 
-def open_channel(address: str, *, service: str, deadline_seconds: float = READ_DEADLINE_SECONDS) -> grpc.aio.Channel:
-    """A channel for calls made by `service`. Connects by itself at the first call; close it when done.
+def open_channel(
+    address: str, *, to: str, identity: ServiceIdentity, deadline_seconds: float = READ_DEADLINE_SECONDS
+) -> grpc.aio.Channel:
+    """A channel for calls to the service `to`. Connects by itself at the first call; close it when done.
 
     Unary calls end after `deadline_seconds` unless they say `timeout=`, and never later than the deadline of the work
     they serve. They raise RemoteError, or RemoteBugError where the other side is broken. Streams have no deadline.
     """
-    return _Channel(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS), service, deadline_seconds)
+    if identity.certificates is None:
+        channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    else:
+        channel = grpc.aio.secure_channel(
+            address, identity.certificates.channel_credentials(), options=[*CHANNEL_OPTIONS, *expecting(to)]
+        )
+    return _Channel(channel, to, identity, deadline_seconds)
 
 
 async def follow(
@@ -92,9 +102,10 @@ async def follow(
 class _Channel(grpc.aio.Channel):
     """Wraps instead of intercepting: grpc.aio's interceptors cost a task and a second call object for every call."""
 
-    def __init__(self, channel: grpc.aio.Channel, service: str, deadline_seconds: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, to: str, identity: ServiceIdentity, deadline_seconds: float) -> None:
         self._channel = channel
-        self._service = service
+        self._service = identity.name
+        self._signer = identity.signer_to(to)
         self._deadline_seconds = deadline_seconds
 
     async def __aenter__(self) -> Self:
@@ -117,19 +128,19 @@ class _Channel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         await self._channel.channel_ready()
 
-    def unary_unary(self, *arguments: Any, **options: Any) -> Any:
-        return self._answering(self._channel.unary_unary(*arguments, **options))
+    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return self._answering(method, self._channel.unary_unary(method, *arguments, **options))
 
-    def stream_unary(self, *arguments: Any, **options: Any) -> Any:
-        return self._answering(self._channel.stream_unary(*arguments, **options))
+    def stream_unary(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return self._answering(method, self._channel.stream_unary(method, *arguments, **options))
 
-    def unary_stream(self, *arguments: Any, **options: Any) -> Any:
-        return self._streaming(self._channel.unary_stream(*arguments, **options))
+    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return self._streaming(method, self._channel.unary_stream(method, *arguments, **options))
 
-    def stream_stream(self, *arguments: Any, **options: Any) -> Any:
-        return self._streaming(self._channel.stream_stream(*arguments, **options))
+    def stream_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return self._streaming(method, self._channel.stream_stream(method, *arguments, **options))
 
-    def _answering(self, method: Any) -> Callable[..., Awaitable[Any]]:
+    def _answering(self, name: str, method: Any) -> Callable[..., Awaitable[Any]]:
         async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
             deadline = bounded(self._deadline_seconds if timeout is None else timeout)
             if deadline <= 0:
@@ -138,13 +149,15 @@ class _Channel(grpc.aio.Channel):
                     kind=ErrorKind.UNAVAILABLE, reason="deadline_exceeded", message="No time is left to ask."
                 )
             try:
-                return await method(request, timeout=deadline, metadata=self._metadata(), wait_for_ready=wait_for_ready)
+                return await method(
+                    request, timeout=deadline, metadata=self._metadata(name), wait_for_ready=wait_for_ready
+                )
             except grpc.aio.AioRpcError as error:
                 raise translate(error) from error
 
         return call
 
-    def _streaming(self, method: Any) -> Callable[..., "_StreamCall"]:
+    def _streaming(self, name: str, method: Any) -> Callable[..., "_StreamCall"]:
         def call(
             request: Any = None,
             *,
@@ -152,13 +165,14 @@ class _Channel(grpc.aio.Channel):
             wait_for_ready: bool | None = None,
         ) -> _StreamCall:
             return _StreamCall(
-                method(request, timeout=timeout, metadata=self._metadata(), wait_for_ready=wait_for_ready)
+                method(request, timeout=timeout, metadata=self._metadata(name), wait_for_ready=wait_for_ready)
             )
 
         return call
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, method: str) -> tuple[tuple[str, str], ...]:
         metadata = caller_metadata(current_caller(), service=self._service)
+        metadata.append(self._signer.token(method, metadata))
         traceparent = current_traceparent()
         if traceparent is not None:
             metadata.append((TRACEPARENT_KEY, traceparent))

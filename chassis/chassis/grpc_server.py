@@ -12,10 +12,13 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped] #
 from chassis.deadlines import set_deadline
 from chassis.errors import ServiceError
 from chassis.failures import INTERNAL_MESSAGE, internal_metadata, status_of, trailing_metadata
-from chassis.identity import caller_of, set_caller
+from chassis.identity import SERVICE_KEY, set_caller
 from chassis.logs import get_logger
-from chassis.metrics import RPC_IN_FLIGHT, RPC_SECONDS
+from chassis.metrics import RPC_IN_FLIGHT, RPC_NOT_ADMITTED, RPC_SECONDS
 from chassis.tracing import TRACEPARENT_KEY, set_traceparent, span
+from chassis.trust.call_table import ServiceNotAllowed
+from chassis.trust.call_tokens import CallNotTrusted
+from chassis.trust.service_identity import ServiceIdentity
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 GRACE_SECONDS = (
@@ -42,10 +45,11 @@ log = get_logger(__name__)
 
 
 class GrpcServer:
-    """Add servicers, start, stop. Not serving (by health) until told so."""
+    """Add servicers, start, stop. Not serving (by health) until told so. Answers whom `identity` admits."""
 
-    def __init__(self, listen: str) -> None:
-        self._calls = _CallInterceptor()
+    def __init__(self, listen: str, identity: ServiceIdentity) -> None:
+        self._identity = identity
+        self._calls = _CallInterceptor(identity)
         self._server = grpc.aio.server(interceptors=[self._calls], options=SERVER_OPTIONS)
         self._listen = listen
         self._names: list[str] = []
@@ -61,7 +65,11 @@ class GrpcServer:
         """Listen; the port taken. OSError-like RuntimeError where the address is in use."""
         reflection.enable_server_reflection((*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         await self.set_serving(False)
-        port = self._server.add_insecure_port(self._listen)
+        certificates = self._identity.certificates
+        if certificates is None:
+            port = self._server.add_insecure_port(self._listen)
+        else:
+            port = self._server.add_secure_port(self._listen, certificates.server_credentials())
         await self._server.start()
         return port
 
@@ -105,7 +113,8 @@ def _parts(message: Any) -> int:
 
 
 class _CallInterceptor(grpc.aio.ServerInterceptor):
-    def __init__(self) -> None:
+    def __init__(self, identity: ServiceIdentity) -> None:
+        self._identity = identity
         self._handlers: dict[str, _Handler] = {}
         self._streams: set[_Stream] = set()
         self._stopping = False
@@ -152,6 +161,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: Any) -> Any:
             call = _Call(method, context)
             try:
+                call.admit(self._identity)
                 if call.expired:
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before work began.")
                 with span(method):
@@ -172,6 +182,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
             stream = _Stream(task)
             self._streams.add(stream)
             try:
+                call.admit(self._identity)
                 result = behaviour(stream.counted(request) if takes_stream else request, context)
                 if hasattr(result, "__aiter__"):
                     async for response in result:
@@ -197,14 +208,13 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
 class _Call:
     """What surrounds one RPC. Context variables are set and never reset: each RPC is a task of its own."""
 
-    __slots__ = ("_context", "_in_flight", "_method", "_started", "code", "expired")
+    __slots__ = ("_context", "_in_flight", "_metadata", "_method", "_started", "code", "expired")
 
     def __init__(self, method: str, context: Any) -> None:
         self._context = context
         self._method = method
-        metadata = context.invocation_metadata() or ()
-        set_caller(caller_of(metadata))
-        set_traceparent(next((value for key, value in metadata if key == TRACEPARENT_KEY), None))
+        self._metadata = context.invocation_metadata() or ()
+        set_traceparent(next((value for key, value in self._metadata if key == TRACEPARENT_KEY), None))
         remaining = context.time_remaining()
         set_deadline(remaining)
         self.expired = remaining is not None and remaining <= 0
@@ -212,6 +222,22 @@ class _Call:
         self._in_flight = RPC_IN_FLIGHT.labels(method)
         self._in_flight.inc()
         self._started = time.perf_counter()
+
+    def admit(self, identity: ServiceIdentity) -> None:
+        """From here on the work is its caller's. Raises what `identity` refuses with."""
+        try:
+            set_caller(identity.admit(self._method, self._metadata, self._context))
+        except (CallNotTrusted, ServiceNotAllowed) as refusal:
+            claimed = next((value for key, value in self._metadata if key == SERVICE_KEY), "")
+            log.warning(
+                "Call by a stranger refused",
+                event="rpc_not_admitted",
+                method=self._method,
+                reason=refusal.reason,
+                claimed=claimed,
+            )
+            RPC_NOT_ADMITTED.labels(refusal.reason).inc()
+            raise
 
     async def fail(self, error: BaseException) -> None:
         """Turn an error into a status. Returns only for what must travel on as it is."""

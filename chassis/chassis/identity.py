@@ -1,7 +1,7 @@
 """Who asks: the calling service, and the person behind it where there is one. Travels as gRPC metadata."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -100,21 +100,21 @@ def caller_metadata(caller: Caller, *, service: str) -> list[tuple[str, str]]:
         (ADDRESS_KEY, caller.address),
     ):
         if value:
-            metadata.append((key, _NOT_PRINTABLE_ASCII.sub("", value)[:_VALUE_LENGTH_MAX]))
+            # gRPC cuts spaces off the ends; what is signed must be what arrives.
+            metadata.append((key, _NOT_PRINTABLE_ASCII.sub("", value)[:_VALUE_LENGTH_MAX].strip()))
     if caller.permissions:
         # Sorted, so that the calls of one user carry the same bytes and HTTP/2 sends them once.
         metadata.append((PERMISSIONS_KEY, " ".join(sorted(caller.permissions))[:_PERMISSIONS_LENGTH_MAX]))
     return metadata
 
 
-def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
-    """The caller a call's metadata names."""
-    values = {key: value for key, value in metadata if isinstance(value, str)}
+def caller_of(metadata: Mapping[str, str]) -> Caller:
+    """The caller a call's metadata names. Whether that is true is for `trust` to say."""
     return Caller(
-        service=values.get(SERVICE_KEY, ""),
-        user_id=values.get(USER_KEY) or None,
-        session_id=values.get(SESSION_KEY) or None,
-        request_id=values.get(REQUEST_KEY, ""),
-        address=values.get(ADDRESS_KEY) or None,
-        permissions=frozenset(values.get(PERMISSIONS_KEY, "").split()),
+        service=metadata.get(SERVICE_KEY, ""),
+        user_id=metadata.get(USER_KEY) or None,
+        session_id=metadata.get(SESSION_KEY) or None,
+        request_id=metadata.get(REQUEST_KEY, ""),
+        address=metadata.get(ADDRESS_KEY) or None,
+        permissions=frozenset(metadata.get(PERMISSIONS_KEY, "").split()),
     )

@@ -12,6 +12,7 @@ from chassis.deadlines import bounded
 from chassis.errors import ErrorKind, RemoteError
 from chassis.grpc_client import READ_DEADLINE_SECONDS, open_channel
 from chassis.logs import get_logger
+from chassis.trust.service_identity import ServiceIdentity
 
 # The word by which a process says that another one decides, and that nothing happened.
 NOT_LEADING = "not_leading"
@@ -27,7 +28,8 @@ log = get_logger(__name__)
 def open_leader_channel(
     addresses: str,
     *,
-    service: str,
+    to: str,
+    identity: ServiceIdentity,
     deadline_seconds: float = READ_DEADLINE_SECONDS,
     beating: Collection[str] = (),
 ) -> grpc.aio.Channel:
@@ -39,7 +41,7 @@ def open_leader_channel(
     lives: where one is, all streams move.
     """
     known = [address.strip() for address in addresses.split(",")]
-    channels = [open_channel(address, service=service, deadline_seconds=deadline_seconds) for address in known]
+    channels = [open_channel(address, to=to, identity=identity, deadline_seconds=deadline_seconds) for address in known]
     return channels[0] if len(channels) == 1 else _LeaderChannel(channels, deadline_seconds, beating)
 
 

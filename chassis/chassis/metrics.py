@@ -11,6 +11,11 @@ RPC_SECONDS = Histogram(
     "cryptovault_rpc_seconds", "Time to answer one RPC", ["method", "code"], buckets=_SECONDS_BUCKETS
 )
 RPC_IN_FLIGHT = Gauge("cryptovault_rpc_in_flight", "RPCs being answered now", ["method"])
+RPC_NOT_ADMITTED = Counter(
+    "cryptovault_rpc_not_admitted",
+    "RPCs refused because the calling service was not trusted or not allowed",
+    ["reason"],
+)
 STREAM_RECONNECTS = Counter("cryptovault_stream_reconnects", "Times a followed stream was opened again", ["stream"])
 
 

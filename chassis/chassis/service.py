@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import redis.asyncio
@@ -22,6 +23,7 @@ from chassis.logs import configure_logging, get_logger
 from chassis.metrics import start_metrics
 from chassis.settings import MissingSetting, ServiceSettings, load_settings, refuse_to_start
 from chassis.tracing import configure_tracing
+from chassis.trust.service_identity import ServiceIdentity
 
 if TYPE_CHECKING:
     from chassis.bus import Bus
@@ -58,6 +60,11 @@ class Runtime(Generic[S]):
         self._hooks: list[Hook] = []
         self._checks: dict[str, Check] = {}
         self._serving: dict[str, Check] = {}
+
+    @cached_property
+    def identity(self) -> ServiceIdentity:
+        """What the service calls others with, and knows its own callers by. Raises MissingSetting."""
+        return ServiceIdentity.of(self.settings)
 
     async def mongo(self) -> "MongoConnection":
         """The service's own database; the service is not ready while it does not answer."""
@@ -123,8 +130,12 @@ class Runtime(Generic[S]):
         self._checks[name] = check
 
     async def serve(self) -> int:
-        """Serve until asked to stop or a background task dies; the exit code."""
-        server = GrpcServer(self.settings.listen) if self._servicers else None
+        """Serve until asked to stop or a background task dies; the exit code. Raises MissingSetting."""
+        try:
+            server = GrpcServer(self.settings.listen, self.identity) if self._servicers else None
+        except MissingSetting:
+            await self.run_hooks()
+            raise
         tasks = {asyncio.create_task(_named(work), name=name) for name, work in self._background}
         stop_asked = asyncio.create_task(self.stopping.wait())
         exit_code = 0

@@ -2,10 +2,13 @@
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import NoReturn, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.trust.service_keys import read_private_keys, read_public_keys
 
 ENVIRONMENT_PREFIX = "CRYPTOVAULT_"
 EXIT_BAD_SETTINGS = 78  # EX_CONFIG of sysexits.h: a supervisor can tell it from a crash
@@ -53,6 +56,34 @@ class ServiceSettings(BaseSettings):
     mongo_database: str | None = None
     otlp_endpoint: str | None = None
     crash_point: str | None = None
+    # This service's X25519 private key, and everybody's public ones: `auth:<Base64>,gateway:<Base64>,...`.
+    service_key: SecretStr | None = None
+    service_public_keys: str | None = None
+    # PEM files. With all three, services speak mutual TLS; the certificate names its service as a DNS name.
+    tls_authority_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    @field_validator("service_key")
+    @classmethod
+    def _has_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_private_keys(value.get_secret_value())
+        return value
+
+    @field_validator("service_public_keys")
+    @classmethod
+    def _has_public_keys(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_public_keys(value)
+        return value
+
+    @model_validator(mode="after")
+    def _tls_whole_or_not_at_all(self) -> Self:
+        files = (self.tls_authority_file, self.tls_certificate_file, self.tls_key_file)
+        if any(files) and not all(files):
+            raise ValueError("tls_authority_file, tls_certificate_file and tls_key_file are set together")
+        return self
 
     @model_validator(mode="after")
     def _crash_points_only_in_tests(self) -> Self:

@@ -11,9 +11,11 @@ import pytest
 from chassis.errors import ErrorKind, InvalidArgument, RemoteBugError, RemoteError, ServiceError, Unavailable
 from chassis.grpc_client import follow, open_channel
 from chassis.grpc_server import GRACE_SECONDS, GrpcServer, _CallInterceptor
-from chassis.identity import Caller, NotSignedIn, PermissionMissing, current_caller, use_caller
+from chassis.identity import NOBODY, Caller, NotSignedIn, PermissionMissing, caller_metadata, current_caller, use_caller
 from chassis.testing import eventually, serve
+from chassis.testing.services import identity_of
 from chassis.tracing import current_traceparent
+from chassis.trust.call_table import CallTable
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from cryptovault.trading.v1 import trading_pb2
 from google.protobuf import empty_pb2
@@ -22,6 +24,19 @@ from prometheus_client import REGISTRY
 
 PORTFOLIO = "cryptovault.portfolio.v1.PortfolioService"
 STREAMS = "test.v1.Streams"
+GATEWAY = identity_of("gateway")
+# Whoever serves the methods that only these tests have.
+STREAMING = identity_of(
+    "portfolio",
+    table=CallTable(
+        reads={
+            f"/{STREAMS}/Watch": ["gateway"],
+            f"/{PORTFOLIO}/GetPortfolio": ["gateway"],
+            "/grpc.health.v1.Health/Check": ["anybody"],
+        },
+        commands={f"/{STREAMS}/Enter": ["gateway"]},
+    ),
+)
 CALLER = Caller(
     service="web", user_id="user-1", session_id="session-1", request_id="request-1", address="10.0.0.1",
     permissions=frozenset({"orders:read", "markets:write"}),
@@ -87,7 +102,7 @@ async def read_all(stream: Any, received: list[Any]) -> None:
 
 
 async def ask(address: str, *, timeout: float | None = None) -> str:  # noqa: ASYNC109 - what is under test
-    async with open_channel(address, service="gateway") as channel:
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
         reply = await portfolio_pb2_grpc.PortfolioServiceStub(channel).GetPortfolio(
             portfolio_pb2.GetPortfolioRequest(), timeout=timeout
         )
@@ -100,7 +115,7 @@ async def test_the_caller_the_trace_and_the_deadline_arrive() -> None:
         assert 0 < context.time_remaining() < 2.0
         return f"{current_caller()} {current_traceparent()}"
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with use_caller(CALLER):
             seen = await ask(address)
     assert "service='gateway', user_id='user-1', session_id='session-1'" in seen
@@ -114,7 +129,7 @@ async def test_permissions_arrive_and_what_is_missing_is_named() -> None:
         current_caller().require("orders:write")
         return "never"
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with use_caller(CALLER), pytest.raises(RemoteError) as refusal:
             await ask(address)
         assert (refusal.value.kind, refusal.value.reason) == (ErrorKind.FORBIDDEN, PermissionMissing.reason)
@@ -128,12 +143,12 @@ async def test_a_trace_goes_on_through_a_chain_of_services() -> None:
     async def second(_context: Any) -> str:
         return f"{current_traceparent()} {current_caller().request_id}"
 
-    async with serve([portfolio(second)]) as far:
+    async with serve([portfolio(second)], plays="portfolio") as far:
 
         async def first(_context: Any) -> str:
             return f"{current_traceparent()} {current_caller().request_id} {await ask(far)}"
 
-        async with serve([portfolio(first)]) as near:
+        async with serve([portfolio(first)], plays="portfolio") as near:
             with use_caller(CALLER):
                 here, request, there, far_request = (await ask(near)).split()
     assert here == there
@@ -144,7 +159,7 @@ async def test_a_header_that_grpc_refuses_does_not_fail_the_call() -> None:
     async def behaviour(_context: Any) -> str:
         return current_caller().request_id
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with use_caller(Caller(service="", user_id=None, session_id=None, request_id="a\nb\u00e9" * 99, address=None)):
             assert await ask(address) == ("ab" * 99)
 
@@ -159,7 +174,7 @@ async def test_an_error_arrives_with_its_kind_reason_and_facts(kind: ErrorKind) 
     async def behaviour(_context: Any) -> str:
         raise Refused("Trop cher: 1 \u20ac\nof 2.", limit="5")
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with pytest.raises(RemoteError) as raised:
             await ask(address)
     assert raised.value.kind is kind
@@ -172,7 +187,7 @@ async def test_a_bug_is_internal_and_its_message_stays_at_home() -> None:
     async def behaviour(_context: Any) -> str:
         raise ValueError("password=hunter2")
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with pytest.raises(RemoteBugError) as raised:
             await ask(address)
     assert "hunter2" not in str(raised.value)
@@ -182,12 +197,12 @@ async def test_an_error_received_travels_on_unchanged() -> None:
     async def behaviour(_context: Any) -> str:
         raise InvalidArgument("Not a market.", field="market", rule="known")
 
-    async with serve([portfolio(behaviour)]) as far:
+    async with serve([portfolio(behaviour)], plays="portfolio") as far:
 
         async def pass_on(_context: Any) -> str:
             return await ask(far)
 
-        async with serve([portfolio(pass_on)]) as near:
+        async with serve([portfolio(pass_on)], plays="portfolio") as near:
             with pytest.raises(RemoteError) as raised:
                 await ask(near)
     assert raised.value.kind is ErrorKind.INVALID
@@ -195,7 +210,7 @@ async def test_an_error_received_travels_on_unchanged() -> None:
 
 
 async def test_a_dead_service_is_unavailable_at_once() -> None:
-    async with serve([portfolio(_sleep_for_ever)]) as address:
+    async with serve([portfolio(_sleep_for_ever)], plays="portfolio") as address:
         pass
     with pytest.raises(RemoteError) as raised:
         await ask(address, timeout=60)
@@ -213,7 +228,7 @@ async def test_a_passed_deadline_is_unavailable_to_the_client_and_ends_the_work(
             ended.set()
         return ""
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with pytest.raises(RemoteError) as raised:
             await ask(address, timeout=0.05)
         assert (raised.value.kind, raised.value.reason) == (ErrorKind.UNAVAILABLE, "deadline_exceeded")
@@ -227,12 +242,12 @@ async def test_what_we_ask_of_others_ends_with_what_was_asked_of_us() -> None:
         remaining.append(context.time_remaining())
         return "ok"
 
-    async with serve([portfolio(far_behaviour)]) as far:
+    async with serve([portfolio(far_behaviour)], plays="portfolio") as far:
 
         async def near_behaviour(_context: Any) -> str:
             return await ask(far, timeout=60)
 
-        async with serve([portfolio(near_behaviour)]) as near:
+        async with serve([portfolio(near_behaviour)], plays="portfolio") as near:
             await ask(near, timeout=30)
     # gRPC rounds the time that it sends up, here to a tenth of a second.
     assert remaining[0] < 31
@@ -245,7 +260,7 @@ async def test_nothing_is_asked_when_no_time_is_left() -> None:
         began.append(context)
         return "done"
 
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with pytest.raises(RemoteError) as raised:
             await ask(address, timeout=0.0)
         assert await ask(address) == "done"
@@ -257,8 +272,9 @@ async def test_work_whose_deadline_passed_on_the_way_is_refused_before_it_begins
     class Expired:
         aborted: Any = None
 
-        def invocation_metadata(self) -> tuple[()]:
-            return ()
+        def invocation_metadata(self) -> list[tuple[str, str]]:
+            metadata = caller_metadata(NOBODY, service="gateway")
+            return [*metadata, GATEWAY.signer_to("portfolio").token(Details.method, metadata)]
 
         def time_remaining(self) -> float:
             return 0.0
@@ -281,7 +297,7 @@ async def test_work_whose_deadline_passed_on_the_way_is_refused_before_it_begins
     async def handler(_details: Any) -> Any:
         return grpc.unary_unary_rpc_method_handler(work)
 
-    wrapped = await _CallInterceptor().intercept_service(handler, Details())
+    wrapped = await _CallInterceptor(STREAMING).intercept_service(handler, Details())
     context = Expired()
     with pytest.raises(grpc.aio.AbortError):
         await wrapped.unary_unary(b"", context)
@@ -299,7 +315,7 @@ async def test_calls_are_counted_by_method_and_code() -> None:
         return REGISTRY.get_sample_value("cryptovault_rpc_seconds_count", labels) or 0.0
 
     before = count()
-    async with serve([portfolio(behaviour)]) as address:
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
         with pytest.raises(RemoteError):
             await ask(address)
         await eventually(lambda: count() == before + 1)
@@ -312,7 +328,10 @@ async def test_an_error_ends_a_stream_with_its_facts_after_what_was_sent() -> No
         yield empty_pb2.Empty()
         raise InvalidArgument("Enough.", field="x", rule="y")
 
-    async with serve([streams(watch=watch)]) as address, open_channel(address, service="t") as channel:
+    async with (
+        serve([streams(watch=watch)], plays=STREAMING) as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
         received: list[Any] = []
         with pytest.raises(RemoteError) as raised:
             await read_all(watch_on(channel), received)
@@ -325,7 +344,10 @@ async def test_a_stream_written_through_the_context_works_the_same() -> None:
         await context.write(empty_pb2.Empty())
         raise InvalidArgument("Enough.", field="x", rule="y")
 
-    async with serve([streams(watch=watch)]) as address, open_channel(address, service="t") as channel:
+    async with (
+        serve([streams(watch=watch)], plays=STREAMING) as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
         received: list[Any] = []
         with pytest.raises(RemoteError):
             await read_all(watch_on(channel), received)
@@ -340,7 +362,10 @@ async def test_requests_and_answers_pass_both_ways_with_the_caller() -> None:
         async for request in requests:
             yield request
 
-    async with serve([streams(enter=enter)]) as address, open_channel(address, service="gateway") as channel:
+    async with (
+        serve([streams(enter=enter)], plays=STREAMING) as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
         call = enter_on(channel)
         for _ in range(3):
             await call.write(empty_pb2.Empty())
@@ -363,7 +388,10 @@ async def test_following_opens_a_broken_stream_again_and_tells_of_the_gap() -> N
             return
         await asyncio.Event().wait()
 
-    async with serve([streams(watch=watch)]) as address, open_channel(address, service="t") as channel:
+    async with (
+        serve([streams(watch=watch)], plays=STREAMING) as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
         received = 0
         messages = follow(
             lambda: watch_on(channel), name="test", on_gap=lambda: gaps.append(received), jitter=random.Random(1)
@@ -384,7 +412,7 @@ async def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_new() -> None
         await finish.wait()
         return "finished"
 
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", STREAMING)
     server.add(*portfolio(behaviour))
     address = f"127.0.0.1:{await server.start()}"
     first = asyncio.create_task(ask(address, timeout=60))
@@ -410,10 +438,10 @@ async def test_a_stop_does_not_wait_for_subscriptions_and_idle_order_streams_but
             await answer.wait()
             yield request
 
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", STREAMING)
     server.add(*streams(watch=watch, enter=enter))
     address = f"127.0.0.1:{await server.start()}"
-    async with open_channel(address, service="t") as channel:
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
         subscription, idle, busy = watch_on(channel), enter_on(channel), enter_on(channel)
         await subscription.read()
         await idle.wait_for_connection()
@@ -443,10 +471,10 @@ async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message(
             for further in request.further:
                 yield trading_pb2.EnterOrdersResponse(correlation_id=further.correlation_id)
 
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", STREAMING)
     server.add(*streams(enter=enter, request=trading_pb2.EnterOrdersRequest, response=trading_pb2.EnterOrdersResponse))
     address = f"127.0.0.1:{await server.start()}"
-    async with open_channel(address, service="t") as channel:
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
         call = enter_on(channel, trading_pb2.EnterOrdersRequest, trading_pb2.EnterOrdersResponse)
         message = trading_pb2.EnterOrdersRequest(correlation_id=1)
         message.further.add(correlation_id=2)
@@ -461,10 +489,10 @@ async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message(
 
 
 async def test_health_tells_the_state_and_a_taken_port_is_refused() -> None:
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", STREAMING)
     server.add(*portfolio(_sleep_for_ever))
     port = await server.start()
-    async with open_channel(f"127.0.0.1:{port}", service="t") as channel:
+    async with open_channel(f"127.0.0.1:{port}", to="portfolio", identity=GATEWAY) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
 
         async def state(name: str) -> int:
@@ -474,7 +502,7 @@ async def test_health_tells_the_state_and_a_taken_port_is_refused() -> None:
         await server.set_serving(serving=True)
         assert await state(PORTFOLIO) == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(RuntimeError):
-            await GrpcServer(f"127.0.0.1:{port}").start()
+            await GrpcServer(f"127.0.0.1:{port}", STREAMING).start()
     await server.stop()
 
 

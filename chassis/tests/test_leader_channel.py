@@ -10,6 +10,7 @@ from chassis.errors import ErrorKind, RemoteError
 from chassis.grpc_client import follow
 from chassis.leader_channel import open_leader_channel
 from chassis.testing import eventually, serve
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 
 NAME = "cryptovault.trading.v1.TradingService"
@@ -62,8 +63,12 @@ def replicas() -> list[Replica]:
 async def stub(replicas: list[Replica]) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
         add = trading_pb2_grpc.add_TradingServiceServicer_to_server
-        addresses = [await stack.enter_async_context(serve([(add, replica, NAME)])) for replica in replicas]
-        channel = open_leader_channel(", ".join(addresses), service="test", beating=(f"/{NAME}/WatchEvents",))
+        addresses = [
+            await stack.enter_async_context(serve([(add, replica, NAME)], plays="trading")) for replica in replicas
+        ]
+        channel = open_leader_channel(
+            ", ".join(addresses), to="trading", identity=identity_of("gateway"), beating=(f"/{NAME}/WatchEvents",)
+        )
         stack.push_async_callback(channel.close)
         yield trading_pb2_grpc.TradingServiceStub(channel)
 
@@ -141,8 +146,10 @@ def _impatient(open_stream: Any) -> Any:
 async def test_one_address_alone_needs_no_search() -> None:
     replica = Replica(1)  # type: ignore[abstract]
     replica.leads = True
-    async with serve([(trading_pb2_grpc.add_TradingServiceServicer_to_server, replica, NAME)]) as address:
-        channel = open_leader_channel(address, service="test")
+    async with serve(
+        [(trading_pb2_grpc.add_TradingServiceServicer_to_server, replica, NAME)], plays="trading"
+    ) as address:
+        channel = open_leader_channel(address, to="trading", identity=identity_of("gateway"))
         assert await leader_of(trading_pb2_grpc.TradingServiceStub(channel)) == 1
         await channel.close()
 
@@ -150,8 +157,8 @@ async def test_one_address_alone_needs_no_search() -> None:
 async def test_a_dead_address_is_passed_over(replicas: list[Replica]) -> None:
     add = trading_pb2_grpc.add_TradingServiceServicer_to_server
     replicas[0].leads = True
-    async with serve([(add, replicas[0], NAME)]) as address:
-        channel = open_leader_channel(f"127.0.0.1:1,{address}", service="test")
+    async with serve([(add, replicas[0], NAME)], plays="trading") as address:
+        channel = open_leader_channel(f"127.0.0.1:1,{address}", to="trading", identity=identity_of("gateway"))
         await asyncio.wait_for(channel.channel_ready(), 30)
         assert await leader_of(trading_pb2_grpc.TradingServiceStub(channel)) == 1
         await channel.close()

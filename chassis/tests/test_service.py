@@ -17,9 +17,16 @@ from chassis.errors import RemoteError
 from chassis.grpc_client import open_channel
 from chassis.settings import EXIT_BAD_SETTINGS
 from chassis.testing import eventually, serve
+from chassis.testing.services import identity_of, key_settings
+from chassis.trust.call_table import CallTable
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+# An exporter of traces knows no token.
+COLLECTING = identity_of(
+    "portfolio",
+    table=CallTable(reads={}, commands={"/opentelemetry.proto.collector.trace.v1.TraceService/Export": ["anybody"]}),
+)
 START_SECONDS_MAX = 60.0  # a second alone; the machine may be building something else
 
 PRELUDE = """
@@ -52,7 +59,9 @@ class Process:
         self.metrics_port = port + 1
 
     async def status(self) -> int:
-        async with open_channel(self.address, service="test", deadline_seconds=30) as channel:
+        async with open_channel(
+            self.address, to="portfolio", identity=identity_of("gateway"), deadline_seconds=30
+        ) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             return int((await stub.Check(health_pb2.HealthCheckRequest())).status)
 
@@ -80,6 +89,7 @@ async def started(program: str, **environment: str) -> AsyncIterator[Process]:
             "CRYPTOVAULT_PROFILE": "test",
             "CRYPTOVAULT_LISTEN": f"127.0.0.1:{port}",
             "CRYPTOVAULT_METRICS_PORT": str(port + 1),
+            **{f"CRYPTOVAULT_{name.upper()}": value for name, value in key_settings("portfolio").items()},
             **environment,
         },
     )
@@ -267,7 +277,7 @@ run(ServiceSettings, compose)
 """
     collector = (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, Collector(), "collector")
     async with (
-        serve([collector]) as address,
+        serve([collector], plays=COLLECTING) as address,
         started(program, CRYPTOVAULT_OTLP_ENDPOINT=f"http://{address}") as process,
     ):
         await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
@@ -293,7 +303,9 @@ run(ServiceSettings, compose)
         CRYPTOVAULT_CRASH_POINT="while_answering:2",
     ) as process:
         await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
-        async with open_channel(process.address, service="test", deadline_seconds=30) as channel:
+        async with open_channel(
+            process.address, to="portfolio", identity=identity_of("gateway"), deadline_seconds=30
+        ) as channel:
             stub = portfolio_pb2_grpc.PortfolioServiceStub(channel)
             await stub.GetPortfolio(portfolio_pb2.GetPortfolioRequest())
             with pytest.raises(RemoteError):

@@ -14,6 +14,7 @@ from chassis.ids import Ids
 from chassis.leader_channel import open_leader_channel
 from chassis.logs import get_logger
 from chassis.service import Runtime
+from chassis.trust.service_identity import ServiceIdentity
 from cryptovault.auth.v1 import auth_pb2
 from cryptovault.auth.v1.auth_pb2_grpc import AuthServiceStub
 from cryptovault.market_data.v1 import market_data_pb2
@@ -82,7 +83,6 @@ from gateway.websocket.private_channels import PrivateFeeds
 from gateway.websocket.registry import SocketRegistry
 from gateway.websocket.trade_channel import TradeChannel
 
-_SERVICE = "gateway"
 _LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
 _BOOK_DEPTH = 50  # levels a side in the channel; a screen shows 20
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
@@ -108,7 +108,7 @@ class Gateway:
 async def compose(runtime: Runtime[GatewaySettings]) -> None:
     """The gateway as a process."""
     settings = runtime.settings
-    gateway = build(settings, clock=runtime.clock, ids=runtime.ids)
+    gateway = build(settings, identity=runtime.identity, clock=runtime.clock, ids=runtime.ids)
     host, port = settings.host_and_port
     server = HttpServer(
         gateway.door,
@@ -143,9 +143,9 @@ async def run(gateway: Gateway, server: HttpServer) -> None:
                 task.cancel()
 
 
-def build(settings: GatewaySettings, *, clock: Clock, ids: Ids) -> Gateway:
-    """All parts, from settings alone. Opens no connection by itself; those are made when first used."""
-    stubs = _Stubs(settings)
+def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock, ids: Ids) -> Gateway:
+    """All parts, from settings and keys alone. Opens no connection by itself; those are made when first used."""
+    stubs = _Stubs(settings, identity)
     redis = Redis.from_pool(
         BlockingConnectionPool.from_url(
             settings.required("redis_url"),
@@ -295,12 +295,14 @@ def _key_source(settings: GatewaySettings, stubs: "_Stubs", clock: Clock) -> Key
 class _Stubs:
     """Channels to the services, and the questions that more than one part asks."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self.auth_channel = open_channel(settings.auth_address, service=_SERVICE)
-        self.trading_channel = open_leader_channel(settings.trading_address, service=_SERVICE, beating=(_WATCH_EVENTS,))
-        self.queries_channel = open_channel(settings.trading_queries_address, service=_SERVICE)
-        self.market_data_channel = open_channel(settings.market_data_address, service=_SERVICE)
-        self.portfolio_channel = open_channel(settings.portfolio_address, service=_SERVICE)
+    def __init__(self, settings: GatewaySettings, identity: ServiceIdentity) -> None:
+        self.auth_channel = open_channel(settings.auth_address, to="auth", identity=identity)
+        self.trading_channel = open_leader_channel(
+            settings.trading_address, to="trading", identity=identity, beating=(_WATCH_EVENTS,)
+        )
+        self.queries_channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=identity)
+        self.market_data_channel = open_channel(settings.market_data_address, to="market-data", identity=identity)
+        self.portfolio_channel = open_channel(settings.portfolio_address, to="portfolio", identity=identity)
         self.auth = AuthServiceStub(self.auth_channel)
         self.trading = TradingServiceStub(self.trading_channel)
         self.operator = TradingOperatorServiceStub(self.trading_channel)

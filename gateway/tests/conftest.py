@@ -17,6 +17,7 @@ from chassis.clock import SystemClock
 from chassis.ids import RandomIds
 from chassis.settings import Profile
 from chassis.testing import eventually
+from chassis.testing.services import identity_of
 from gateway.bootstrap import Gateway, build, connection_limits, run
 from gateway.edge.http_server import HttpServer
 from gateway.settings import GatewaySettings
@@ -83,7 +84,7 @@ async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -
                 **changes,
             }
         )
-        gateway = build(settings, clock=SystemClock(), ids=RandomIds())
+        gateway = build(settings, identity=identity_of("gateway"), clock=SystemClock(), ids=RandomIds())
         server = HttpServer(
             gateway.door, host="127.0.0.1", port=0, connections=connection_limits(settings), stop_seconds=1
         )

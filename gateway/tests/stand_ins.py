@@ -614,6 +614,15 @@ class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):
         )  # fmt: skip
 
 
+PROCESS_OF = {
+    "auth": "auth",
+    "trading": "trading",
+    "trading_queries": "trading-projector",
+    "market_data": "market-data",
+    "portfolio": "portfolio",
+}
+
+
 class Platform:
     """All services, each on a port of its own, so that any can be taken away."""
 
@@ -631,7 +640,7 @@ class Platform:
     async def __aenter__(self) -> Self:
         for name, servicers in self._servicers().items():
             stack = AsyncExitStack()
-            self.addresses[name] = await stack.enter_async_context(serve(servicers))
+            self.addresses[name] = await stack.enter_async_context(serve(servicers, plays=PROCESS_OF[name]))
             self._stacks[name] = stack
         return self
 

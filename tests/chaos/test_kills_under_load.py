@@ -144,15 +144,15 @@ async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(tm
 async def _leader(platform: Platform, *, other_than: str = "") -> str:
     async def leading() -> str:
         for name in REPLICAS_OF_TRADING:
-            if name != other_than and await _leads(platform.address(name)):
+            if name != other_than and await _leads(platform, name):
                 return name
         return ""
 
     return await eventually(leading, timeout_seconds=RECOVERY_SECONDS)
 
 
-async def _leads(address: str) -> bool:
-    channel = open_channel(address, service="test")
+async def _leads(platform: Platform, name: str) -> bool:
+    channel = open_channel(platform.address(name), to="trading", identity=platform.identity("gateway"))
     try:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs name no methods
         answer = await stub.Check(health_pb2.HealthCheckRequest(service="cryptovault.trading.v1.TradingService"))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from chassis.failures import error_info
+from chassis.identity import NOBODY, Caller, caller_metadata
+from chassis.trust.call_table import CallTable
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from local_stack.platform import Platform
@@ -15,6 +18,8 @@ GENERATED = Path(__file__).resolve().parents[2] / "protos" / "gen"
 # Queries about trading are answered by the projector, in a process of its own.
 PROCESS_OF = {"cryptovault.trading.v1.TradingQueryService": "trading-projector"}
 ANSWER_SECONDS_MAX = 2.0
+TABLE = CallTable.load()
+PERSON = Caller("", "00000000-0000-7000-8000-000000000001", "session", "request-1", None, frozenset({"markets:write"}))
 
 
 def services() -> Iterator[ServiceDescriptor]:
@@ -52,33 +57,55 @@ async def test_a_server_says_by_reflection_what_it_serves(platform: Platform, se
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.full_name.removeprefix("cryptovault."))
 async def test_an_rpc_has_somebody_behind_it(platform: Platform, method: MethodDescriptor) -> None:
-    """Asked with an empty message and no caller, each must answer, refuse or stay silent; none may be unimplemented
-    or break.
+    """Asked with an empty message by a service that may, each must answer, refuse or stay silent; none may be
+    unimplemented or break, and none may take it for a stranger's.
     """
     service = method.containing_service
     async with grpc.aio.insecure_channel(platform.address(process_of(service))) as channel:
         path = f"/{service.full_name}/{method.name}"
-        assert await _status(channel, path, method) not in {
+        caller = min(TABLE.methods[path])
+        metadata = caller_metadata(NOBODY, service=caller)
+        metadata.append(platform.identity(caller).signer_to(process_of(service)).token(path, metadata))
+        status, reason = await _outcome(channel, path, method, metadata)
+        assert reason not in {"call_not_trusted", "service_not_allowed"}
+        assert status not in {
             grpc.StatusCode.UNIMPLEMENTED,
             grpc.StatusCode.UNKNOWN,
             grpc.StatusCode.INTERNAL,
         }
 
 
-async def _status(channel: grpc.aio.Channel, path: str, method: MethodDescriptor) -> grpc.StatusCode:
+@pytest.mark.parametrize("service", list(services()), ids=lambda service: service.full_name)
+async def test_a_stranger_is_answered_by_no_process(platform: Platform, service: ServiceDescriptor) -> None:
+    async with grpc.aio.insecure_channel(platform.address(process_of(service))) as channel:
+        for method in service.methods:
+            path = f"/{service.full_name}/{method.name}"
+            # As every caller spoke before there were tokens.
+            metadata = caller_metadata(PERSON, service=min(TABLE.methods[path]))
+            assert await _outcome(channel, path, method, metadata) == (
+                grpc.StatusCode.UNAUTHENTICATED,
+                "call_not_trusted",
+            )
+
+
+async def _outcome(
+    channel: grpc.aio.Channel, path: str, method: MethodDescriptor, metadata: list[tuple[str, str]]
+) -> tuple[grpc.StatusCode, str]:
+    """The status, and the reason of a refusal."""
     timeout = ANSWER_SECONDS_MAX
     try:
         if method.client_streaming:
-            call = channel.stream_stream(path)(timeout=timeout)
+            call = channel.stream_stream(path)(metadata=metadata, timeout=timeout)
             await call.done_writing()
             await call.read()
             call.cancel()
         elif method.server_streaming:
-            stream = channel.unary_stream(path)(b"", timeout=timeout)
+            stream = channel.unary_stream(path)(b"", metadata=metadata, timeout=timeout)
             await stream.read()
             stream.cancel()
         else:
-            await channel.unary_unary(path)(b"", timeout=timeout)
+            await channel.unary_unary(path)(b"", metadata=metadata, timeout=timeout)
     except grpc.aio.AioRpcError as error:
-        return error.code()
-    return grpc.StatusCode.OK
+        info = error_info(error)
+        return error.code(), "" if info is None else info.reason
+    return grpc.StatusCode.OK, ""

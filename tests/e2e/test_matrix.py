@@ -15,6 +15,7 @@ from auth.domain.roles import ADMIN_ROLE, SUPPORT_ROLE, USER_ROLE, permissions_o
 from chassis.clock import SystemClock
 from chassis.ids import RandomIds
 from chassis.settings import Profile
+from chassis.testing.services import identity_of
 from gateway.admission.policy import Access
 from gateway.bootstrap import build
 from gateway.routes.endpoint import Endpoint
@@ -92,7 +93,7 @@ async def routes() -> list[Endpoint]:
     settings = GatewaySettings.model_validate(
         {"profile": Profile.TEST, "redis_url": "redis://127.0.0.1:1/0", "mailbox_url": "http://127.0.0.1:1"}
     )
-    gateway = build(settings, clock=SystemClock(), ids=RandomIds())
+    gateway = build(settings, identity=identity_of("gateway"), clock=SystemClock(), ids=RandomIds())
     await gateway.close()
     order = {method: place for place, method in enumerate(_METHODS)}
     return sorted(gateway.application.endpoints, key=lambda one: (one.operation_id == _SPENDING, order[one.method]))

@@ -43,7 +43,7 @@ async def run_stream(platform: Platform, *, duration_seconds: float, name: str) 
 
     `name` makes the keys of this run its own.
     """
-    channel = open_channel(platform.address("trading"), service="gateway")
+    channel = open_channel(platform.address("trading"), to="trading", identity=platform.identity("gateway"))
     run = StreamRun()
     sent: dict[int, float] = {}
     numbers = count()
@@ -101,7 +101,9 @@ def person_id(person: int) -> str:
 async def pay_everybody(platform: Platform) -> None:
     """Practice money, enough for any number of these orders."""
     async with asyncio.timeout(30):
-        channel = open_channel(platform.address("trading"), service="portfolio", deadline_seconds=5.0)
+        channel = open_channel(
+            platform.address("trading"), to="trading", identity=platform.identity("portfolio"), deadline_seconds=5.0
+        )
         stub: Any = trading_pb2_grpc.TradingServiceStub(channel)
         for person in range(PEOPLE):
             leg = trading_pb2.TransferLeg(

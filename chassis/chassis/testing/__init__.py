@@ -11,6 +11,8 @@ from uuid import UUID
 from chassis.errors import RemoteError
 from chassis.grpc_server import AddServicer, GrpcServer
 from chassis.ids import uuid7
+from chassis.testing.services import identity_of
+from chassis.trust.service_identity import ServiceIdentity
 
 _POLL_FIRST_SECONDS = 0.01
 _POLL_MAX_SECONDS = 0.1  # a long wait asks less often: asking takes the processor from what is waited for
@@ -78,12 +80,14 @@ async def eventually(check: Callable[[], Any], timeout_seconds: float = EVENTUAL
 
 
 @asynccontextmanager
-async def serve(servicers: Iterable[tuple[AddServicer, Any, str]]) -> AsyncIterator[str]:
+async def serve(
+    servicers: Iterable[tuple[AddServicer, Any, str]], *, plays: str | ServiceIdentity
+) -> AsyncIterator[str]:
     """Run servicers (generated add function, servicer, full service name) on a free port; yields the address.
 
-    The server is the one of production: same interceptors, health and options.
+    The server is the one of production, as the service `plays`: same interceptors, health and options.
     """
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", identity_of(plays) if isinstance(plays, str) else plays)
     for add_to_server, servicer, name in servicers:
         server.add(add_to_server, servicer, name)
     port = await server.start()

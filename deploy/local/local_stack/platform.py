@@ -8,7 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
+from chassis.clock import SystemClock
 from chassis.embedded.ports import free_port_block
+from chassis.trust.call_table import CallTable
+from chassis.trust.service_identity import ServiceIdentity
+from chassis.trust.service_keys import ServiceKeys, read_private_keys, read_public_keys
 
 from local_stack.output import Console
 from local_stack.settings import PORT_BLOCK, StackSettings
@@ -90,6 +94,14 @@ class Platform:
     def address(self, name: str) -> str:
         """`127.0.0.1:18011`, where the named service listens for gRPC."""
         return self._stack.ports.address(name)
+
+    def identity(self, service: str) -> ServiceIdentity:
+        """To call others as `service` does."""
+        told = self._stack.plan.trust_settings(service)
+        keys = ServiceKeys(
+            own=read_private_keys(told["SERVICE_KEY"]), public=read_public_keys(told["SERVICE_PUBLIC_KEYS"])
+        )
+        return ServiceIdentity(service, keys=keys, table=CallTable.load(), clock=SystemClock())
 
     def metrics_url(self, name: str) -> str:
         """`http://127.0.0.1:18111/metrics`."""

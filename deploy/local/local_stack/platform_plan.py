@@ -100,6 +100,10 @@ class PlatformPlan:
         }
         return {f"CRYPTOVAULT_{name}": value for name, value in settings.items()}
 
+    def trust_settings(self, service: str) -> dict[str, str]:
+        """With which whoever plays `service` is known to the others."""
+        return self._keys.trust_settings(service)
+
     def build(self) -> list[ProcessPlan]:
         """In the order in which people like to read it; the runner finds the starting order itself."""
         plans = [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]
@@ -223,6 +227,7 @@ class PlatformPlan:
             settings={
                 **self._connections(),
                 **self._mail_settings(),
+                **self.trust_settings("notifications"),
                 "LISTEN": self._ports.address("notifications-worker"),
                 "AUTH_ADDRESS": self._ports.address("auth"),
                 "TRADING_QUERIES_ADDRESS": self._ports.address("trading-projector"),
@@ -271,6 +276,8 @@ class PlatformPlan:
             settings={
                 **self._connections(),
                 **{_address_setting(other): self._address(other) for other in calls or []},
+                # The replicas of a service are one service to the others.
+                **self.trust_settings(module.replace(".", "-").replace("_", "-")),
                 "LISTEN": address,
                 "METRICS_PORT": str(self._ports.metrics(name)),
                 **(settings or {}),

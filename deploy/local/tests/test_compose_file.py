@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from chassis.trust.service_keys import read_private_keys, read_public_keys
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from dotenv import dotenv_values
-from local_stack.keys import load_keys
+from local_stack.keys import SERVICES, load_keys
 from local_stack.platform_plan import PlatformPlan
 from local_stack.ports import Ports
 from local_stack.settings import REPOSITORY
@@ -52,6 +53,12 @@ def test_a_new_env_has_every_secret_in_the_form_that_services_take(tmp_path: Pat
     values = dotenv_values(path)
     assert load_pem_private_key((values["CRYPTOVAULT_JWT_PRIVATE_KEY"] or "").encode(), password=None)
     assert Fernet(values["CRYPTOVAULT_CODE_KEY"] or "")
+    assert len(values["CRYPTOVAULT_SESSION_KEY"] or "") == 64
+    public = read_public_keys(values["CRYPTOVAULT_SERVICE_PUBLIC_KEYS"] or "")
+    assert set(public) == set(SERVICES)
+    for service in SERVICES:
+        (private,) = read_private_keys(values[f"{service.upper().replace('-', '_')}_SERVICE_KEY"] or "")
+        assert private.public_key() == public[service][0]
     required = set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE_FILE.read_text()))
     assert {name for name in required if not values[name]} == set()
     assert (

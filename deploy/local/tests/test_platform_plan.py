@@ -32,6 +32,20 @@ def test_no_port_is_given_twice_and_all_lie_in_the_block(plans: dict[str, Proces
         ("CRYPTOVAULT_JWT_PRIVATE_KEY", {"auth"}),
         ("CRYPTOVAULT_SENDGRID_API_KEY", {"mailbox", "notifications", "notifications-worker", "notifications-beat"}),
         ("CRYPTOVAULT_PRACTICE_MONEY", {"portfolio"}),
+        (
+            "CRYPTOVAULT_SERVICE_KEY",
+            {
+                "auth",
+                "gateway",
+                "market-data",
+                "notifications",
+                "notifications-worker",
+                "notifications-beat",
+                "portfolio",
+                "trading",
+                "trading-projector",
+            },
+        ),
         ("CRYPTOVAULT_MAILBOX_URL", {"gateway"}),
     ],
 )

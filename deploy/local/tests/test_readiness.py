@@ -2,13 +2,14 @@ import re
 
 from chassis.embedded.ports import free_port_block
 from chassis.grpc_server import GrpcServer
+from chassis.testing.services import identity_of
 from local_stack.output import Tail
 from local_stack.readiness import GrpcHealth, HttpOk, PortOpen, SaysLine
 from pytest_httpserver import HTTPServer
 
 
 async def test_a_grpc_server_is_ready_when_it_says_serving() -> None:
-    server = GrpcServer("127.0.0.1:0")
+    server = GrpcServer("127.0.0.1:0", identity_of("trading"))
     probe = GrpcHealth(await server.start())
     try:
         assert not await probe(Tail())

@@ -131,7 +131,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
     access_tokens = make_access_tokens(settings)
     root = settings.root_secret.encode()
     await init_documents(connection.database, DOCUMENTS)
-    channel = open_channel(settings.notifications_address, service="auth")
+    channel = open_channel(settings.notifications_address, to="notifications", identity=runtime.identity)
     runtime.on_stop(channel.close)
     passwords = make_passwords(settings)
     runtime.on_stop(passwords.close)
@@ -187,7 +187,7 @@ async def _keep_audit_trail(
     trail, checkpoints = MongoAuditTrail(), MongoAuditCheckpoints()
     for stream in AuditStream:
         await trail.open(stream)
-    channel = open_channel(settings.trading_queries_address, service=settings.service_name)
+    channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=runtime.identity)
     runtime.on_stop(channel.close)
     # Nobody waits for it, so no bell rings: a look each second finds many batches and folds them at once.
     fold: JournalConsumer[BatchActs] = JournalConsumer(

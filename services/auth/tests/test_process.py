@@ -15,6 +15,7 @@ from chassis.errors import RemoteError
 from chassis.events import Envelope
 from chassis.grpc_client import open_channel
 from chassis.testing import eventually, serve
+from chassis.testing.services import identity_of, key_settings
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc, events_pb2
 from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -68,6 +69,7 @@ def backends(mongo_url: str, mongo_database: Any, redis_url: str, amqp_url: str,
         "redis_url": redis_url,
         "amqp_url": amqp_url,
         "bus_namespace": bus_namespace,
+        **key_settings("auth"),
     }
 
 
@@ -89,14 +91,14 @@ async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
         "cryptovault.notifications.v1.NotificationsService",
     )
     async with (
-        serve([entry]) as notifications_address,
+        serve([entry], plays="notifications") as notifications_address,
         auth(
             listen=f"127.0.0.1:{port}",
             **backends,
             notifications_address=notifications_address,
             jwt_private_key=signing_key.as_pem(private=True).decode(),
         ) as process,
-        open_channel(f"127.0.0.1:{port}", service="gateway", deadline_seconds=30) as channel,
+        open_channel(f"127.0.0.1:{port}", to="auth", identity=identity_of("gateway"), deadline_seconds=30) as channel,
     ):
         stub = auth_pb2_grpc.AuthServiceStub(channel)
 

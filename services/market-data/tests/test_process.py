@@ -12,6 +12,7 @@ import orjson
 from chassis.embedded.ports import free_port_block
 from chassis.grpc_client import open_channel
 from chassis.testing import eventually
+from chassis.testing.services import identity_of, key_settings
 from cryptovault.market_data.v1 import market_data_pb2 as pb
 from cryptovault.market_data.v1.market_data_pb2_grpc import MarketDataServiceStub
 from redis.asyncio import Redis
@@ -25,6 +26,7 @@ async def market_data(port: int, **settings: str) -> AsyncIterator[asyncio.subpr
         "PATH": os.environ["PATH"],
         "CRYPTOVAULT_PROFILE": "test",
         "CRYPTOVAULT_LISTEN": f"127.0.0.1:{port}",
+        **{f"CRYPTOVAULT_{name.upper()}": value for name, value in key_settings("market-data").items()},
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
@@ -42,7 +44,9 @@ async def test_the_process_streams_live_prices_caches_them_and_stops_promptly(re
     port = free_port_block()
     async with (
         market_data(port, CRYPTOVAULT_REDIS_URL=redis_url) as process,
-        open_channel(f"127.0.0.1:{port}", service="gateway", deadline_seconds=30) as channel,
+        open_channel(
+            f"127.0.0.1:{port}", to="market-data", identity=identity_of("gateway"), deadline_seconds=30
+        ) as channel,
     ):
         stub = MarketDataServiceStub(channel)
 

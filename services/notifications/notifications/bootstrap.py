@@ -10,6 +10,7 @@ from chassis.grpc_client import open_channel
 from chassis.journal_consumer import JournalConsumer
 from chassis.mongo import connect, init_documents
 from chassis.service import Runtime
+from chassis.trust.service_identity import ServiceIdentity
 from cryptovault.notifications.v1.notifications_pb2_grpc import add_NotificationsServiceServicer_to_server
 
 from notifications.api.servicer import NotificationsServicer
@@ -40,7 +41,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.on_stop(_closing(app))
     queue = CeleryTaskQueue(app)
 
-    channel = open_channel(settings.trading_queries_address, service=settings.service_name)
+    channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=runtime.identity)
     runtime.on_stop(channel.close)
     tell = TellOfFills(journal=TradingJournal(channel), records=MongoFillRecords(), queue=queue)
     consumer: JournalConsumer[BatchFills] = JournalConsumer(
@@ -76,7 +77,7 @@ async def compose_worker(settings: Settings, app: Celery, *, clock: Clock | None
     mongo = connect(settings.required("mongo_url"), settings.database_name)
     stack.push_async_callback(mongo.close)
     await init_documents(mongo.database, DOCUMENTS)
-    channel = open_channel(settings.auth_address, service=settings.service_name)
+    channel = open_channel(settings.auth_address, to="auth", identity=ServiceIdentity.of(settings))
     stack.push_async_callback(channel.close)
     sendgrid = SendGrid(
         base_url=settings.sendgrid_url,

@@ -17,6 +17,7 @@ from chassis.errors import ErrorKind, ServiceError
 from chassis.identity import current_caller
 from chassis.mongo import MongoConnection, init_documents
 from chassis.testing import serve
+from chassis.testing.services import identity_of, key_settings
 from cryptography.fernet import Fernet
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from cryptovault.trading.v1 import events_pb2, trading_pb2, trading_pb2_grpc
@@ -124,7 +125,7 @@ async def neighbours_address(neighbours: Neighbours) -> AsyncIterator[str]:
             "cryptovault.trading.v1.TradingQueryService",
         ),
     ]
-    async with serve(servicers) as address:
+    async with serve(servicers, plays=identity_of("auth", also=("trading-projector",))) as address:
         yield address
 
 
@@ -155,6 +156,7 @@ def environment(  # noqa: PLR0917 - fixtures, asked for by name
         "code_key": CODE_KEY,
         "sendgrid_url": provider.url,
         "sendgrid_api_key": API_KEY,
+        **key_settings("notifications"),
     }
 
 

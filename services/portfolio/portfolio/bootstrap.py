@@ -26,21 +26,20 @@ async def compose(runtime: Runtime[Settings]) -> None:
     settings = runtime.settings
     mongo = await runtime.mongo()
     await init_documents(mongo.database, [PortfolioDocument])
-    channels = {
-        address: open_channel(address, service=settings.service_name)
-        for address in (settings.trading_queries_address, settings.market_data_address)
-    }
-    leader = open_leader_channel(settings.trading_address, service=settings.service_name)
-    for channel in (leader, *channels.values()):
+    identity = runtime.identity
+    queries = open_channel(settings.trading_queries_address, to="trading-projector", identity=identity)
+    market_data = open_channel(settings.market_data_address, to="market-data", identity=identity)
+    leader = open_leader_channel(settings.trading_address, to="trading", identity=identity)
+    for channel in (leader, queries, market_data):
         runtime.on_stop(channel.close)
     ledger = TradingLedger(leader)
     store = MongoHoldingsStore(runtime.ids)
     cache = NearPortfolioCache(RedisPortfolioCache(await runtime.redis()), runtime.clock)
-    prices = FollowedPrices(channels[settings.market_data_address])
+    prices = FollowedPrices(market_data)
     runtime.background("prices", prices.run)
     runtime.readiness("prices", prices.ready)
 
-    journal = TradingJournal(channels[settings.trading_queries_address])
+    journal = TradingJournal(queries)
     fold = FoldJournal(
         journal=journal,
         store=store,

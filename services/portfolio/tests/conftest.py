@@ -11,6 +11,7 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.identity import current_caller
 from chassis.testing import serve
+from chassis.testing.services import identity_of
 from cryptovault.market_data.v1 import market_data_pb2, market_data_pb2_grpc
 from cryptovault.trading.v1 import events_pb2, trading_pb2, trading_pb2_grpc
 
@@ -194,6 +195,7 @@ async def neighbours_address(exchange: StandInExchange, market_data: StandInMark
             (trading_pb2_grpc.add_TradingServiceServicer_to_server, exchange, "trading"),
             (trading_pb2_grpc.add_TradingQueryServiceServicer_to_server, exchange, "queries"),
             (market_data_pb2_grpc.add_MarketDataServiceServicer_to_server, market_data, "market_data"),
-        ]
+        ],
+        plays=identity_of("trading", also=("trading-projector", "market-data")),
     ) as address:
         yield address

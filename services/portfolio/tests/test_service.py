@@ -15,6 +15,7 @@ from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.service import Runtime
 from chassis.testing import eventually
+from chassis.testing.services import identity_of, key_settings
 from cryptovault.auth.v1 import events_pb2 as auth_events
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from cryptovault.trading.v1 import events_pb2 as trading_events
@@ -81,13 +82,16 @@ def start(  # noqa: PLR0917 - fixtures, asked for by name
                 "trading_queries_address": neighbours_address,
                 "market_data_address": neighbours_address,
                 "practice_money": "10000",
+                **key_settings("portfolio"),
             }
         )
         runtime = Runtime(settings)
         await compose(runtime)
         serving = asyncio.create_task(runtime.serve())
         try:
-            async with open_channel(settings.listen, service="gateway", deadline_seconds=30) as channel:
+            async with open_channel(
+                settings.listen, to="portfolio", identity=identity_of("gateway"), deadline_seconds=30
+            ) as channel:
                 client = Client(channel)
                 await eventually(client.serving, timeout_seconds=60)
                 yield client

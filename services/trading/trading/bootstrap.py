@@ -56,7 +56,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     sequencer.on_batch(watchers.publish)
     metrics = MarketMetrics()
     sequencer.on_batch(lambda batch: metrics(batch, sequencer.state))
-    channel = open_channel(settings.market_data_address, service="trading")
+    channel = open_channel(settings.market_data_address, to="market-data", identity=runtime.identity)
     runtime.on_stop(channel.close)
     stream = PriceStream(
         stub=market_data_pb2_grpc.MarketDataServiceStub(channel),

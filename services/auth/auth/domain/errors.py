@@ -295,16 +295,6 @@ class UnknownRole(InvalidArgument):
         super().__init__(f"There is no such role. There are: {known}.", field="role", rule="known_role")
 
 
-class ServicesOnly(ServiceError):
-    """The call is for other services, never for people."""
-
-    kind = ErrorKind.FORBIDDEN
-    reason = "services_only"
-
-    def __init__(self) -> None:
-        super().__init__("This call is not for you.")
-
-
 class TooBusy(ServiceError):
     """More work waits than can be done in time. Nothing happened."""
 

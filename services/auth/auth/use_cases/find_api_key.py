@@ -2,14 +2,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chassis.clock import Clock
-from chassis.identity import current_caller
 
 from auth.domain.api_keys import ApiKey, permissions_of_key
-from auth.domain.errors import ApiKeyNotFound, ServicesOnly
+from auth.domain.errors import ApiKeyNotFound
 from auth.use_cases.create_api_key import SECRET_PURPOSE
 from auth.use_cases.ports import ApiKeys, Seal, Users
-
-ALLOWED_SERVICES = frozenset({"gateway"})  # who verifies signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +28,7 @@ class FindApiKey:
         self._clock = clock
 
     async def __call__(self, *, key_id: UUID) -> UsableKey:
-        """Raises ServicesOnly; ApiKeyNotFound also for a key that has ended or whose owner's account is frozen."""
-        if current_caller().service not in ALLOWED_SERVICES:
-            raise ServicesOnly
+        """Raises ApiKeyNotFound, also for a key that has ended or whose owner's account is frozen."""
         now = self._clock.now()
         key = await self._api_keys.by_id(key_id)
         if key is None or key.is_expired(now):

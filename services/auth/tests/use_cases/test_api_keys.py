@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from auth.domain.api_keys import KEYS_MAX, PERMISSIONS_BY_SCOPE, permissions_of_key
-from auth.domain.errors import ApiKeyNotFound, InvalidApiKey, ServicesOnly, TooManyApiKeys
+from auth.domain.errors import ApiKeyNotFound, InvalidApiKey, TooManyApiKeys
 from auth.domain.roles import permissions_of
 from auth.use_cases.create_api_key import CreatedKey
 from auth.use_cases.open_session import SignedIn
@@ -156,11 +156,7 @@ async def test_a_frozen_owners_key_is_not_found_whatever_became_of_it(world: Any
         await found(world, created.key.id)
 
 
-async def test_only_the_gateway_may_ask_for_a_secret_and_only_people_make_keys(world: Any) -> None:
-    member = await world.member()
-    created = await made(world, member)
-    with use_caller(caller(service="trading")), pytest.raises(ServicesOnly):
-        await world.do.find_api_key(key_id=created.key.id)
+async def test_only_people_make_keys(world: Any) -> None:
     with pytest.raises(NotSignedIn):
         await world.do.create_api_key(name="bot", scopes=["read"], networks=[], expires_at=None)
 

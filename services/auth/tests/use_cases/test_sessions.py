@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, ServicesOnly, SessionEnded, UserNotFound
+from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, SessionEnded, UserNotFound
 from auth.use_cases.open_session import SignedIn
 from chassis.identity import Caller, NotSignedIn, use_caller
 
@@ -229,15 +229,11 @@ async def test_a_profile_is_the_callers_own(world: Any) -> None:
             await world.do.get_user()
 
 
-async def test_only_notifications_may_ask_where_to_reach_somebody(world: Any) -> None:
+async def test_somebody_is_reached_where_they_signed_up(world: Any) -> None:
     signed_in = await world.member()
-    for service in ("gateway", "", "portfolio"):
-        with use_caller(caller(signed_in, service=service)), pytest.raises(ServicesOnly):
-            await world.do.get_contact(user_id=signed_in.user.id)
-    with use_caller(caller(service="notifications")):
-        assert (await world.do.get_contact(user_id=signed_in.user.id)).email == "ada@example.com"
-        with pytest.raises(UserNotFound):
-            await world.do.get_contact(user_id=uuid4())
+    assert (await world.do.get_contact(user_id=signed_in.user.id)).email == "ada@example.com"
+    with pytest.raises(UserNotFound):
+        await world.do.get_contact(user_id=uuid4())
 
 
 async def test_a_rotation_that_comes_late_changes_nothing(world: Any) -> None:

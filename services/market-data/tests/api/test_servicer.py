@@ -6,6 +6,7 @@ import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.grpc_client import open_channel
 from chassis.testing import FixedClock, serve
+from chassis.testing.services import identity_of
 from cryptovault.market_data.v1 import market_data_pb2 as pb
 from cryptovault.market_data.v1.market_data_pb2_grpc import (
     MarketDataServiceStub,
@@ -50,8 +51,8 @@ async def scene() -> AsyncIterator[Scene]:
     )
     name = "cryptovault.market_data.v1.MarketDataService"
     async with (
-        serve([(add_MarketDataServiceServicer_to_server, servicer, name)]) as address,
-        open_channel(address, service="portfolio", deadline_seconds=30) as channel,
+        serve([(add_MarketDataServiceServicer_to_server, servicer, name)], plays="market-data") as address,
+        open_channel(address, to="market-data", identity=identity_of("gateway"), deadline_seconds=30) as channel,
     ):
         scene.stub = MarketDataServiceStub(channel)
         yield scene

@@ -21,11 +21,3 @@ class CodeExpired(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The code has expired.")
-
-
-class ServicesOnly(ServiceError):
-    kind = ErrorKind.FORBIDDEN
-    reason = "services_only"
-
-    def __init__(self) -> None:
-        super().__init__("Only auth may ask for this.")

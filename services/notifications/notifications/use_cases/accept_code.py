@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.clock import Clock
-from chassis.identity import current_caller
 from chassis.logs import get_logger
 
-from notifications.domain.errors import CodeExpired, MessageIdReused, ServicesOnly
+from notifications.domain.errors import CodeExpired, MessageIdReused
 from notifications.domain.mails import Mail, MailKind, MailStatus
 from notifications.use_cases.ports import Mails, Seal, Secret, TaskQueue
-
-ALLOWED_SERVICES = frozenset({"auth"})  # who makes codes
 
 log = get_logger(__name__)
 
@@ -40,9 +37,7 @@ class AcceptCode:
         self._clock = clock
 
     async def __call__(self, message: CodeMessage) -> None:
-        """Raises ServicesOnly, CodeExpired, MessageIdReused, Unavailable."""
-        if current_caller().service not in ALLOWED_SERVICES:
-            raise ServicesOnly
+        """Raises CodeExpired, MessageIdReused, Unavailable."""
         now = self._clock.now()
         secret = message.secret
         if secret.expires_at <= now:

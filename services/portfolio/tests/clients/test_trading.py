@@ -6,6 +6,7 @@ import pytest
 from chassis.errors import RemoteError
 from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import events_pb2
 from portfolio.clients.trading import TradingJournal, TradingLedger, UnknownJournalEvent, facts_of
 from portfolio.domain.exact import MalformedAmount
@@ -105,7 +106,9 @@ async def test_balances_are_asked_in_the_callers_name(exchange: Any, neighbours_
     exchange.deposit("u", "USD", "100")
     exchange.hold("u", "USD", "30")
     caller = Caller(service="gateway", user_id="u", session_id=None, request_id="r", address=None)
-    async with open_channel(neighbours_address, service="portfolio", deadline_seconds=30) as channel:
+    async with open_channel(
+        neighbours_address, to="trading", identity=identity_of("portfolio"), deadline_seconds=30
+    ) as channel:
         with use_caller(caller):
             balances = await TradingLedger(channel).balances()
     assert (balances.batch, balances.balances) == (2, (Balance("USD", Decimal(70), Decimal(30)),))
@@ -113,7 +116,9 @@ async def test_balances_are_asked_in_the_callers_name(exchange: Any, neighbours_
 
 
 async def test_a_gift_is_given_once_per_key(exchange: Any, neighbours_address: str) -> None:
-    async with open_channel(neighbours_address, service="portfolio", deadline_seconds=30) as channel:
+    async with open_channel(
+        neighbours_address, to="trading", identity=identity_of("portfolio"), deadline_seconds=30
+    ) as channel:
         ledger = TradingLedger(channel)
         outcomes = [
             await ledger.give(
@@ -129,7 +134,9 @@ async def test_a_gift_is_given_once_per_key(exchange: Any, neighbours_address: s
 async def test_the_journal_is_read_in_pages_and_its_silence_is_an_error(exchange: Any, neighbours_address: str) -> None:
     for _ in range(5):
         exchange.deposit("u", "USD", "1")
-    async with open_channel(neighbours_address, service="portfolio", deadline_seconds=30) as channel:
+    async with open_channel(
+        neighbours_address, to="trading", identity=identity_of("portfolio"), deadline_seconds=30
+    ) as channel:
         journal = TradingJournal(channel)
         assert [entry.number for entry in await journal.read(2, 2)] == [3, 4]
         assert await journal.read(5, 2) == []

@@ -18,6 +18,7 @@ from chassis.errors import RemoteBugError, RemoteError
 from chassis.leader_channel import NOT_LEADING, open_leader_channel
 from chassis.mongo import MongoConnection
 from chassis.testing import eventually
+from chassis.testing.services import identity_of, key_settings
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 from trading.domain.events import Event, OrderPlaced, TransferPosted
 from trading.domain.exchange import Exchange
@@ -79,6 +80,10 @@ class Processes:
             "CRYPTOVAULT_METRICS_PORT": str(self.metrics_port) if name == "projector" else "0",
             "CRYPTOVAULT_LEASE_SECONDS": LEASE_SECONDS,
             "CRYPTOVAULT_LISTEN": listen,
+            **{
+                f"CRYPTOVAULT_{setting.upper()}": value
+                for setting, value in key_settings("trading-projector" if name == "projector" else "trading").items()
+            },
             "CRYPTOVAULT_CRASH_POINT": crash_point,
         }
         with (self.logs / f"{name}.log").open("ab") as log:
@@ -123,15 +128,15 @@ class Processes:
 
 
 @asynccontextmanager
-async def trading_stub(address: str) -> AsyncIterator[Any]:
-    """One address or several, of which one leads."""
-    channel = open_leader_channel(address, service="gateway", deadline_seconds=2.0)
+async def trading_stub(address: str, *, of: str = "gateway") -> AsyncIterator[Any]:
+    """For the service `of`, to one address or several, of which one leads."""
+    channel = open_leader_channel(address, to="trading", identity=identity_of(of), deadline_seconds=2.0)
     yield trading_pb2_grpc.TradingServiceStub(channel)
     await channel.close()
 
 
 async def pay_everybody(address: str) -> None:
-    async with trading_stub(address) as stub:
+    async with trading_stub(address, of="portfolio") as stub:
         for user in USERS:
             leg = trading_pb2.TransferLeg(
                 asset="USD", amount="1000000", debit_account="external", credit_account=f"user:{user}"

@@ -12,8 +12,9 @@ from chassis.identity import Caller, use_caller
 from chassis.leader_channel import open_leader_channel
 from chassis.mongo import MongoConnection
 from chassis.testing import eventually
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc, trading_pb2, trading_pb2_grpc
-from exchange_processes import START_SECONDS_MAX, USERS, Processes, pay_everybody, read_whole_journal
+from exchange_processes import START_SECONDS_MAX, USERS, Processes, pay_everybody, read_whole_journal, trading_stub
 from trading.domain.events import AssetFrozen, AssetUnfrozen, MarketSet
 from trading.domain.markets import MarketStatus
 
@@ -23,9 +24,15 @@ SUSPECT, SOUND = "USD", "BTC"
 
 
 @asynccontextmanager
-async def stubs(address: str) -> AsyncIterator[tuple[Any, Any]]:
-    channel = open_leader_channel(address, service="gateway", deadline_seconds=2.0)
-    yield trading_pb2_grpc.TradingServiceStub(channel), operator_pb2_grpc.TradingOperatorServiceStub(channel)
+async def stubs(address: str) -> AsyncIterator[tuple[Any, Any, Any]]:
+    """Of the exchange and its operators as the gateway calls them, and of the ledger as portfolio does."""
+    channel = open_leader_channel(address, to="trading", identity=identity_of("gateway"), deadline_seconds=2.0)
+    async with trading_stub(address, of="portfolio") as ledger:
+        yield (
+            trading_pb2_grpc.TradingServiceStub(channel),
+            operator_pb2_grpc.TradingOperatorServiceStub(channel),
+            ledger,
+        )
     await channel.close()
 
 
@@ -53,7 +60,7 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
         str(Path(__file__).parent / "corrupt_projector.py"), str(corrupt), f"user:{USERS[0]}", SUSPECT
     )
     await pay_everybody(processes.trading_address)
-    async with stubs(processes.trading_address) as (trading, operator):
+    async with stubs(processes.trading_address) as (trading, operator, ledger):
 
         async def reason_frozen() -> str:
             with use_caller(OPERATOR):
@@ -62,7 +69,7 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
 
         async def first_withdrawal() -> bool:
             with use_caller(ANN):
-                return bool((await trading.HoldTransfer(withdrawal("w1"))).transfer_id)
+                return bool((await ledger.HoldTransfer(withdrawal("w1"))).transfer_id)
 
         await eventually(first_withdrawal, START_SECONDS_MAX)
         assert await reason_frozen() == ""
@@ -70,11 +77,11 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
 
         corrupt.touch()
         with use_caller(ANN):
-            await trading.HoldTransfer(withdrawal("w2"))  # its batch is the one after which memory is wrong
+            await ledger.HoldTransfer(withdrawal("w2"))  # its batch is the one after which memory is wrong
         await eventually(reason_frozen, START_SECONDS_MAX)
         assert set(await violations(processes)) & {"M1", "M6"}
         with use_caller(ANN), pytest.raises(RemoteError) as refusal:
-            await trading.HoldTransfer(withdrawal("w3"))
+            await ledger.HoldTransfer(withdrawal("w3"))
         assert (refusal.value.reason, refusal.value.details["asset"]) == ("asset_frozen", SUSPECT)
         markets = (await trading.ListMarkets(trading_pb2.ListMarketsRequest())).markets
         assert {market.status for market in markets if SUSPECT in {market.base_asset, market.quote_asset}} == {
@@ -82,7 +89,7 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
         }
         # What was held before ends as it ends.
         with use_caller(ANN):
-            await trading.PostTransfer(trading_pb2.PostTransferRequest(business_key="w1:sent", hold_key="w1"))
+            await ledger.PostTransfer(trading_pb2.PostTransferRequest(business_key="w1:sent", hold_key="w1"))
 
         # The wrong memory is gone with its process; the journal never was wrong. Still nothing opens by itself.
         processes.kill("projector")
@@ -92,7 +99,7 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
             unfreeze = operator_pb2.UnfreezeAssetRequest(asset=SUSPECT, reason="the projector's memory was corrupt")
             await operator.UnfreezeAsset(unfreeze)
         with use_caller(ANN):
-            await trading.HoldTransfer(withdrawal("w3"))
+            await ledger.HoldTransfer(withdrawal("w3"))
 
     exchange, _, events = await read_whole_journal(mongo)
     frozen = [event for event in events if isinstance(event, AssetFrozen)]

@@ -27,7 +27,7 @@ class Withdrawals:
     async def customer(self, number: int) -> None:
         count = 0
         while not self.stopping:
-            async with trading_stub(self._address) as stub:
+            async with trading_stub(self._address, of="portfolio") as stub:
                 with suppress(RemoteError, RemoteBugError):
                     await self._one(stub, number, f"w-{number}-{count}", posts=count % 3 != 0)
                     count += 1

@@ -13,6 +13,7 @@ from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoConnection
 from chassis.testing import eventually
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import trading_pb2
 from exchange_processes import (
     IN_FLIGHT,
@@ -37,7 +38,7 @@ ORDERS_BETWEEN = 30
 
 
 async def serves(address: str, service: str = "") -> bool:
-    channel = open_channel(address, service="test")
+    channel = open_channel(address, to="trading", identity=identity_of("gateway"))
     try:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs name no methods
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))

@@ -9,6 +9,7 @@ from chassis.clock import SystemClock
 from chassis.grpc_client import open_channel
 from chassis.mongo import MongoDatabase
 from chassis.testing import serve
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import operator_pb2_grpc, trading_pb2, trading_pb2_grpc
 from shell_factory import NoHistory, Shell
 from trading.api.books import Books
@@ -41,10 +42,16 @@ class Exchange:
 
     def __init__(self, address: str, shell: Shell, watchers: Watchers, projector: Projector) -> None:
         self.address = address
-        self.channel = open_channel(address, service="gateway", deadline_seconds=30)
+        self.channel = open_channel(address, to="trading", identity=identity_of("gateway"), deadline_seconds=30)
+        self.portfolios_channel = open_channel(
+            address, to="trading", identity=identity_of("portfolio"), deadline_seconds=30
+        )
         self.trading = trading_pb2_grpc.TradingServiceStub(self.channel)
         self.queries = trading_pb2_grpc.TradingQueryServiceStub(self.channel)
         self.operator = operator_pb2_grpc.TradingOperatorServiceStub(self.channel)
+        # What only other services may ask: movements of money, and the journal.
+        self.ledger = trading_pb2_grpc.TradingServiceStub(self.portfolios_channel)
+        self.journal = trading_pb2_grpc.TradingQueryServiceStub(self.portfolios_channel)
         self.shell = shell
         self.watchers = watchers
         self.projector = projector
@@ -55,7 +62,7 @@ class Exchange:
             asset="USD", amount=amount, debit_account="external", credit_account=f"user:{user}"
         )
         request = trading_pb2.TransferRequest(business_key=key, kind="practice_money", legs=[leg])
-        reply: trading_pb2.TransferResponse = await self.trading.Transfer(request, timeout=30)
+        reply: trading_pb2.TransferResponse = await self.ledger.Transfer(request, timeout=30)
         return reply
 
     def request(self, user: str, key: str = "", **command: Any) -> trading_pb2.EnterOrdersRequest:
@@ -131,11 +138,13 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
                 OperatorServicer(sequencer=sequencer, time=time),
                 "cryptovault.trading.v1.TradingOperatorService",
             ),
-        ]
+        ],
+        plays="trading",
     ) as address:
         running = Exchange(address, shell, watchers, projector)
         yield running
         await running.channel.close()
+        await running.portfolios_channel.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

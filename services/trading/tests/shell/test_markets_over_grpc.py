@@ -10,6 +10,7 @@ from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
+from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import events_pb2, operator_pb2_grpc, trading_pb2
 from cryptovault.trading.v1 import operator_pb2 as operator
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
@@ -90,13 +91,13 @@ async def test_others_hear_what_operators_did_and_who_it_was(exchange: Exchange)
             await exchange.operator.SetUserFees(
                 operator.SetUserFeesRequest(user_id=user, fees=own, reason="a maker"), timeout=5
             )
-    async with open_channel(exchange.address, service="trading-projector") as reconciler:
+    async with open_channel(exchange.address, to="trading", identity=identity_of("trading-projector")) as reconciler:
         freeze = operator.FreezeAssetRequest(asset="BTC", reason="doubt")
         await operator_pb2_grpc.TradingOperatorServiceStub(reconciler).FreezeAsset(freeze, timeout=5)
     with use_caller(OPERATOR):
         await exchange.operator.UnfreezeAsset(operator.UnfreezeAssetRequest(asset="BTC", reason="seen"), timeout=5)
     assert await exchange.projector.reached(exchange.shell.state.batch_number, 5.0)
-    journal = (await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(after_batch=before, limit=50))).batches
+    journal = (await exchange.journal.ReadJournal(trading_pb2.ReadJournalRequest(after_batch=before, limit=50))).batches
     events = [event for batch in journal for event in batch.events]
     acts = [(event.operator_acted.act, event.operator_acted.subject) for event in events]
     assert acts[:4] == [

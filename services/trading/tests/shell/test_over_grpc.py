@@ -143,21 +143,21 @@ def withdrawal(key: str, amount: str = "10") -> trading_pb2.HoldTransferRequest:
 
 async def test_a_withdrawal_in_two_phases_and_its_repeats(exchange: Exchange) -> None:
     await exchange.pay("ann", "100", "practice:ann")
-    held = await exchange.trading.HoldTransfer(withdrawal("w1"))
-    assert (await exchange.trading.HoldTransfer(withdrawal("w1"))).replayed
+    held = await exchange.ledger.HoldTransfer(withdrawal("w1"))
+    assert (await exchange.ledger.HoldTransfer(withdrawal("w1"))).replayed
     assert exchange.shell.balance("ann", "USD") == (UNIT * 179 // 2, UNIT * 21 // 2)
     post = trading_pb2.PostTransferRequest(business_key="w1:sent", hold_key="w1")
-    posted = [await exchange.trading.PostTransfer(post) for _ in range(2)]
+    posted = [await exchange.ledger.PostTransfer(post) for _ in range(2)]
     assert [(reply.transfer_id, reply.replayed) for reply in posted] == [
         (held.transfer_id, False),
         (held.transfer_id, True),
     ]
-    await exchange.trading.HoldTransfer(withdrawal("w2"))
+    await exchange.ledger.HoldTransfer(withdrawal("w2"))
     void = trading_pb2.VoidTransferRequest(business_key="w2:failed", hold_key="w2", reason="no such address")
-    assert [(await exchange.trading.VoidTransfer(void)).replayed for _ in range(2)] == [False, True]
+    assert [(await exchange.ledger.VoidTransfer(void)).replayed for _ in range(2)] == [False, True]
     assert exchange.shell.balance("ann", "USD") == (UNIT * 179 // 2, 0)
     assert [event.sequence for event in await logged_events(exchange, ANN)] == [1, 2, 3, 4, 5]
-    journal = (await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=100))).batches
+    journal = (await exchange.journal.ReadJournal(trading_pb2.ReadJournalRequest(limit=100))).batches
     everything = [event for batch in journal for event in batch.events]
     # First of all the exchange listed its assets and markets.
     events = [event for event in everything if event.WhichOneof("event") != "operator_acted"]
@@ -175,9 +175,9 @@ async def test_a_withdrawal_in_two_phases_and_its_repeats(exchange: Exchange) ->
 
 async def test_what_is_wrong_with_a_transfer_is_refused_with_its_reason(exchange: Exchange) -> None:
     await exchange.pay("ann", "100", "practice:ann")
-    await exchange.trading.HoldTransfer(withdrawal("w1"))
+    await exchange.ledger.HoldTransfer(withdrawal("w1"))
     post, void = trading_pb2.PostTransferRequest, trading_pb2.VoidTransferRequest
-    hold, leg = exchange.trading.HoldTransfer, trading_pb2.TransferLeg
+    hold, leg = exchange.ledger.HoldTransfer, trading_pb2.TransferLeg
     cases: list[tuple[Any, Any, str]] = [
         (hold, withdrawal("w2", "1000"), "insufficient_funds"),
         *((hold, withdrawal("w2", text), "invalid_argument") for text in ("NaN", "-1", "1e3", "0", "", "1\n")),
@@ -185,12 +185,12 @@ async def test_what_is_wrong_with_a_transfer_is_refused_with_its_reason(exchange
         (hold, withdrawal("ü"), "invalid_argument"),
         (hold, withdrawal(""), "invalid_transfer"),
         (hold, trading_pb2.HoldTransferRequest(business_key="w2", kind="withdrawal"), "invalid_argument"),
-        (exchange.trading.PostTransfer, post(business_key="p", hold_key="nothing"), "transfer_not_found"),
-        (exchange.trading.PostTransfer, post(business_key="w1", hold_key="w1"), "business_key_reused"),
-        (exchange.trading.PostTransfer, post(business_key="p", hold_key="w1", legs=[
+        (exchange.ledger.PostTransfer, post(business_key="p", hold_key="nothing"), "transfer_not_found"),
+        (exchange.ledger.PostTransfer, post(business_key="w1", hold_key="w1"), "business_key_reused"),
+        (exchange.ledger.PostTransfer, post(business_key="p", hold_key="w1", legs=[
             leg(asset="USD", amount="11", debit_account="user:ann", credit_account="external")
         ]), "invalid_transfer"),
-        (exchange.trading.VoidTransfer, void(business_key="v" * 256, hold_key="w1"), "invalid_argument"),
+        (exchange.ledger.VoidTransfer, void(business_key="v" * 256, hold_key="w1"), "invalid_argument"),
     ]  # fmt: skip
     expiring = withdrawal("w2")
     expiring.expires_at.FromSeconds(4_000_000_000)
@@ -212,7 +212,7 @@ async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> 
     )
     low = str(PRICE // UNIT - 5_000)
     await exchange.ask(exchange.request("ann", "k3", **rest("buy", "0.001", low)))
-    held = await exchange.trading.HoldTransfer(withdrawal("w1"))
+    held = await exchange.ledger.HoldTransfer(withdrawal("w1"))
     queries = exchange.queries
     with use_caller(ANN):
         explained = await queries.ExplainBalance(
@@ -374,7 +374,7 @@ async def test_others_hear_that_an_order_was_amended_and_triggered(exchange: Exc
     batches: list[Any] = []
     while not batches or batches[-1].number < head:
         request.after_batch = batches[-1].number if batches else placed.result.batch - 1
-        batches += (await exchange.queries.ReadJournal(request)).batches
+        batches += (await exchange.journal.ReadJournal(request)).batches
     events = [event for batch in batches for event in batch.events]
     kinds = [event.WhichOneof("event") for event in events]
     assert kinds == ["order_placed", "order_amended", "order_triggered", "traded", "order_closed"]
@@ -390,7 +390,7 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
     found: list[Any] = []
     while after < answer.result.batch:
         request = trading_pb2.ReadJournalRequest(after_batch=after, limit=2, wait_milliseconds=500)
-        reply = await exchange.queries.ReadJournal(request)
+        reply = await exchange.journal.ReadJournal(request)
         assert [batch.number for batch in reply.batches] == list(range(after + 1, after + 1 + len(reply.batches)))
         found += reply.batches
         after = found[-1].number
@@ -408,7 +408,7 @@ async def test_the_journal_is_read_in_whole_batches_with_closed_orders(exchange:
     assert (closed.status, closed.order_id) == ("filled", answer.result.order.id)
     assert closed.fees == answer.result.order.fees[0].amount
     request = trading_pb2.ReadJournalRequest(after_batch=after, wait_milliseconds=30)
-    assert not (await exchange.queries.ReadJournal(request)).batches
+    assert not (await exchange.journal.ReadJournal(request)).batches
 
 
 async def test_closed_orders_are_told_alike_from_memory_and_from_rows(
@@ -418,11 +418,11 @@ async def test_closed_orders_are_told_alike_from_memory_and_from_rows(
     for index in range(3):
         (answer,) = await exchange.ask(exchange.request("ann", f"{index}", **buy("100")))
     assert await exchange.projector.reached(answer.result.batch, 5.0)
-    from_memory = await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
+    from_memory = await exchange.journal.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
     assert len(exchange.projector.fold.recently_closed) == 3
     exchange.projector.fold.recently_closed.clear()
     monkeypatch.setattr(journal_reader, "ORDERS_PER_READ", 2)
-    from_rows = await exchange.queries.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
+    from_rows = await exchange.journal.ReadJournal(trading_pb2.ReadJournalRequest(limit=50))
     assert from_rows == from_memory
     assert sum(event.HasField("order_closed") for batch in from_rows.batches for event in batch.events) == 3
 

@@ -3,7 +3,6 @@
 
 from typing import Any
 
-from chassis.errors import ErrorKind, ServiceError
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc
 
@@ -17,17 +16,6 @@ from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 
 PERMISSION = "markets:write"
-RECONCILER = "trading-projector"  # the service in which it runs
-
-
-class NotTheReconciler(ServiceError):
-    """Who may freeze cannot be asked for a permission: it is no person."""
-
-    kind = ErrorKind.FORBIDDEN
-    reason = "service_not_allowed"
-
-    def __init__(self) -> None:
-        super().__init__("Only the reconciler may do this.")
 
 
 class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
@@ -88,9 +76,6 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     async def FreezeAsset(
         self, request: operator_pb2.FreezeAssetRequest, context: Any
     ) -> operator_pb2.FreezeAssetResponse:
-        caller = current_caller()
-        if caller.service != RECONCILER or caller.user_id is not None:
-            raise NotTheReconciler
         actor = actor_of_caller(f"freeze:{request.asset}")
         outcome = await self._enter(FreezeAsset(actor, request.asset, market_rules.reason(request.reason)), context)
         return operator_pb2.FreezeAssetResponse(batch=outcome.batch)

@@ -45,7 +45,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     await projector.catch_up()
     runtime.background("projector", projector.run)
     settings = runtime.settings
-    channel = open_leader_channel(settings.trading_address, service=settings.service_name)
+    channel = open_leader_channel(settings.trading_address, to="trading", identity=runtime.identity)
     runtime.on_stop(channel.close)
     reconciler = Reconciler(
         projector,

@@ -1,0 +1,163 @@
+"""What a token proves, and how little of it may be changed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from chassis.errors import ErrorKind
+from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, REQUEST_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY
+from chassis.testing import FixedClock
+from chassis.testing.services import key_settings, private_key_of
+from chassis.trust.call_tokens import LIFETIME_SECONDS, TOKEN_KEY, CallNotTrusted, CallSigner, CallVerifier
+from chassis.trust.service_keys import ServiceKeys, UnknownService, read_private_keys, read_public_keys
+from hypothesis import given
+from hypothesis import strategies as st
+
+METHOD = "/cryptovault.trading.v1.TradingService/GetBalances"
+METADATA = {
+    SERVICE_KEY: "gateway",
+    USER_KEY: "user-1",
+    SESSION_KEY: "session-1",
+    PERMISSIONS_KEY: "orders:read wallet:read",
+    REQUEST_KEY: "request-1",
+    ADDRESS_KEY: "203.0.113.7",
+}
+NAMES = ("auth", "gateway", "portfolio", "trading")
+
+
+def keys_of(service: str, *, own: tuple[str, ...] = ()) -> ServiceKeys:
+    public = {name: [private_key_of(name).public_key()] for name in NAMES}
+    return ServiceKeys(own=[private_key_of(name) for name in own or (service,)], public=public)
+
+
+def signed(
+    *, by: str = "gateway", to: str = "trading", method: str = METHOD, clock: FixedClock | None = None
+) -> dict[str, str]:
+    """METADATA with a token made with the key of `by`."""
+    signer = CallSigner(keys_of(by).secret_for(to), clock or FixedClock())
+    return dict([*METADATA.items(), signer.token(method, METADATA.items())])
+
+
+def refused(metadata: dict[str, str], *, method: str = METHOD, at: str = "trading") -> CallNotTrusted:
+    with pytest.raises(CallNotTrusted) as refusal:
+        CallVerifier(keys_of(at), FixedClock()).verify(method, metadata)
+    return refusal.value
+
+
+def test_what_the_named_service_signed_for_us_is_trusted() -> None:
+    CallVerifier(keys_of("trading"), FixedClock()).verify(METHOD, signed())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda m: m.pop(TOKEN_KEY),
+        lambda m: m.update({TOKEN_KEY: ""}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY][:-1]}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY] + "0"}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].upper()}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].partition(".")[2]}),
+        lambda m: m.update({TOKEN_KEY: "." + m[TOKEN_KEY].partition(".")[2]}),
+        lambda m: m.update({TOKEN_KEY: "-1." + m[TOKEN_KEY].partition(".")[2]}),
+        lambda m: m.update({TOKEN_KEY: "9" * 5_000 + "." + m[TOKEN_KEY].partition(".")[2]}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].partition(".")[0] + "." + "0" * 64}),
+    ],
+)
+def test_a_token_that_is_missing_cut_or_made_up_is_refused(damage: Callable[[dict[str, str]], object]) -> None:
+    metadata = signed()
+    damage(metadata)
+    assert refused(metadata).kind is ErrorKind.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("key", METADATA)
+@pytest.mark.parametrize("value", ["portfolio", "user-2", "", None])
+def test_no_word_of_the_identity_can_be_changed_under_a_token(key: str, value: str | None) -> None:
+    metadata = signed()
+    if value is None:
+        del metadata[key]
+    else:
+        metadata[key] = value
+    refused(metadata)
+
+
+def test_words_cannot_move_from_one_field_into_the_next() -> None:
+    metadata = signed()
+    metadata[USER_KEY], metadata[SESSION_KEY] = "user-1session-1", ""
+    refused(metadata)
+
+
+def test_a_token_for_one_method_is_no_token_for_another() -> None:
+    refused(signed(), method="/cryptovault.trading.v1.TradingService/Transfer")
+
+
+def test_a_token_sent_on_to_another_service_is_refused() -> None:
+    refused(signed(to="trading"), at="portfolio")
+
+
+def test_a_service_cannot_speak_with_anothers_name() -> None:
+    refused(signed(by="portfolio"))
+
+
+def test_the_called_cannot_turn_a_token_around() -> None:
+    """Trading, which shares the secret with the gateway, cannot pass off the gateway's token as a call of its own."""
+    metadata = signed() | {SERVICE_KEY: "trading"}
+    refused(metadata, at="gateway")
+
+
+def test_a_service_that_nobody_has_heard_of_is_refused() -> None:
+    refused(signed() | {SERVICE_KEY: "mallory"})
+
+
+@pytest.mark.parametrize("seconds", [-LIFETIME_SECONDS, LIFETIME_SECONDS])
+def test_a_token_is_good_for_a_minute_on_clocks_that_differ(seconds: float) -> None:
+    clock = FixedClock()
+    metadata = signed(clock=FixedClock(clock.now() - timedelta(seconds=seconds)))
+    CallVerifier(keys_of("trading"), clock).verify(METHOD, metadata)
+
+
+@pytest.mark.parametrize("seconds", [-LIFETIME_SECONDS - 1, LIFETIME_SECONDS + 1, 86_400])
+def test_an_expired_token_and_one_from_the_future_are_refused(seconds: float) -> None:
+    refused(signed(clock=FixedClock(FixedClock().now() - timedelta(seconds=seconds))))
+
+
+def test_the_time_in_a_token_cannot_be_moved() -> None:
+    metadata = signed(clock=FixedClock(FixedClock().now() - timedelta(days=1)))
+    fresh = int(FixedClock().now().timestamp())
+    metadata[TOKEN_KEY] = f"{fresh}.{metadata[TOKEN_KEY].partition('.')[2]}"
+    refused(metadata)
+
+
+@given(token=st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=200))
+def test_no_text_is_a_token(token: str) -> None:
+    refused(METADATA | {TOKEN_KEY: token})
+
+
+def test_a_new_key_is_introduced_without_a_moment_in_which_calls_fail() -> None:
+    old, new = private_key_of("trading"), private_key_of("trading, later")
+    caller_knows_old, caller_knows_new = (
+        ServiceKeys(own=[private_key_of("gateway")], public={"trading": [key.public_key()]}) for key in (old, new)
+    )
+    both = ServiceKeys(own=[new, old], public={"gateway": [private_key_of("gateway").public_key()]})
+    for caller in (caller_knows_old, caller_knows_new):
+        signer = CallSigner(caller.secret_for("trading"), FixedClock())
+        metadata = dict([*METADATA.items(), signer.token(METHOD, METADATA.items())])
+        CallVerifier(both, FixedClock()).verify(METHOD, metadata)
+
+
+def test_without_a_public_key_there_is_no_way_to_call() -> None:
+    with pytest.raises(UnknownService, match="mallory"):
+        keys_of("gateway").secret_for("mallory")
+
+
+def test_keys_are_read_from_settings() -> None:
+    settings = key_settings("trading")
+    (own,) = read_private_keys(settings["service_key"])
+    assert own.private_bytes_raw() == private_key_of("trading").private_bytes_raw()
+    public = read_public_keys(settings["service_public_keys"])
+    assert public["gateway"][0].public_bytes_raw() == private_key_of("gateway").public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize("text", ["", "auth", "auth:", "auth:AAAA", "auth:!!!", f"auth:{'A' * 44}"])
+def test_what_is_no_key_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        read_public_keys(text)

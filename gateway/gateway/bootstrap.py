@@ -30,6 +30,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.api_keys import ApiKeys
 from gateway.admission.gate import RedisGate
 from gateway.admission.limits import LocalLimits
+from gateway.admission.redis_line import RedisLine
 from gateway.admission.revocations import SeenRevocations
 from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
@@ -158,7 +159,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     allowances = settings.allowances()
     addresses = ClientAddresses(settings.proxy_networks)
     origins = Origins(settings.cors_origins)
-    gate = RedisGate(redis, clock)
+    gate = RedisGate(RedisLine(settings.required("redis_url")), clock)
     revocations = SeenRevocations(clock)
     keys = _key_source(settings, stubs, clock)
     tokens = AccessTokens(

@@ -15,6 +15,7 @@ from chassis.testing import FixedClock, eventually
 from gateway.admission import admission
 from gateway.admission.gate import GateClosed, LimitKey, RedisGate
 from gateway.admission.limits import LocalLimits
+from gateway.admission.redis_line import RedisLine
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from replies import checked
@@ -355,8 +356,8 @@ async def test_only_so_many_sign_ins_wait_for_redis(start: "Start", monkeypatch:
             checked(reply.result(), 503, "SERVICE_UNAVAILABLE")
 
 
-async def test_the_gate_answers_many_at_once_as_if_one_by_one(redis: Any) -> None:
-    gate = RedisGate(redis, FixedClock())
+async def test_the_gate_answers_many_at_once_as_if_one_by_one(redis: Any, redis_url: str) -> None:
+    gate = RedisGate(RedisLine(redis_url), FixedClock())
     await redis.set("revoked:1", b"1")
     limits = [LimitKey("limit:a", 50)]
     answers = await asyncio.gather(*(gate.ask((), limits) for _ in range(200)))
@@ -367,8 +368,8 @@ async def test_the_gate_answers_many_at_once_as_if_one_by_one(redis: Any) -> Non
     await gate.close()
 
 
-async def test_a_refused_request_spends_of_no_limit(redis: Any) -> None:
-    gate = RedisGate(redis, FixedClock())
+async def test_a_refused_request_spends_of_no_limit(redis_url: str) -> None:
+    gate = RedisGate(RedisLine(redis_url), FixedClock())
     small, large = LimitKey("limit:small", 1), LimitKey("limit:large", 10)
     assert all(verdict.allowed for verdict in (await gate.ask((), (small, large))).verdicts)
     for _ in range(5):
@@ -379,19 +380,19 @@ async def test_a_refused_request_spends_of_no_limit(redis: Any) -> None:
     await gate.close()
 
 
-async def test_a_gate_without_redis_is_closed_and_opens_again_by_itself(redis: Any) -> None:
-    from redis.asyncio import Redis  # noqa: PLC0415 - the fixture has its name
-
+async def test_a_gate_without_redis_is_closed_and_opens_again_by_itself(redis_url: str) -> None:
     clock = FixedClock()
-    dead = RedisGate(Redis(host="127.0.0.1", port=1), clock)
+    dead = RedisGate(RedisLine("redis://127.0.0.1:1/0"), clock)
     with pytest.raises(GateClosed):
         await dead.ask((), (LimitKey("k", 1),))
     with pytest.raises(GateClosed):
         await dead.ask((), (LimitKey("k", 1),))
-    dead._script = RedisGate(redis, clock)._script
+    other = RedisGate(RedisLine(redis_url), clock)
+    dead._script = other._script
     clock.advance(2)
     assert (await dead.ask((), (LimitKey("k", 1),))).verdicts[0].allowed
     await dead.close()
+    await other.close()
 
 
 def test_local_limits_give_a_minutes_worth_at_once_and_then_evenly() -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.logs import get_logger
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.admission.limits import Verdict, interval_microseconds, verdict
+from gateway.admission.redis_line import RedisLine, RedisScript
 
 _BATCH_REQUESTS_MAX = 64  # in one script call: about 0.3 ms of Redis, which serves everybody
 _WAITING_MAX = 4_096  # above the requests in flight
@@ -60,9 +60,10 @@ class _Question:
 class RedisGate:
     """While one batch is away the next gathers: alone a request waits for nobody, in a crowd 64 share one call."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: RedisLine, clock: Clock) -> None:
         script = importlib.resources.files("gateway.admission").joinpath("gate.lua").read_text(encoding="utf-8")
-        self._script = redis.register_script(script)
+        self._redis = redis
+        self._script = RedisScript(redis, script)
         self._clock = clock
         self._waiting: deque[_Question] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -84,6 +85,7 @@ class RedisGate:
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
+        await self._redis.aclose()
 
     async def _work(self) -> None:
         while self._waiting:
@@ -114,7 +116,7 @@ class RedisGate:
             arguments += (len(question.revocation_keys), len(question.limits), remembered)
             for limit in question.limits:
                 arguments += (interval_microseconds(limit.limit), limit.count)
-        numbers: list[int] = await self._script(keys=keys, args=arguments)
+        numbers: list[int] = await self._script.call(keys, arguments)
         return numbers
 
     def _refuse(self, questions: list[_Question]) -> None:

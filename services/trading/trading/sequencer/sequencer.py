@@ -26,6 +26,7 @@ from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal
+from trading.sequencer.announcements import Announcements
 from trading.sequencer.appending import append_until_known
 from trading.sequencer.batch_work import BatchWork
 from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
@@ -100,7 +101,7 @@ class Sequencer:
         # Cleared while memory holds what never happened and is folded anew.
         self._trusted = asyncio.Event()
         self._trusted.set()
-        self._listeners: list[BatchListener] = []
+        self._announcements = Announcements()
         self._breakdowns = 0
         self._repeats = Repeats(
             journal=journal, history=history, recent=self._recent, memory=lambda: self._memory, settled=self.settled
@@ -121,8 +122,8 @@ class Sequencer:
         return as_next_batch(self.state, market, self._prices, self._time.now())
 
     def on_batch(self, listener: BatchListener) -> None:
-        """`listener` is called with every batch of this process as soon as it is durable."""
-        self._listeners.append(listener)
+        """`listener` is called with every batch of this process once it is durable and its answers have left."""
+        self._announcements.on_batch(listener)
 
     def enter(self, ticket: Ticket) -> None:
         """Queue a command. A ticket that cannot wait is refused at once."""
@@ -347,8 +348,7 @@ class Sequencer:
         self._memory.stand_at(sealed)
         crash_point("after_append_before_reply")
         work.answer(self._repeats.answer)
-        for listener in self._listeners:
-            listener(finished)
+        self._announcements.announce(finished)
 
     async def _lose(self, foreign: SealedBatch, work: BatchWork) -> None:
         """Our number is another's: our batch never was."""

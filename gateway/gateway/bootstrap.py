@@ -89,7 +89,8 @@ _BOOK_DEPTH = 50  # levels a side in the channel; a screen shows 20
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
 _MAILBOX_TIMEOUT_SECONDS = 2.0
-_WATCH_EVENTS = "/cryptovault.trading.v1.TradingService/WatchEvents"
+# Streams on which the exchange speaks at least once a second.
+_BEATING = tuple(f"/cryptovault.trading.v1.TradingService/{name}" for name in ("WatchEvents", "WatchBook"))
 
 log = get_logger(__name__)
 
@@ -299,7 +300,7 @@ class _Stubs:
     def __init__(self, settings: GatewaySettings, identity: ServiceIdentity) -> None:
         self.auth_channel = open_channel(settings.auth_address, to="auth", identity=identity)
         self.trading_channel = open_leader_channel(
-            settings.trading_address, to="trading", identity=identity, beating=(_WATCH_EVENTS,)
+            settings.trading_address, to="trading", identity=identity, beating=_BEATING
         )
         self.queries_channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=identity)
         self.market_data_channel = open_channel(settings.market_data_address, to="market-data", identity=identity)

@@ -487,6 +487,7 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
         self.events: list[trading_pb2.UserEvent] = []
         self.postings: list[trading_pb2.LedgerPosting] = []
         self.postings_per_page = 50
+        self.events_by: dict[int, int] = {}  # how many there were by that second
         self.fail_after = -1  # requests that are still answered before the service breaks; below 0: for ever
         self.tape: list[int] = []
         self.error: Exception | None = None
@@ -534,8 +535,9 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
 
     async def GetBalancesAsOf(self, request: Any, context: Any) -> trading_pb2.GetBalancesAsOfResponse:  # noqa: N802
         self._note(request)
+        sequence = request.sequence or self.events_by.get(request.time.seconds, 0)
         return trading_pb2.GetBalancesAsOfResponse(
-            balances=[trading_pb2.Balance(asset="USD", available="7", held="1")], sequence=request.sequence, batch=3,
+            balances=[trading_pb2.Balance(asset="USD", available="7", held="1")], sequence=sequence, batch=3,
             time=NOW, behind=self.behind,
         )  # fmt: skip
 

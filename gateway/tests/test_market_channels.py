@@ -38,6 +38,7 @@ async def test_a_book_begins_with_a_snapshot_and_its_changes_follow_without_gap(
         snapshot = await subscribed(socket, "book")
         assert snapshot["data"] == {"bids": [["50000", "2"], ["49999", "1"]], "asks": [["50001", "3"]]}
         up.platform.trading.change_book(bids={"50000": "0", "49998": "7"})
+        up.platform.trading.change_book()  # a sign of life: no news, no number
         up.platform.trading.change_book(asks={"50001": "2.5"})
         first, second = await socket.read_many(2)
         assert first["data"] == {"bids": [["50000", "0"], ["49998", "7"]], "asks": []}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from cryptovault.trading.v1.trading_pb2 import ListPostingsRequest
 from gateway.schemas import wallet
 from replies import checked
 from stand_ins import ORDER, USER, posting
@@ -55,9 +56,25 @@ async def test_a_table_has_every_posting_of_every_page(up: "Running") -> None:
     rows = list(csv.DictReader(io.StringIO(reply.text)))
     assert [int(row["sequence"]) for row in rows] == list(range(120, 0, -1))
     assert (rows[0]["amount"], rows[0]["counterparties"], rows[0]["transfer_id"]) == ("-25.5", "house fees", "")
-    assert {request.asset for request in up.platform.queries.requests} == {"USD"}
+    pages = [request for request in up.platform.queries.requests if isinstance(request, ListPostingsRequest)]
+    assert {request.asset for request in pages} == {"USD"}
     assert {caller.user_id for caller in up.platform.queries.callers} == {USER}
-    assert len(up.platform.queries.requests) == 3
+    assert len(pages) == 3
+
+
+async def test_a_table_that_would_be_too_long_is_refused_and_a_shorter_time_is_not(up: "Running") -> None:
+    up.platform.queries.postings = [posting(1)]
+    january, february, end = 1_767_225_600, 1_769_904_000, 253_402_300_799
+    up.platform.queries.events_by = {january: 50_000, february: 150_000, end: 150_001}
+    refused = checked(await table(up), 400, "VALIDATION_ERROR")
+    assert (refused["field"], refused["rule"], refused["limit"]) == ("from", "maximum", "100000")
+    assert refused["given"] == "150001"
+    since = f"{LEDGER}?from=2026-01-01T00:00:00Z"
+    assert checked(await table(up, since), 400, "VALIDATION_ERROR")["given"] == "100001"
+    # As many as there may be, to the last.
+    reply = await table(up, f"{since}&to=2026-02-01T00:00:00Z")
+    assert (reply.status_code, len(reply.text.splitlines())) == (200, 2)
+    assert (await up.client.get(LEDGER, headers=up.bearer())).status_code == 200
 
 
 async def test_an_empty_ledger_is_a_table_with_a_header(up: "Running") -> None:
@@ -68,7 +85,7 @@ async def test_an_empty_ledger_is_a_table_with_a_header(up: "Running") -> None:
 
 async def test_a_table_that_cannot_be_finished_is_not_taken_for_a_whole_one(up: "Running") -> None:
     up.platform.queries.postings = [posting(number) for number in range(120, 0, -1)]
-    up.platform.queries.fail_after = 1
+    up.platform.queries.fail_after = 2  # its length, its first page
     with pytest.raises(httpx.RemoteProtocolError):
         await table(up)
 

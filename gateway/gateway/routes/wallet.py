@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from chassis.identity import Caller, current_caller, use_caller
 from cryptovault.trading.v1 import trading_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # The journal is read behind it, not a row: half a second on a busy machine is no reason to give up.
 LEDGER_DEADLINE_SECONDS = 5.0
+# Of one table: some 15 MB and a minute. Years of a person's trading; a bot asks for a month at a time.
+TABLE_EVENTS_MAX = 100_000
+_END_OF_TIME = Timestamp(seconds=253_402_300_799)  # 9999-12-31T23:59:59Z, the last that a message can name
 _ONE_FORM = (b"vary", b"Accept, Origin")
 
 
@@ -62,7 +66,8 @@ class WalletRoutes:
                 limit=LimitClass.ACCOUNT, permission="wallet:read", operation_id="listPostings", tag="wallet",
                 summary="Every posting of your accounts, newest first",
                 description="With `Accept: text/csv` all of them at once, as a table with a header; then without "
-                "`limit` and `cursor`.",
+                f"`limit` and `cursor`, and over at most {TABLE_EVENTS_MAX:,} of your events (orders, fills, "
+                "transfers): beyond, name `from` and `to`.",
                 query=queries.LedgerQuery, reply=wallet.PostingPage, also_as=(CSV,), errors=(404,), may_lag=True,
             ),
         ]  # fmt: skip
@@ -113,6 +118,7 @@ class WalletRoutes:
         for field in ("limit", "cursor"):
             if field in query.model_fields_set:
                 raise invalid("A table has all postings.", field=field, rule="not_for_csv")
+        await self._check_length(asked)
         asked.limit = PAGE_SIZE_MAX
         # The first page comes before the reply begins: what is refused is refused with its status.
         first = await self._queries.ListPostings(asked, timeout=LEDGER_DEADLINE_SECONDS)
@@ -124,6 +130,20 @@ class WalletRoutes:
         )
         reply.raw_headers.append(_ONE_FORM)
         return reply
+
+    async def _check_length(self, asked: pb.ListPostingsRequest) -> None:
+        """By the numbers of the first and the last event: what a table costs is the events that are read for it."""
+        newest = await self._event_at(asked, asked.to_time if asked.HasField("to_time") else _END_OF_TIME)
+        oldest = await self._event_at(asked, asked.from_time) if asked.HasField("from_time") else 0
+        if newest - oldest > TABLE_EVENTS_MAX:
+            raise invalid(
+                "There is too much for one table: ask for shorter times, one after the other.",
+                field="from", rule="maximum", limit=str(TABLE_EVENTS_MAX), given=str(newest - oldest),
+            )  # fmt: skip
+
+    async def _event_at(self, asked: pb.ListPostingsRequest, time: Timestamp) -> int:
+        moment = pb.GetBalancesAsOfRequest(time=time, at_least_batch=asked.at_least_batch)
+        return (await self._queries.GetBalancesAsOf(moment, timeout=LEDGER_DEADLINE_SECONDS)).sequence
 
     async def _table(
         self, asked: pb.ListPostingsRequest, first: pb.ListPostingsResponse, caller: Caller

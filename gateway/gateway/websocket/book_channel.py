@@ -71,6 +71,8 @@ class _Book:
         self._time = ""
 
     def take(self, message: pb.WatchBookResponse) -> None:
+        if not (message.snapshot or message.bids or message.asks):
+            return  # the exchange lives, and nothing has changed
         self.seq += 1
         self._time = time_text(message.time)
         if message.snapshot:

@@ -933,7 +933,7 @@ export interface paths {
         };
         /**
          * Every posting of your accounts, newest first
-         * @description With `Accept: text/csv` all of them at once, as a table with a header; then without `limit` and `cursor`.
+         * @description With `Accept: text/csv` all of them at once, as a table with a header; then without `limit` and `cursor`, and over at most 100,000 of your events (orders, fills, transfers): beyond, name `from` and `to`.
          */
         get: operations["listPostings"];
         put?: never;

@@ -1,5 +1,6 @@
 """What operators change, what anybody sees of a market: rules, fees, tape, book; over real gRPC on the real journal."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,7 @@ from cryptovault.trading.v1 import events_pb2, operator_pb2_grpc, trading_pb2
 from cryptovault.trading.v1 import operator_pb2 as operator
 from exchange_over_grpc import Exchange, buy, rest, running_exchange
 from shell_factory import PRICE
+from trading.api.watch import BEAT_SECONDS
 from trading.domain.commands import SetMarket
 from trading.journal.codec import decode_body
 from trading.storage.journal import MongoJournal
@@ -310,6 +312,16 @@ async def test_a_watched_book_is_the_snapshot_and_every_change_after_it(exchange
         with pytest.raises(RemoteError) as refusal:
             await refused.read()
         assert refusal.value.reason == reason
+
+
+async def test_a_watched_book_that_stands_still_says_that_its_exchange_lives(exchange: Exchange) -> None:
+    exchange.shell.prices.update({}, received_milliseconds=exchange.shell.now)
+    watching: Any = exchange.trading.WatchBook(trading_pb2.WatchBookRequest(market=MARKET, depth=30))
+    assert (await watching.read()).snapshot
+    async with asyncio.timeout(10 * BEAT_SECONDS):
+        beat = await watching.read()
+    assert (beat.snapshot, len(beat.bids), len(beat.asks)) == (False, 0, 0)
+    watching.cancel()
 
 
 def levels(found: Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ from chassis.errors import ErrorKind, ServiceError
 from cryptovault.trading.v1 import trading_pb2
 
 from trading.api.messages import timestamp
+from trading.api.watch import BEAT_SECONDS
 from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
 from trading.domain.queries import Depth, Level, depth
@@ -65,17 +66,22 @@ class Books:
         )
 
     async def watch(self, symbol: str, levels: int) -> AsyncIterator[trading_pb2.WatchBookResponse]:
-        """First the whole book, then what changed of it. Raises as `get`, and `TooManyBookWatchers`."""
+        """First the whole book, then what changed of it; while nothing does, an empty message now and then, so that
+        silence says that nobody leads here. Raises as `get`, and `TooManyBookWatchers`.
+        """
         if self._watchers >= WATCHERS_MAX:
             raise TooManyBookWatchers
         self._watchers += 1
         try:
             known = await self._look(symbol, levels)
             yield _message(known, known.levels, snapshot=True)
+            silent_seconds = 0.0
             while True:
                 await asyncio.sleep(self._cadence_seconds)
+                silent_seconds += self._cadence_seconds
                 book = await self._look(symbol, levels)
-                if book.levels != known.levels:
+                if book.levels != known.levels or silent_seconds >= BEAT_SECONDS:
+                    silent_seconds = 0.0
                     changes = Depth(
                         _changes(known.levels.bids, book.levels.bids), _changes(known.levels.asks, book.levels.asks)
                     )

@@ -157,7 +157,7 @@ class TradingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchBook(self, request, context):
-        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence.
+        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence; an empty message at least once a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,7 @@ class TradingServiceStub:
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]
     WatchBook: _grpc.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]
-    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence; an empty message at least once a second."""
     PreviewOrder: _grpc.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]
     """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]
@@ -77,7 +77,7 @@ class TradingServiceAsyncStub(TradingServiceStub):
     """The caller's balances, with the newest batch that touched them."""
     GetBook: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetBookRequest, _trading_pb2.GetBookResponse]  # type: ignore[assignment]
     WatchBook: _aio.UnaryStreamMultiCallable[_trading_pb2.WatchBookRequest, _trading_pb2.WatchBookResponse]  # type: ignore[assignment]
-    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+    """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence; an empty message at least once a second."""
     PreviewOrder: _aio.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]  # type: ignore[assignment]
     """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]  # type: ignore[assignment]
@@ -156,7 +156,7 @@ class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trading_pb2.WatchBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_trading_pb2.WatchBookResponse], _abc.AsyncIterator[_trading_pb2.WatchBookResponse]]:
-        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence."""
+        """One market's book as it changes: first a snapshot, then changed levels at a bounded cadence; an empty message at least once a second."""
 
     @_abc_1.abstractmethod
     def PreviewOrder(

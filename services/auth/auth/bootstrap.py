@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 from chassis.grpc_client import open_channel
 from chassis.ids import Ids
+from chassis.inbox import Inbox
 from chassis.journal_consumer import JournalConsumer
 from chassis.mongo import MongoConnection, init_documents
 from chassis.outbox import Outbox, OutboxRelay
@@ -28,6 +29,7 @@ from auth.domain.audit_chain import AuditStream
 from auth.domain.notices import FREEZE_LINK_LIFETIME
 from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.errands import BackgroundErrands
+from auth.events.subscriptions import audited
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
 from auth.storage.api_keys import MongoApiKeys
@@ -182,7 +184,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
 async def _keep_audit_trail(
     runtime: Runtime[AuthSettings], connection: MongoConnection, root: bytes
 ) -> MongoAuditTrail:
-    """Folds the exchange's journal into it, and signs in time how far it has come."""
+    """Folds the exchange's journal and other services' events into it, signs in time how far it has come."""
     settings = runtime.settings
     trail, checkpoints = MongoAuditTrail(), MongoAuditCheckpoints()
     for stream in AuditStream:
@@ -198,6 +200,9 @@ async def _keep_audit_trail(
         database=connection.database,
     )
     runtime.background("audit-trail", fold.run)
+    inbox = Inbox(connection.database, connection.transactions, clock=runtime.clock)
+    await inbox.create_indexes()
+    await (await runtime.bus()).subscribe(audited(inbox, trail))
     take = TakeCheckpoint(
         audit_trail=trail,
         checkpoints=checkpoints,

@@ -348,6 +348,9 @@ class MemoryAuditTrail:
     def __init__(self) -> None:
         self.sealed: list[SealedEntry] = []
 
+    async def open(self, stream: str) -> None:
+        """A stream that is empty needs nothing here."""
+
     async def append(self, stream: str, entries: Sequence[AuditEntry]) -> None:
         head = next((head for head in await self.heads() if head.stream == stream), StreamHead(stream))
         self.sealed += seal(head, entries)

@@ -12,6 +12,10 @@ from auth.domain.audit_checkpoints import Checkpoint
 
 
 class AuditTrail(Protocol):
+    async def open(self, stream: str) -> None:
+        """Makes the stream where there is none. Outside of any transaction, before the first `append`."""
+        ...
+
     async def append(self, stream: str, entries: Sequence[AuditEntry]) -> None:
         """Joins the running transaction: what happened and its record are there together or not at all."""
         ...

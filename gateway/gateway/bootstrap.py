@@ -57,6 +57,7 @@ from gateway.prices.shared_answer import SharedAnswer
 from gateway.routes.admin_assets import AdminAssetRoutes
 from gateway.routes.admin_markets import AdminMarketRoutes
 from gateway.routes.api_keys import ApiKeyRoutes
+from gateway.routes.audit import AuditRoutes
 from gateway.routes.documents import DocumentRoutes
 from gateway.routes.fees import FeeRoutes
 from gateway.routes.health import HealthRoutes
@@ -202,6 +203,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         SecondFactorRoutes(auth=stubs.auth),
         ApiKeyRoutes(auth=stubs.auth),
         SessionRoutes(auth=stubs.auth, revocations=revocations),
+        AuditRoutes(auth=stubs.auth),
         MarketRoutes(
             assets=assets,
             markets=markets,

@@ -82,6 +82,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.error: Exception | None = None
         self.key_requests = 0
         self.found_keys: list[str] = []
+        self.audit_entries: list[auth_pb2.AuditEntry] = []
         found = auth_pb2.FindApiKeyResponse(key=api_key(), secret=KEY_SECRET, permissions=KEY_PERMISSIONS)
         self.api_keys = {KEY: found}
 
@@ -208,6 +209,14 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     async def GetUser(self, request: Any, context: Any) -> auth_pb2.GetUserResponse:  # noqa: N802
         self._note(request)
         return auth_pb2.GetUserResponse(user=self.user())
+
+    async def ListAuditEntries(self, request: Any, context: Any) -> auth_pb2.ListAuditEntriesResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ListAuditEntriesResponse(entries=self.audit_entries, next_cursor="more")
+
+    async def SearchAuditTrail(self, request: Any, context: Any) -> auth_pb2.SearchAuditTrailResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.SearchAuditTrailResponse(entries=self.audit_entries)
 
     async def GetSigningKeys(self, request: Any, context: Any) -> auth_pb2.GetSigningKeysResponse:  # noqa: N802
         self.key_requests += 1

@@ -71,15 +71,26 @@ class BalancesQuery(RequestBody):
     ) = None
 
 
-class LedgerQuery(_CursorPage):
-    asset: Annotated[str, Field(pattern=ASSET_PATTERN)] | None = None
-    kind: Annotated[str, Field(pattern=KIND_PATTERN, description="Such as `trade` or `deposit`.")] | None = None
+class _TimedPage(_CursorPage):
     from_time: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
         default=None, alias="from", description="From this time on."
     )
     to_time: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
         default=None, alias="to", description="Before this time."
     )
+
+
+class LedgerQuery(_TimedPage):
+    asset: Annotated[str, Field(pattern=ASSET_PATTERN)] | None = None
+    kind: Annotated[str, Field(pattern=KIND_PATTERN, description="Such as `trade` or `deposit`.")] | None = None
+
+
+class AuditQuery(_TimedPage):
+    action: Annotated[str, Field(pattern=KIND_PATTERN, description="Such as `order_placed`.")] | None = None
+
+
+class AuditSearchQuery(AuditQuery):
+    user_id: Annotated[str, Field(pattern=UUID_PATTERN)] | None = None
 
 
 class CancelQuery(RequestBody):

@@ -468,6 +468,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done on your account, newest first
+         * @description Security changes, orders placed, amended and cancelled, every movement of money: by whom, from where, in which session or with which API key. What is done at the exchange shows in seconds.
+         */
+        get: operations["listAuditEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/audit-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit trail, newest first
+         * @description As it was written, with each entry's place in its stream's chain of hashes.
+         */
+        get: operations["searchAuditLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/assets": {
         parameters: {
             query?: never;
@@ -1163,6 +1203,75 @@ export interface components {
             items: components["schemas"]["AssetState"][];
             /** Next Cursor */
             next_cursor: null;
+        };
+        /** AuditEntry */
+        AuditEntry: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Time
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            time: string;
+            /**
+             * Action
+             * @description `order_placed`, `transfer_posted`, `password_changed`, `api_key_created`, ...
+             */
+            action: string;
+            /**
+             * Resource
+             * @description What exactly, such as `order:<id>`.
+             */
+            resource: string | null;
+            /**
+             * Address
+             * @description Where the request came from.
+             */
+            address: string | null;
+            /**
+             * Session Id
+             * @description The session or API key.
+             */
+            session_id: string | null;
+            /** Request Id */
+            request_id: string;
+            /** Details */
+            details: {
+                [key: string]: string;
+            };
+            /**
+             * User Id
+             * @description Whose account it concerns; null where it is the platform's own.
+             */
+            user_id: string | null;
+            /**
+             * Actor
+             * @description `user:<id>`, `operator:<name>` or a service.
+             */
+            actor: string;
+            /** Stream */
+            stream: string;
+            /**
+             * Sequence
+             * @description Counts the stream's entries without gap.
+             */
+            sequence: number;
+            /**
+             * Hash
+             * @description SHA-256, in hexadecimal; the next entry of the stream carries it.
+             */
+            hash: string;
+        };
+        /** AuditPage */
+        AuditPage: {
+            /** Items */
+            items: components["schemas"]["AuditEntry"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /** Balance */
         Balance: {
@@ -2301,6 +2410,61 @@ export interface components {
             close_reason: string | null;
             /** Fills */
             fills: components["schemas"]["Fill"][];
+        };
+        /**
+         * OwnAuditEntry
+         * @description Of what others did, address and session are not told.
+         */
+        OwnAuditEntry: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Time
+             * Format: date-time
+             * @example 2026-01-15T14:30:00.000Z
+             */
+            time: string;
+            /**
+             * Action
+             * @description `order_placed`, `transfer_posted`, `password_changed`, `api_key_created`, ...
+             */
+            action: string;
+            /**
+             * Resource
+             * @description What exactly, such as `order:<id>`.
+             */
+            resource: string | null;
+            /**
+             * Address
+             * @description Where the request came from.
+             */
+            address: string | null;
+            /**
+             * Session Id
+             * @description The session or API key.
+             */
+            session_id: string | null;
+            /** Request Id */
+            request_id: string;
+            /** Details */
+            details: {
+                [key: string]: string;
+            };
+            /**
+             * Actor
+             * @enum {string}
+             */
+            actor: "you" | "staff" | "platform";
+        };
+        /** OwnAuditPage */
+        OwnAuditPage: {
+            /** Items */
+            items: components["schemas"]["OwnAuditEntry"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * PlaceOrder
@@ -8783,6 +8947,445 @@ export interface operations {
             };
         };
     };
+    listAuditEntries: {
+        parameters: {
+            query?: {
+                /** @description At most 200. */
+                limit?: string;
+                cursor?: string | null;
+                /** @description From this time on. */
+                from?: string | null;
+                /** @description Before this time. */
+                to?: string | null;
+                action?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnAuditPage"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    searchAuditLogs: {
+        parameters: {
+            query?: {
+                /** @description At most 200. */
+                limit?: string;
+                cursor?: string | null;
+                /** @description From this time on. */
+                from?: string | null;
+                /** @description Before this time. */
+                to?: string | null;
+                action?: string | null;
+                user_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description The request must change: `details.field` and `details.rule` say where and why. */
+            400: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "quantity must be a decimal number as a string, such as \"0.25\".",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "invalid_argument",
+                     *           "field": "quantity",
+                     *           "rule": "decimal_string",
+                     *           "value": "1e400"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Not signed in, or no longer: `details.reason` says which. */
+            401: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHENTICATION_ERROR",
+                     *         "message": "The access token has expired.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "token_expired"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Signed in, but not allowed; or a browser's request that another site may have made. */
+            403: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "AUTHORIZATION_ERROR",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "csrf_token_mismatch"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests. Please wait 3 seconds.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "rate_limited",
+                     *           "limit": "600",
+                     *           "retry_after_seconds": "3"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A bug of ours. It has been recorded under the request id. */
+            500: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Requests per minute. */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests that may follow at once. */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the whole limit is back. */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "Something went wrong on our side. It has been recorded.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {}
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            503: {
+                headers: {
+                    /** @description Yours, where you sent a sane one, else ours. */
+                    "X-Request-ID"?: string;
+                    /** @description Seconds until it makes sense to come again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
+                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
+                     *         "timestamp": "2026-01-15T14:30:00.000Z",
+                     *         "details": {
+                     *           "reason": "outcome_unknown",
+                     *           "repeat": "Send the same request with the same Idempotency-Key."
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
     listAssets: {
         parameters: {
             query?: never;
@@ -15098,12 +15701,12 @@ export interface operations {
                 /** @description At most 200. */
                 limit?: string;
                 cursor?: string | null;
-                asset?: string | null;
-                kind?: string | null;
                 /** @description From this time on. */
                 from?: string | null;
                 /** @description Before this time. */
                 to?: string | null;
+                asset?: string | null;
+                kind?: string | null;
             };
             header?: never;
             path?: never;

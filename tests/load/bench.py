@@ -1,5 +1,6 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`. `make bench SCOPE=core` and `SCOPE=stream` measure only that, and write nothing.
+and writes `.local/bench.json`. With `SCOPE=core`, `SCOPE=stream` or `SCOPE=audit` it measures only that, and writes
+nothing.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from local_stack.platform import Platform
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python tests/load/bench.py` finds its siblings
 
 from tests.load import figures, floors, order_stream, table
+from tests.load.audit_trail import audit_rows
 from tests.load.core import core_rows
 from tests.load.http_client import Samples
 from tests.load.order_parts import part_rows
@@ -45,6 +47,7 @@ async def main(scope: str) -> int:
     rows: list[Row] = []
     _add(rows, await _core())
     _add(rows, await _order_stream())
+    _add(rows, await _audit_trail())
     with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
         say("starting the platform")
         async with Platform(data_dir=Path(folder), profile="bench") as platform:
@@ -101,6 +104,11 @@ async def _order_stream() -> list[Row]:
         ),
         *part_rows(),
     ]
+
+
+async def _audit_trail() -> list[Row]:
+    say("the audit trail, against bare inserts and one transaction per entry")
+    return await audit_rows()
 
 
 def _add(rows: list[Row], found: list[Row]) -> None:
@@ -213,7 +221,7 @@ def _checked(samples: Samples) -> Samples:
     return samples
 
 
-_SCOPES = {"core": _core, "stream": _order_stream}
+_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail}
 
 if __name__ == "__main__":
     sys.exit(uvloop.run(main(*sys.argv[1:] or [""])))

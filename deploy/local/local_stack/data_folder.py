@@ -11,7 +11,7 @@ from typing import TypedDict
 
 # What a platform makes, and so what `reset` may delete. The folder may hold other things: tools, results of the bench.
 OWN_FOLDERS = ("mongo", "journal", "redis", "rabbitmq", "secrets", "logs")
-OWN_FILES = ("mailbox.jsonl", "stack.json", "beat-schedule*")
+OWN_FILES = ("mailbox.jsonl", "audit-anchors.jsonl", "stack.json", "beat-schedule*")
 
 
 class ProcessReport(TypedDict):

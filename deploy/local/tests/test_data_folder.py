@@ -25,7 +25,8 @@ def test_data_are_not_deleted_under_a_running_platform(tmp_path: Path) -> None:
 def test_a_reset_deletes_what_the_platform_wrote_and_nothing_else(tmp_path: Path) -> None:
     for name in ("mongo/data", "secrets", "tools/bin"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "mailbox.jsonl").write_text("{}\n")
+    for name in ("mailbox.jsonl", "audit-anchors.jsonl"):
+        (tmp_path / name).write_text("{}\n")
     (tmp_path / "bench.json").write_text("[]")
     DataFolder(tmp_path).delete_data()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "stack.lock", "tools"]

@@ -1,4 +1,4 @@
-"""Argon2id away from the event loop: few threads, low priority, a short queue."""
+"""Argon2id away from the event loop: few threads, low priority, a short queue. So are imported hashes verified."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from auth.crypto.imported_hashes import ImportedBcrypt
 from auth.domain.errors import TooBusy
 from auth.use_cases.ports import PasswordCheck
 
@@ -33,7 +34,8 @@ class PasswordPool:
     """
 
     def __init__(self, *, threads: int, waiting_max: int, memory_kibibytes: int, passes: int) -> None:
-        self._hasher = PasswordHash([Argon2Hasher(memory_cost=memory_kibibytes, time_cost=passes, parallelism=1)])
+        argon2 = Argon2Hasher(memory_cost=memory_kibibytes, time_cost=passes, parallelism=1)
+        self._hasher = PasswordHash([argon2, ImportedBcrypt()])
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password", initializer=_step_back)
         self._waiting = 0
         self._waiting_max = waiting_max
@@ -51,7 +53,7 @@ class PasswordPool:
 
     def _verify(self, password: str, password_hash: str | None) -> PasswordCheck:
         if password_hash:
-            # A form that this version does not know (an import) is like no password: wrong, at the same cost.
+            # A form that this version does not know is like no password: wrong, at the same cost.
             with contextlib.suppress(UnknownHashError):
                 return PasswordCheck(*self._hasher.verify_and_update(password, password_hash))
         self._hasher.verify(password, self._nobodys_hash)

@@ -18,6 +18,7 @@ from auth.domain.errors import TooBusy
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.sessions import opened_session
 from auth.domain.users import User
+from auth.use_cases.ports import PasswordCheck
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jwt
@@ -146,7 +147,38 @@ async def test_a_hash_verifies_its_password_alone_and_says_when_it_is_weak(pool:
     assert "m=2048" in check.stronger_hash
 
 
-@pytest.mark.parametrize("stored", [None, "", "$2b$12$" + "a" * 53, "plain", "$argon2id$broken"])
+# Of "correct horse", by other programs; of the last one's password only the first 72 bytes count.
+BCRYPT_2B = "$2b$04$KSt6lsHrEMwESD8K2TGUu.HhxP.8pr8.HHsJiEVcOTe2AgUEW4BxS"
+BCRYPT_2Y = "$2y$04$TO0gAFhI1kydfIbOgQefiOMAlpbCCcPQmqEYRlKl0X5lrmls/EcFS"
+BCRYPT_LONG = "$2a$04$hNx8LhzcViLpo5grMXo7leSF4RQQunWObbvpIpSyVXTizuixJHTMK"
+
+
+@pytest.mark.parametrize("stored", [BCRYPT_2B, BCRYPT_2Y])
+async def test_an_imported_password_verifies_and_comes_back_in_our_own_form(pool: PasswordPool, stored: str) -> None:
+    check = await pool.verify("correct horse", stored)
+    assert check.right
+    assert check.stronger_hash is not None
+    assert check.stronger_hash.startswith("$argon2id$v=19$m=1024")
+    again = await pool.verify("correct horse", check.stronger_hash)
+    assert (again.right, again.stronger_hash) == (True, None)
+    assert await pool.verify("wrong horse", stored) == PasswordCheck(right=False)
+
+
+async def test_of_an_imported_password_the_first_72_bytes_count_until_it_is_hashed_anew(pool: PasswordPool) -> None:
+    check = await pool.verify("ä" * 36 + "and more", BCRYPT_LONG)
+    assert check.right
+    assert check.stronger_hash is not None
+    assert not (await pool.verify("ä" * 36 + "something else", check.stronger_hash)).right
+    assert not (await pool.verify("ä" * 35, BCRYPT_LONG)).right
+
+
+async def test_an_imported_hash_whose_salt_is_none_is_wrong(pool: PasswordPool) -> None:
+    assert await pool.verify("correct horse", "$2b$04$" + "z" * 53) == PasswordCheck(right=False)
+
+
+@pytest.mark.parametrize(
+    "stored", [None, "", "$2b$15$" + "a" * 53, "$2x$12$" + "a" * 53, "$2b$12$" + "a" * 52, "plain", "$argon2id$broken"]
+)
 async def test_what_is_no_hash_of_ours_verifies_nothing_at_the_same_cost(
     pool: PasswordPool, stored: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

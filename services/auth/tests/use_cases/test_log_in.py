@@ -256,3 +256,16 @@ async def test_locks_grow_for_known_and_unknown_addresses_alike(world: Any) -> N
         with pytest.raises(AccountLocked) as refusal:
             await world.do.log_in(email=email, password=PASSWORD)
         assert refusal.value.details == {"retry_after_seconds": "1800"}
+
+
+async def test_an_imported_account_signs_in_by_its_old_password_which_is_then_kept_in_our_form(
+    real_world: Any, mongo: Any
+) -> None:
+    await real_world.member()
+    imported = "$2b$04$K9n9.7QYg/tJGxManv8ZW.BTT4t14olnq8xZzMuKkphc3zo4Wghu2"  # "correct horse battery", by another program
+    await mongo.database["users"].update_one({"email": EMAIL}, {"$set": {"password_hash": imported}})
+    await fail(real_world, EMAIL)
+    assert (await real_world.user()).password_hash == imported
+    for _ in range(2):
+        await real_world.do.log_in(email=EMAIL, password=PASSWORD)
+        assert (await real_world.user()).password_hash.startswith("$argon2id$")

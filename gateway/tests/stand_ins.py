@@ -218,6 +218,12 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self._note(request)
         return auth_pb2.SearchAuditTrailResponse(entries=self.audit_entries)
 
+    async def ChangeProfile(self, request: Any, context: Any) -> auth_pb2.ChangeProfileResponse:  # noqa: N802
+        self._note(request)
+        user = self.user()
+        user.name = request.name
+        return auth_pb2.ChangeProfileResponse(user=user)
+
     async def GetSigningKeys(self, request: Any, context: Any) -> auth_pb2.GetSigningKeysResponse:  # noqa: N802
         self.key_requests += 1
         return auth_pb2.GetSigningKeysResponse(jwks=self.minter.key_set())

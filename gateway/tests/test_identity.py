@@ -165,6 +165,15 @@ async def test_logging_out_everywhere_is_for_the_signed_in(fresh: "Running") -> 
     checked(await fresh.client.get(f"{AUTH}/me", headers=fresh.bearer()), 401, "AUTHENTICATION_ERROR")
 
 
+async def test_a_profile_is_changed_and_answered_as_it_then_is(up: "Running") -> None:
+    reply = await up.client.patch(f"{AUTH}/me", json={"name": "Ada Lovelace"}, headers=up.bearer())
+    assert schemas.User.model_validate_json(reply.content).name == "Ada Lovelace"
+    for body in ({}, {"name": None}, {"name": ""}, {"name": "Ada", "email": "eve@example.com"}, {"roles": ["admin"]}):
+        reply = await up.client.patch(f"{AUTH}/me", json=body, headers=up.bearer())
+        checked(reply, 400, "VALIDATION_ERROR")
+    assert len(up.platform.auth.requests) == 1
+
+
 PASSWORD_CALLS: list[tuple[str, dict[str, str], str]] = [
     ("forgot", {"email": "ada@example.com"}, "RequestPasswordResetRequest"),
     (

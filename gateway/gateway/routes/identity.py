@@ -111,6 +111,11 @@ class IdentityRoutes:
                 method="GET", path=f"{API}/auth/me", handler=self.me, access=Access.USER, limit=LimitClass.ACCOUNT,
                 operation_id="getMe", summary="Your profile, roles and permissions", tag=_TAG, reply=schemas.User,
             ),
+            Endpoint(
+                method="PATCH", path=f"{API}/auth/me", handler=self.change_profile, access=Access.USER,
+                limit=LimitClass.ACCOUNT, operation_id="changeProfile", summary="Change your profile", tag=_TAG,
+                body=schemas.ChangeProfile, reply=schemas.User, body_example={"name": "Ada Lovelace"},
+            ),
         ]  # fmt: skip
 
     async def sign_up(self, request: Request) -> Response:
@@ -193,6 +198,11 @@ class IdentityRoutes:
 
     async def me(self, _request: Request) -> Response:
         return json_reply(user_view((await self._auth.GetUser(pb.GetUserRequest())).user))
+
+    async def change_profile(self, request: Request) -> Response:
+        body = await read_body(request, schemas.ChangeProfile)
+        answer = await self._auth.ChangeProfile(pb.ChangeProfileRequest(name=body.name))
+        return json_reply(user_view(answer.user))
 
     def _refresh_token(self, request: Request, given: str | None) -> tuple[str, bool]:
         """The token, and whether it came by cookie: then another site's page may have sent it, and is refused."""

@@ -39,6 +39,10 @@ class SignUp(RequestBody):
     name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
 
 
+class ChangeProfile(RequestBody):
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+
+
 class VerifyEmail(RequestBody):
     email: Email
     code: Code

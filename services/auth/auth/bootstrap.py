@@ -49,6 +49,7 @@ from auth.use_cases import audit_ports, ports
 from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.change_profile import ChangeProfile
 from auth.use_cases.create_api_key import CreateApiKey
 from auth.use_cases.delete_api_key import DeleteApiKey
 from auth.use_cases.disable_second_factor import DisableSecondFactor
@@ -343,7 +344,10 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         log_out=LogOut(sessions=a.sessions, refresh_tokens=a.refresh_tokens, revoke_sessions=revoke_sessions),
         log_out_all=LogOutAll(end_sessions=end_sessions),
-        get_user=GetUser(users=a.users, sessions=a.sessions),
+        get_user=(get_user := GetUser(users=a.users, sessions=a.sessions)),
+        change_profile=ChangeProfile(
+            users=a.users, get_user=get_user, record_audit=record_audit, transactions=a.transactions
+        ),
         get_contact=GetContact(users=a.users),
         list_audit_entries=ListAuditEntries(queries=a.audit_queries),
         search_audit_trail=SearchAuditTrail(queries=a.audit_queries),

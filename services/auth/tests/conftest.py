@@ -126,6 +126,9 @@ class MemoryUsers:
         self.rows[user_id] = replace(self.rows[user_id], frozen_at=None)
         return was_frozen
 
+    async def rename(self, user_id: UUID, name: str) -> None:
+        self.rows[user_id] = replace(self.rows[user_id], name=name)
+
     async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
         self.rows[user_id] = replace(self.rows[user_id], two_factor_enabled=enabled)
 

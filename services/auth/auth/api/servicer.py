@@ -20,6 +20,7 @@ from auth.domain.sessions import Session
 from auth.domain.users import User
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
+from auth.use_cases.change_profile import ChangeProfile
 from auth.use_cases.create_api_key import CreateApiKey
 from auth.use_cases.delete_api_key import DeleteApiKey
 from auth.use_cases.disable_second_factor import DisableSecondFactor
@@ -83,6 +84,7 @@ class UseCases:
     log_out: LogOut
     log_out_all: LogOutAll
     get_user: GetUser
+    change_profile: ChangeProfile
     get_contact: GetContact
     list_audit_entries: ListAuditEntries
     search_audit_trail: SearchAuditTrail
@@ -258,6 +260,12 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     @_without_database
     async def GetUser(self, request: auth_pb2.GetUserRequest, context: Any) -> auth_pb2.GetUserResponse:
         return auth_pb2.GetUserResponse(user=_user(await self._do.get_user()))
+
+    @_without_database
+    async def ChangeProfile(
+        self, request: auth_pb2.ChangeProfileRequest, context: Any
+    ) -> auth_pb2.ChangeProfileResponse:
+        return auth_pb2.ChangeProfileResponse(user=_user(await self._do.change_profile(name=request.name)))
 
     @_without_database
     async def GetContact(self, request: auth_pb2.GetContactRequest, context: Any) -> auth_pb2.GetContactResponse:

@@ -16,6 +16,7 @@ class AuditAction(StrEnum):
     API_KEY_REVOKED = "api_key_revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an action
+    PROFILE_CHANGED = "profile_changed"
     ROLE_GRANTED = "role_granted"
     ROLE_REVOKED = "role_revoked"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"

@@ -63,6 +63,9 @@ class MongoUsers:
     async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
         return await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
 
+    async def rename(self, user_id: UUID, name: str) -> None:
+        await self._update({"id": user_id}, {"$set": {"name": name}})
+
     async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
         await self._update({"id": user_id}, {"$set": {"two_factor_enabled": enabled}})
 

@@ -49,6 +49,10 @@ class Users(Protocol):
         """The same, unless the account is locked at that very moment: then nothing changes and it is False."""
         ...
 
+    async def rename(self, user_id: UUID, name: str) -> None:
+        """Joins the running transaction."""
+        ...
+
     async def set_two_factor(self, user_id: UUID, *, enabled: bool) -> None:
         """What the profile shows. Joins the running transaction."""
         ...

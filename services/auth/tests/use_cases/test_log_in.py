@@ -262,7 +262,9 @@ async def test_an_imported_account_signs_in_by_its_old_password_which_is_then_ke
     real_world: Any, mongo: Any
 ) -> None:
     await real_world.member()
-    imported = "$2b$04$K9n9.7QYg/tJGxManv8ZW.BTT4t14olnq8xZzMuKkphc3zo4Wghu2"  # "correct horse battery", by another program
+    imported = (
+        "$2b$04$K9n9.7QYg/tJGxManv8ZW.BTT4t14olnq8xZzMuKkphc3zo4Wghu2"  # "correct horse battery", by another program
+    )
     await mongo.database["users"].update_one({"email": EMAIL}, {"$set": {"password_hash": imported}})
     await fail(real_world, EMAIL)
     assert (await real_world.user()).password_hash == imported

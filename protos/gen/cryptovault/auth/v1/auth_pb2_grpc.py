@@ -160,6 +160,11 @@ class AuthServiceStub:
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.FromString,
                 _registered_method=True)
+        self.ChangeProfile = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/ChangeProfile',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileResponse.FromString,
+                _registered_method=True)
         self.GetContact = channel.unary_unary(
                 '/cryptovault.auth.v1.AuthService/GetContact',
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetContactRequest.SerializeToString,
@@ -357,6 +362,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeProfile(self, request, context):
+        """Changes what the caller says of themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetContact(self, request, context):
         """Where to reach a user. For services only: the gateway never asks it.
         """
@@ -512,6 +524,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetUser,
                     request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.FromString,
                     response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.SerializeToString,
+            ),
+            'ChangeProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeProfile,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileResponse.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
@@ -1210,6 +1227,33 @@ class AuthService:
             '/cryptovault.auth.v1.AuthService/GetUser',
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/ChangeProfile',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ChangeProfileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,8 @@ class AuthServiceStub:
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
     """The caller's own profile."""
+    ChangeProfile: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangeProfileRequest, _auth_pb2.ChangeProfileResponse]
+    """Changes what the caller says of themselves."""
     GetContact: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]
     """Where to reach a user. For services only: the gateway never asks it."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEntriesRequest, _auth_pb2.ListAuditEntriesResponse]
@@ -139,6 +141,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
     """The caller's own profile."""
+    ChangeProfile: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangeProfileRequest, _auth_pb2.ChangeProfileResponse]  # type: ignore[assignment]
+    """Changes what the caller says of themselves."""
     GetContact: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetContactRequest, _auth_pb2.GetContactResponse]  # type: ignore[assignment]
     """Where to reach a user. For services only: the gateway never asks it."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEntriesRequest, _auth_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
@@ -346,6 +350,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetUserResponse, _abc.Awaitable[_auth_pb2.GetUserResponse]]:
         """The caller's own profile."""
+
+    @_abc_1.abstractmethod
+    def ChangeProfile(
+        self,
+        request: _auth_pb2.ChangeProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChangeProfileResponse, _abc.Awaitable[_auth_pb2.ChangeProfileResponse]]:
+        """Changes what the caller says of themselves."""
 
     @_abc_1.abstractmethod
     def GetContact(

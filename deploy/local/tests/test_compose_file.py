@@ -41,6 +41,12 @@ def test_every_process_of_make_run_is_there_and_is_told_the_same_things(
         assert told - set(service.get("environment", {})) == set(), plan.name
 
 
+def test_two_replicas_of_the_exchange_run_and_whoever_asks_it_knows_both(services: dict[str, Any]) -> None:
+    assert services["trading-2"] == services["trading"]
+    addresses = [service.get("environment", {}).get("CRYPTOVAULT_TRADING_ADDRESS") for service in services.values()]
+    assert {*addresses} - {None} == {"trading:18011,trading-2:18011"}
+
+
 def test_every_variable_has_its_line_in_the_example() -> None:
     used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE_FILE.read_text())) - {"CRYPTOVAULT_VERSION"}
     assert used - set(dotenv_values(REPOSITORY / ".env.example")) == set()

@@ -1,6 +1,5 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`. With `SCOPE=core`, `SCOPE=stream` or `SCOPE=audit` it measures only that, and writes
-nothing.
+and writes `.local/bench.json`. With `SCOPE=core`, `stream`, `audit` or `start` it measures only that, and writes nothing.
 """
 
 import asyncio
@@ -22,6 +21,7 @@ from tests.load.core import core_rows
 from tests.load.http_client import Samples
 from tests.load.order_parts import part_rows
 from tests.load.people import Person, sign_up
+from tests.load.start_of_trading import start_rows
 from tests.load.table import Row, against
 
 RESULT = Path(__file__).resolve().parents[2] / ".local" / "bench.json"
@@ -48,6 +48,7 @@ async def main(scope: str) -> int:
     _add(rows, await _core())
     _add(rows, await _order_stream())
     _add(rows, await _audit_trail())
+    _add(rows, await _start())
     with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
         say("starting the platform")
         async with Platform(data_dir=Path(folder), profile="bench") as platform:
@@ -221,7 +222,12 @@ def _checked(samples: Samples) -> Samples:
     return samples
 
 
-_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail}
+async def _start() -> list[Row]:
+    say("starts with 100,000 open orders")
+    return await start_rows()
+
+
+_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail, "start": _start}
 
 if __name__ == "__main__":
     sys.exit(uvloop.run(main(*sys.argv[1:] or [""])))

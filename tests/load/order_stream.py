@@ -55,14 +55,14 @@ async def run_stream(platform: Platform, *, duration_seconds: float, name: str) 
 
     begun = time.perf_counter()
     try:
-        await _write(call, [send(next(numbers)) for _ in range(IN_FLIGHT)])
+        await write(call, [send(next(numbers)) for _ in range(IN_FLIGHT)])
         while sent:
             message = await call.read()
             answers = (message, *message.further)
             for answer in answers:
                 run.note(answer, sent.pop(answer.correlation_id))
             if time.perf_counter() - begun < duration_seconds:
-                await _write(call, [send(next(numbers)) for _ in answers])
+                await write(call, [send(next(numbers)) for _ in answers])
         run.seconds = time.perf_counter() - begun
     finally:
         call.cancel()
@@ -70,7 +70,7 @@ async def run_stream(platform: Platform, *, duration_seconds: float, name: str) 
     return run
 
 
-async def _write(call: Any, requests: list[trading_pb2.EnterOrdersRequest]) -> None:
+async def write(call: Any, requests: list[trading_pb2.EnterOrdersRequest]) -> None:
     """In messages of several, as a gateway sends what is ready."""
     for start in range(0, len(requests), COMMANDS_PER_MESSAGE):
         message, *further = requests[start : start + COMMANDS_PER_MESSAGE]
@@ -98,14 +98,14 @@ def person_id(person: int) -> str:
     return f"00000000-0000-7000-8000-{person:012d}"
 
 
-async def pay_everybody(platform: Platform) -> None:
+async def pay_everybody(platform: Platform, people: int = PEOPLE) -> None:
     """Practice money, enough for any number of these orders."""
     async with asyncio.timeout(30):
         channel = open_channel(
             platform.address("trading"), to="trading", identity=platform.identity("portfolio"), deadline_seconds=5.0
         )
         stub: Any = trading_pb2_grpc.TradingServiceStub(channel)
-        for person in range(PEOPLE):
+        for person in range(people):
             leg = trading_pb2.TransferLeg(
                 asset="USD", amount="1000000", debit_account="external", credit_account=f"user:{person_id(person)}"
             )

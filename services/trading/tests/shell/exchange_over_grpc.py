@@ -21,6 +21,7 @@ from trading.api.watch import Watchers
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.state import Limits
 from trading.projector.event_log import EventLog
+from trading.projector.fill_reader import FillReader
 from trading.projector.journal_reader import JournalReader
 from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
@@ -124,6 +125,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
         event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
         ledger=LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints()),
+        fills=FillReader(journal=mongo_journal, queries=queries, projector=projector),
     )
     add, add_queries = (
         trading_pb2_grpc.add_TradingServiceServicer_to_server,

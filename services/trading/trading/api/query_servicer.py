@@ -10,16 +10,15 @@ from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 from trading.api.fresh_reads import answering, is_fresh, time_left
 from trading.api.ledger_servicer import LedgerServicer
 from trading.api.messages import order_message, timestamp
-from trading.domain.amounts import format_amount
 from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
 from trading.projector.event_log import EventLog
+from trading.projector.fill_reader import FillReader, fill_of_row
 from trading.projector.journal_reader import JournalReader
 from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
-from trading.storage.decimals import to_units
-from trading.storage.documents import FillPart, OrderDocument
-from trading.storage.order_queries import FillOfOrder, OrderQueries
+from trading.storage.documents import OrderDocument
+from trading.storage.order_queries import OrderQueries
 from trading.storage.rows import milliseconds_of, view_of_document
 from trading.storage.tape import Tape
 
@@ -57,10 +56,12 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
         event_log: EventLog,
         journal_reader: JournalReader,
         ledger: LedgerReader,
+        fills: FillReader,
     ) -> None:
         self._projector = projector
         self._tape = tape
         self._ledger = ledger
+        self._fills = fills
         self._queries = queries
         self._event_log = event_log
         self._journal_reader = journal_reader
@@ -93,11 +94,11 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
     async def ListFills(self, request: trading_pb2.ListFillsRequest, context: Any) -> trading_pb2.ListFillsResponse:
         user_id = current_caller().required_user()
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
-        page = await self._queries.fills(
-            user_id, market=request.market, order_id=request.order_id, limit=request.limit, cursor=request.cursor
-        )
-        fills = [self._fill_of_order(found) for found in page.fills]
-        return trading_pb2.ListFillsResponse(fills=fills, next_cursor=page.next_cursor, behind=not fresh)
+        with answering():
+            page = await self._fills.page(
+                user_id, market=request.market, order_id=request.order_id, limit=request.limit, cursor=request.cursor
+            )
+        return trading_pb2.ListFillsResponse(fills=page.fills, next_cursor=page.next_cursor, behind=not fresh)
 
     async def ListUserEvents(
         self, request: trading_pb2.ListUserEventsRequest, context: Any
@@ -150,31 +151,12 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
         if document is None:
             raise OrderNotFound if fresh else ProjectionBehind
         market = self._market(document.trading_pair)
-        fills = [_fill(document.id, document.side, fill, market) for fill in document.fills]
+        fills = [fill_of_row(document, fill, market) for fill in document.fills]
         return self._order(document), fills
 
     def _order(self, document: OrderDocument) -> trading_pb2.Order:
         market = self._market(document.trading_pair)
         return order_message(view_of_document(document, market), market)
 
-    def _fill_of_order(self, found: FillOfOrder) -> trading_pb2.Fill:
-        return _fill(found.order_id, found.side, found.fill, self._market(found.trading_pair))
-
     def _market(self, symbol: str) -> Market:
         return self._projector.fold.state.markets[symbol].market
-
-
-def _fill(order_id: str, side: str, fill: FillPart, market: Market) -> trading_pb2.Fill:
-    quote, base = market.quote_scale, market.base_scale
-    return trading_pb2.Fill(
-        id=fill.id,
-        order_id=order_id,
-        market=market.symbol,
-        side=side,
-        price=format_amount(to_units(fill.price, quote), quote),
-        quantity=format_amount(to_units(fill.amount, base), base),
-        fee=format_amount(to_units(fill.fee, quote), quote),
-        fee_asset=market.quote,
-        liquidity=fill.liquidity,
-        time=timestamp(milliseconds_of(fill.time)),
-    )

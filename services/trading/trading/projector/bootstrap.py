@@ -12,6 +12,7 @@ from trading.clients.leader import GrpcLeader
 from trading.projector.archiver import Archiver
 from trading.projector.bell import Bell
 from trading.projector.event_log import EventLog
+from trading.projector.fill_reader import FillReader
 from trading.projector.journal_reader import JournalReader
 from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
@@ -41,6 +42,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
         event_log=EventLog(journal=journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
         ledger=LedgerReader(journal=journal, projector=projector, points=BalancePoints()),
+        fills=FillReader(journal=journal, queries=queries, projector=projector),
     )
     await projector.catch_up()
     runtime.background("projector", projector.run)

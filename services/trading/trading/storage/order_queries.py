@@ -9,9 +9,8 @@ from typing import Any
 
 from beanie import SortDirection
 from chassis.errors import InvalidArgument
-from pydantic import BaseModel
 
-from trading.storage.documents import FillPart, OrderDocument
+from trading.storage.documents import OrderDocument
 
 OPEN_STATUSES = ("new", "open", "partially_filled")
 PAGE_SIZE_MAX = 200  # one screen of the blotter is 50
@@ -22,21 +21,6 @@ PAGE_SIZE_DEFAULT = 50
 class OrderPage:
     orders: Sequence[OrderDocument]
     next_cursor: str  # empty at the end
-
-
-class FillOfOrder(BaseModel):
-    """A fill with what its order says of it."""
-
-    order_id: str
-    trading_pair: str
-    side: str
-    fill: FillPart
-
-
-@dataclass(frozen=True, slots=True)
-class FillPage:
-    fills: Sequence[FillOfOrder]
-    next_cursor: str
 
 
 class OrderQueries:
@@ -76,29 +60,6 @@ class OrderQueries:
         more = len(found) > size
         return OrderPage(page, _order_cursor(page[-1]) if more else "")
 
-    async def fills(self, user_id: str, *, market: str, order_id: str, limit: int, cursor: str) -> FillPage:
-        """Newest first, over all of the user's orders."""
-        query: dict[str, Any] = {"user_id": user_id}
-        if order_id:
-            query["_id"] = order_id
-        if market:
-            query["trading_pair"] = market
-        older: dict[str, Any] = {}
-        if cursor:
-            older = {"fills.number": {"$lt": _parse_number(cursor)}}
-        size = page_size(limit)
-        pipeline: list[dict[str, Any]] = [
-            {"$match": {**query, **older}},
-            {"$unwind": "$fills"},
-            *([{"$match": older}] if older else []),
-            {"$sort": {"fills.number": -1}},
-            {"$limit": size + 1},
-            {"$project": {"_id": 0, "order_id": "$_id", "trading_pair": 1, "side": 1, "fill": "$fills"}},
-        ]
-        found = await OrderDocument.aggregate(pipeline, projection_model=FillOfOrder).to_list()
-        page = found[:size]
-        return FillPage(page, str(page[-1].fill.number) if len(found) > size else "")
-
 
 def page_size(limit: int) -> int:
     if not 0 <= limit <= PAGE_SIZE_MAX:
@@ -120,12 +81,6 @@ def _parse_order_cursor(cursor: str) -> tuple[datetime, str]:
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC), order_id
     except (ValueError, OverflowError, OSError, binascii.Error):
         raise _invalid_cursor() from None
-
-
-def _parse_number(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits 63 bits
-        raise _invalid_cursor()
-    return int(cursor)
 
 
 def _invalid_cursor() -> InvalidArgument:

@@ -1,5 +1,5 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`. With `SCOPE=core`, `stream`, `audit` or `start` it measures that alone and writes nothing.
+and writes `.local/bench.json`. `SCOPE=core`, `stream`, `audit` or `start` measures that alone, and writes nothing.
 """
 
 import asyncio

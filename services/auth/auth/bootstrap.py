@@ -39,6 +39,7 @@ from auth.storage.audit_queries import MongoAuditQueries
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
 from auth.storage.documents import DOCUMENTS
+from auth.storage.in_turn import InTurn
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
@@ -255,6 +256,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         clock=a.clock, ids=a.ids,
     )  # fmt: skip
     notice_device = NoticeDevice(sessions=a.sessions, notify_owner=notify_owner, clock=a.clock)
+    audited = InTurn(a.transactions)
     record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
     note_attempt = NoteAttempt(attempts=a.attempts, digests=a.digests, clock=a.clock)
     prove_second_factor = ProveSecondFactor(
@@ -263,7 +265,7 @@ def make_use_cases(a: Adapters) -> UseCases:
     )  # fmt: skip
     make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
     revoke_api_keys = RevokeApiKeys(
-        api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=a.transactions, clock=a.clock
+        api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=audited, clock=a.clock
     )
     require_step_up = RequireStepUp(users=a.users, sessions=a.sessions, clock=a.clock)
     spend_code = SpendCode(codes=a.codes, digests=a.digests)
@@ -295,25 +297,25 @@ def make_use_cases(a: Adapters) -> UseCases:
         enable_second_factor=EnableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
             make_recovery_codes=make_recovery_codes, end_sessions=end_sessions, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=a.transactions, clock=a.clock,
+            record_audit=record_audit, transactions=audited, clock=a.clock,
         ),
         disable_second_factor=DisableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         renew_recovery_codes=RenewRecoveryCodes(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
             make_recovery_codes=make_recovery_codes, notify_owner=notify_owner, record_audit=record_audit,
-            transactions=a.transactions,
+            transactions=audited,
         ),
         step_up=StepUp(
             users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, record_audit=record_audit,
-            transactions=a.transactions, clock=a.clock,
+            transactions=audited, clock=a.clock,
         ),
         require_step_up=require_step_up,
         create_api_key=CreateApiKey(
             users=a.users, api_keys=a.api_keys, seal=a.seal, randomness=a.randomness, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=a.transactions, clock=a.clock, ids=a.ids,
+            record_audit=record_audit, transactions=audited, clock=a.clock, ids=a.ids,
         ),
         list_api_keys=ListApiKeys(api_keys=a.api_keys),
         delete_api_key=DeleteApiKey(api_keys=a.api_keys, revoke_api_keys=revoke_api_keys),
@@ -323,7 +325,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         freeze_account=FreezeAccount(
             users=a.users, freeze_tickets=a.freeze_tickets, api_keys=a.api_keys,
             revoke_api_keys=revoke_api_keys, end_sessions=end_sessions, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=a.transactions, clock=a.clock,
+            record_audit=record_audit, transactions=audited, clock=a.clock,
         ),
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
@@ -331,12 +333,12 @@ def make_use_cases(a: Adapters) -> UseCases:
         reset_password=ResetPassword(
             users=a.users, passwords=a.passwords, spend_code=spend_code, api_keys=a.api_keys,
             revoke_api_keys=revoke_api_keys, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=a.transactions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         change_password=ChangePassword(
             users=a.users, sessions=a.sessions, throttles=a.throttles, passwords=a.passwords, end_sessions=end_sessions,
             notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit,
-            transactions=a.transactions, clock=a.clock,
+            transactions=audited, clock=a.clock,
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, open_session=open_session,

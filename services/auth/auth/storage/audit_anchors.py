@@ -11,6 +11,8 @@ from auth.use_cases.audit_ports import BrokenRecord
 
 LINE_BYTES_MAX = 65_536  # a checkpoint of a hundred streams has 15,000; a longer line is something else
 
+TAIL_BYTES = 4 * LINE_BYTES_MAX  # holds the newest, also where several processes write
+
 
 class FileAnchors:
     """One line of JSON each. Several processes may have one file: a checkpoint then stands in it more than once."""
@@ -31,7 +33,8 @@ class FileAnchors:
     def _read_newest(self) -> Checkpoint | None:
         if not self._path.exists():
             return None
-        return max(read_anchors(self._path), key=lambda checkpoint: checkpoint.number, default=None)
+        newest = read_anchors(self._path, from_byte=max(0, self._path.stat().st_size - TAIL_BYTES))
+        return max(newest, key=lambda checkpoint: checkpoint.number, default=None)
 
     def _write(self, lines: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +47,16 @@ class FileAnchors:
             os.close(descriptor)
 
 
-def read_anchors(path: Path) -> Iterator[Checkpoint]:
+def read_anchors(path: Path, *, from_byte: int = 0) -> Iterator[Checkpoint]:
     """The checkpoints in a file of anchors, or of log lines that hold them; other lines of a log are passed over.
 
     BrokenRecord for a line that is meant to be one and is not; OSError.
     """
     with path.open("rb") as lines:
         number = 0
+        if from_byte:
+            lines.seek(from_byte)
+            lines.readline(LINE_BYTES_MAX)  # the rest of a line
         while line := lines.readline(LINE_BYTES_MAX):
             number += 1
             if b'"checkpoint"' not in line and b'"signature"' not in line:

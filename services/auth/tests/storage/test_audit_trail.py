@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from auth.checkpoint_schedule import BROKEN, CheckpointSchedule
 from auth.crypto.checkpoint_key import CheckpointKey, TrustedKeys
 from auth.domain.audit import AuditEntry
 from auth.domain.audit_chain import AuditStream, StreamHead, seal
 from auth.domain.audit_findings import Fault, Finding
+from auth.storage import audit_anchors
 from auth.storage.audit_anchors import FileAnchors, read_anchors
 from auth.storage.audit_checkpoints import MongoAuditCheckpoints
 from auth.storage.audit_records import MongoAuditRecords
 from auth.storage.audit_rows import entry_of_row, row_of_checkpoint, row_of_entry
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.documents import DOCUMENTS
+from auth.storage.in_turn import InTurn
 from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.audit_ports import BrokenRecord
 from auth.use_cases.take_checkpoint import TakeCheckpoint
 from auth.use_cases.verify_audit_trail import Verdict, VerifyAuditTrail
 from chassis.ids import RandomIds
 from chassis.mongo import MongoConnection, init_documents
-from chassis.testing import FixedClock
+from chassis.testing import FixedClock, eventually
 
 ROOT = b"a root secret that only tests know"
 IDS = RandomIds()
@@ -260,6 +263,24 @@ async def test_writers_at_once_leave_no_gap_and_lose_nothing(trail: Trail) -> No
     assert await effects.count_documents({}) == 1 + WRITERS
 
 
+async def test_in_turn_nobody_loses_to_another_and_runs_again(trail: Trail) -> None:
+    runs: list[int] = []
+    in_turn = InTurn(trail.mongo.transactions)
+
+    async def write(number: int) -> None:
+        async def work() -> None:
+            runs.append(number)
+            await trail.trail.append(AuditStream.AUTH, [entry(number)])
+
+        # A run inside a run joins it, as where one use case calls another.
+        await in_turn.run(lambda: in_turn.run(work))
+
+    await asyncio.gather(*(write(number) for number in range(WRITERS)))
+    assert sorted(runs) == list(range(WRITERS))
+    verdict = await trail.verify()
+    assert (verdict.findings, verdict.entries["auth"]) == ([], 12 + WRITERS)
+
+
 async def test_an_entry_is_there_with_its_change_or_not_at_all(trail: Trail) -> None:
     class Died(Exception): ...
 
@@ -315,3 +336,26 @@ async def test_anchors_are_read_from_a_log_as_well(trail: Trail, tmp_path: Path)
     log.write_text('{"checkpoint": "{}"}\n')
     with pytest.raises(BrokenRecord):
         list(read_anchors(log))
+
+
+async def test_the_newest_anchor_is_found_at_the_end_of_a_long_file(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_anchors, "TAIL_BYTES", 1_500)  # two of three
+    newest = await FileAnchors(trail.anchors).newest()
+    assert newest is not None
+    assert newest.number == 3
+    assert trail.anchors.stat().st_size > 1_500
+
+
+async def test_a_schedule_takes_anchors_and_alarms(trail: Trail) -> None:
+    await trail.write(3)
+    trail.clock.advance(60)
+    schedule = asyncio.create_task(CheckpointSchedule(take=trail.take, anchor=trail.anchor).run())
+    try:
+        await eventually(lambda: len(list(read_anchors(trail.anchors))) == 4)
+        assert BROKEN._value.get() == 0
+        await trail.checkpoints.update_one({"_id": 4}, {"$set": {"signature": b"x" * 64, "hash": b"y" * 32}})
+        await eventually(lambda: BROKEN._value.get() == 1)
+    finally:
+        schedule.cancel()

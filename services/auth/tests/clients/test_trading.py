@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from auth.clients import trading
 from auth.clients.trading import UnknownJournalEvent, acts_of
 from auth.domain.audit import AuditEntry
 from chassis.testing import SequentialIds
@@ -95,6 +96,11 @@ def test_an_operators_act_is_told_with_its_reason(act: str, subject: str, resour
     (told,) = acts(pb.JournalEvent(operator_acted=acted, actor=BY_ANN, reason="a storm"))
     assert (told.action, told.resource, told.user_id, told.actor) == (act, resource, user_id, f"user:{ANN}")
     assert told.details == {"change": '{"status": "halted"}', "reason": "a storm"}
+
+
+def test_every_kind_of_the_contract_is_an_act_or_known_to_be_none() -> None:
+    kinds = {field.name for field in pb.JournalEvent.DESCRIPTOR.oneofs_by_name["event"].fields}
+    assert trading._READERS.keys() == kinds
 
 
 def test_a_kind_that_is_not_known_stops_the_reader() -> None:

@@ -1,5 +1,6 @@
 """The bytes that are hashed, and the rules by which a fault shows."""
 
+import hashlib
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,6 +63,19 @@ def test_the_bytes_of_an_entry_never_change() -> None:
         b'[["networks",""],["scopes","read trade"]]]'
     )
     assert sealed.hash.hex() == "dca310b5149c383aa0bc7ff67310e4554f635e61ecb99066b7b76e0efee76f37"
+
+
+def test_the_bytes_of_a_checkpoint_never_change() -> None:
+    checkpoint = Checkpoint(
+        number=7, taken_at=NOW, heads=(StreamHead("trading", 9, b"t" * 32), StreamHead("auth", 3, b"a" * 32)),
+        previous_hash=b"p" * 32, public_key=b"k" * 32,
+    )  # fmt: skip
+    assert checkpoint.signed_bytes == (
+        b"cryptovault/audit-checkpoint/1\n"
+        b'[7,1795939200123,[["auth",3,"' + b"61" * 32 + b'"],["trading",9,"' + b"74" * 32 + b'"]],"'
+        + b"70" * 32 + b'","' + b"6b" * 32 + b'"]'
+    )  # fmt: skip
+    assert checkpoint.hash == hashlib.sha256(checkpoint.signed_bytes).digest()
 
 
 def test_entries_count_without_gap_and_each_names_the_one_before() -> None:

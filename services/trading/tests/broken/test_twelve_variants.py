@@ -14,6 +14,7 @@ import test_projector
 import test_replay
 import test_sequencer
 import test_snapshots
+import test_ticks_that_matter as ticks
 from chassis.mongo import MongoDatabase
 from command_generator import CommandGenerator
 from exchange_factory import Bench
@@ -80,7 +81,10 @@ CATCHES: list[tuple[Variant, Judge]] = [
     (KEY_FORGOTTEN_ON_RESTART, test_replay.test_folding_from_any_snapshot_gives_the_same_state_and_the_same_decisions),
     (KEY_FORGOTTEN_ON_RESTART, test_snapshots.test_from_every_snapshot_the_state_is_that_of_the_whole_journal),
     (STALE_PRICE_ACCEPTED, naive_engine),
-    (STALE_PRICE_ACCEPTED, test_sequencer.test_a_stale_price_refuses_market_orders_until_the_stream_speaks_again),
+    (
+        STALE_PRICE_ACCEPTED,
+        ticks.test_a_stale_price_refuses_market_orders_until_the_stream_speaks_again,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ Orders that wait, expire or are amended are in `reference_orders.py`.
 
 from decimal import Decimal
 
+from reference_checks import check_band, check_size, check_steps, fresh
 from reference_records import (
     MINOR,
     ZERO,
@@ -99,7 +100,7 @@ class ReferenceEngine:
         if jumped and was_trading:
             book.paused_until = self.now + book.rules.pause
         book.reference, book.source_time, book.received_time = price, source_time, received_time
-        if self._fresh(book) and self._trading(book):
+        if fresh(book, self.now) and self._trading(book):
             self._settle(book)
 
     def _settle(self, book: Book) -> None:
@@ -221,31 +222,15 @@ class ReferenceEngine:
             raise RefusedError("stale_price")
         if request.expires and request.expires <= self.now:
             raise RefusedError("expiry_in_past")
-        self._check_steps(book.rules, request)
+        check_steps(book.rules, request)
         if request.price:
-            self._check_band(book.rules, request.price, book.reference)
-        self._check_size(book.rules, request, book.reference)
+            check_band(book.rules, request.price, book.reference)
+        check_size(book.rules, request, book.reference)
         return self._market_limit(book, request) if request.kind == "market" else self._own_limit(book, request)
-
-    def _check_steps(self, rules: Rules, request: Request) -> None:
-        if request.price % rules.tick:
-            raise RefusedError("invalid_tick")
-        if request.quantity % rules.lot:
-            raise RefusedError("invalid_lot")
-
-    def _check_band(self, rules: Rules, price: Decimal, measure: Decimal) -> None:
-        if abs(price - measure) > measure * rules.band:
-            raise RefusedError("price_band")
-
-    def _check_size(self, rules: Rules, request: Request, measure: Decimal) -> None:
-        if max(request.quantity * measure, request.quote_quantity) > rules.maximum_quantity * measure:
-            raise RefusedError("above_max_quantity")
-        if (request.quote_quantity or request.quantity * (request.price or measure)) < rules.minimum_notional:
-            raise RefusedError("below_min_notional")
 
     def _market_limit(self, book: Book, request: Request) -> Decimal:
         rules, reference = book.rules, book.reference
-        if reference is None or not self._fresh(book):
+        if reference is None or not fresh(book, self.now):
             raise RefusedError("stale_price")
         if request.side == "buy":
             return round_down(reference * (1 + rules.slippage), rules.tick)
@@ -253,7 +238,7 @@ class ReferenceEngine:
 
     def _own_limit(self, book: Book, request: Request) -> Decimal:
         assert book.reference is not None
-        self._check_band(book.rules, request.price, book.reference)
+        check_band(book.rules, request.price, book.reference)
         if request.post_only:
             offers = self._offers(book, request.side)
             if offers and worse_or_equal(request.side, offers[0][0], request.price):
@@ -310,7 +295,7 @@ class ReferenceEngine:
             for order in self.resting
             if order.market == book.rules.symbol and order.side == maker_side and not order.waits
         ]
-        if self._fresh(book) and self._trading(book):
+        if fresh(book, self.now) and self._trading(book):
             for level, (price, quantity) in enumerate(self._ladder(book, maker_side, clipped=True)):
                 offers.append((sign * price, 10**9 + level, quantity, None))
         return [
@@ -352,13 +337,6 @@ class ReferenceEngine:
             if order.market == market and order.side == side and order.filled < order.quantity and not order.waits
         ]
         return sorted(orders, key=lambda order: (-order.price if side == "buy" else order.price, order.priority))
-
-    def _fresh(self, book: Book) -> bool:
-        return (
-            book.reference is not None
-            and self.now - book.received_time <= book.rules.silence
-            and self.now - book.source_time <= book.rules.source_age
-        )
 
     def _used(self, book: Book, side: str) -> Decimal:
         refilled = round_down(book.rules.refill_per_second * (self.now - book.used_at[side]) / 1000, MINOR)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from reference_checks import check_band, check_size, check_steps
 from reference_engine import ReferenceEngine
 from reference_records import Book, RefusedError, Request, Resting, round_down, worse_or_equal
 
@@ -43,10 +44,10 @@ class ReferenceExchange(ReferenceEngine):
             raise RefusedError("invalid_tick")
         if reached(request, reference):
             raise RefusedError("stop_price_reached")
-        self._check_steps(rules, request)
+        check_steps(rules, request)
         if request.price:
-            self._check_band(rules, request.price, request.stop)
-        self._check_size(rules, request, request.stop)
+            check_band(rules, request.price, request.stop)
+        check_size(rules, request, request.stop)
 
     def _settle(self, book: Book) -> None:
         while True:
@@ -111,10 +112,10 @@ class ReferenceExchange(ReferenceEngine):
         measure = order.request.stop if order.waits else book.reference
         assert measure is not None
         whole = replace(order.request, price=amended.price, quantity=amended.quantity)
-        self._check_steps(book.rules, whole)
+        check_steps(book.rules, whole)
         if amended.price != order.price:
-            self._check_band(book.rules, amended.price, measure)
-        self._check_size(book.rules, whole, measure)
+            check_band(book.rules, amended.price, measure)
+        check_size(book.rules, whole, measure)
 
 
 def waits_for_a_rise(request: Request) -> bool:

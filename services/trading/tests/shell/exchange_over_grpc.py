@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.clock import SystemClock
 from chassis.grpc_client import open_channel
+from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.testing import serve
 from chassis.testing.services import identity_of
@@ -164,3 +165,20 @@ def rest(side: str, quantity: str, price: str) -> dict[str, Any]:
     return {
         "place_order": trading_pb2.PlaceOrder(market="BTC-USD", side=side, type="limit", quantity=quantity, price=price)
     }
+
+
+async def logged_events(exchange: Exchange, caller: Caller) -> list[trading_pb2.UserEvent]:
+    """The caller's whole log, read in small pages."""
+    with use_caller(caller):
+        head = await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())
+        logged: list[trading_pb2.UserEvent] = []
+        more = True
+        while more:
+            request = trading_pb2.ListUserEventsRequest(after_sequence=len(logged), limit=2, at_least_batch=head.batch)
+            page = await exchange.queries.ListUserEvents(request)
+            logged += page.events
+            more = page.more
+    assert [event.sequence for event in logged] == list(range(1, head.sequence + 1))
+    last = {balance.asset: balance for event in logged for balance in event.balances}
+    assert sorted(last.values(), key=lambda balance: balance.asset) == list(head.balances)
+    return logged

@@ -11,6 +11,7 @@ from trading.domain.commands import Actor, CancelAll, CancelOrder, Command, Plac
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.queries import balance
+from trading.domain.snapshot import state_hash
 from trading.domain.state import ExchangeState, Limits, RememberedKeys
 from trading.journal.batch import SealedBatch, user_key
 from trading.journal.history import OrderView
@@ -19,6 +20,7 @@ from trading.sequencer.future_ticket import FutureTicket
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.open_markets import OpenMarkets
 from trading.sequencer.ports import History, KeyedCommand
+from trading.sequencer.recovery import recover
 from trading.sequencer.reference_prices import ReferencePrices, Tick
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
@@ -187,3 +189,7 @@ async def running_shell(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def replayed_hash(journal: MemoryJournal) -> str:
+    return state_hash((await recover(journal, Limits())).state)

@@ -12,7 +12,6 @@ from typing import TypeVar
 from chassis.crash_points import crash_point
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
-from prometheus_client import Counter, Gauge, Histogram
 
 from trading.domain.commands import Actor, AmendOrder, Command, Continue, ExpireOrders, ExpireTransfers, PlaceOrder
 from trading.domain.outcomes import Repeat
@@ -34,6 +33,14 @@ from trading.sequencer.crossings import Crossings
 from trading.sequencer.errors import DeadlinePassed, NotLeading
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.memory import Memory
+from trading.sequencer.metrics import (
+    APPEND_SECONDS,
+    BATCH_COMMANDS,
+    BREAKDOWNS,
+    REFUSED_COMMANDS,
+    REFUSED_TICKS,
+    WAITING,
+)
 from trading.sequencer.next_batch import as_next_batch
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
 from trading.sequencer.outcomes import committed_now
@@ -48,19 +55,6 @@ from trading.sequencer.waiting_line import WaitingLine
 
 RECENT_BATCHES = 256  # in memory for repeats; older ones are read from the journal
 BREAKDOWNS_IN_A_ROW_MAX = 5  # stopping the market did not help: a restart with an alarm is better than a loop
-
-BATCH_COMMANDS = Histogram(
-    "cryptovault_batch_commands", "Commands per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 512)
-)
-APPEND_SECONDS = Histogram(
-    "cryptovault_append_seconds",
-    "Time until a batch was durable",
-    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1, 5),
-)
-WAITING = Gauge("cryptovault_commands_waiting", "Commands that wait for the sequencer")
-BREAKDOWNS = Counter("cryptovault_core_breakdowns", "Commands that broke the core; each stopped a market")
-REFUSED_COMMANDS = Counter("cryptovault_refused_commands", "Commands that the exchange refused", ["market", "reason"])
-REFUSED_TICKS = Counter("cryptovault_refused_ticks", "Reference prices that the exchange did not take", ["reason"])
 
 T = TypeVar("T")
 log = get_logger(__name__)

@@ -1,7 +1,7 @@
 """Follows the journal and keeps the projection: several batches at a time, rows first, the cursor last.
 
 It reads the journal, not the leader's stream: a read of the next few numbers costs the database a millisecond and
-the leader nothing, and there is no second way in that could differ. It looks every 50 ms, so that the rows of many
+the leader nothing, and there is no second way in that could differ. It looks every 100 ms, so that the rows of many
 batches are written at once, and goes on at once while there is a lot; a read that waits for a batch rings, so nobody
 ever waits for the next look.
 """
@@ -29,7 +29,7 @@ from trading.storage.projection import Changes, Projection
 BATCHES_PER_DRAIN = 64  # more would make readers wait for rows they do not need
 BATCHES_PER_LOOK = 8  # near the head; each number that is not there yet costs the database a look-up
 BATCHES_PER_READ = 256  # while catching up without writing
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 RETRY_SECONDS = 0.2
 
 CURSOR = Gauge("cryptovault_projection_batch", "The newest batch in the projection")

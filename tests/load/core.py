@@ -7,6 +7,7 @@ the machine does disturbs both sides alike.
 
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any, Protocol
@@ -29,7 +30,7 @@ from trading.domain.commands import (
 from trading.domain.default_markets import default_assets
 from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
-from trading.domain.matching import Taker, Walk, walk
+from trading.domain.matching import Fill, Taker, meets_nobody, walk
 from trading.domain.orders import BUY, LIMIT, OPEN, SELL, Order, OrderType, Side, TimeInForce
 from trading.domain.state import MarketState
 
@@ -157,7 +158,7 @@ class _Core:
                 execute(command._replace(order_id=order_ids[number]))
             elif number:
                 outcome = execute(command)
-                order_ids[number] = outcome.events[0].order_id  # type: ignore[union-attr]  # a fresh key: no repeat
+                order_ids[number] = outcome[0].order_id  # type: ignore[union-attr]  # a fresh key: no repeat
             else:
                 execute(command)
 
@@ -221,19 +222,20 @@ class _OurBooks:
             if kind == "cancel":
                 own.remove(self._open.pop(number))
                 continue
-            result = walk(market, Taker(person, side, worst, quantity, 0), None, 0, _ANY_NUMBER)
-            if result.fills:
-                self._fill(result, opposite)
-            if kind == "limit" and result.quantity < quantity:
+            filled = 0
+            if not meets_nobody(market, side, worst, None):
+                fills, _, filled, _ = walk(market, Taker(person, side, worst, quantity, 0), None, 0, _ANY_NUMBER)
+                self._fill(fills, opposite)
+                self.traded += filled
+            if kind == "limit" and filled < quantity:
                 order = self._open[number] = Order(
                     order_id, number, person, person, "", "", side, LIMIT, _GTC, False, quantity, 0, price, price,
-                    0, 0, 0, OPEN, True, 0, 0, result.quantity,
+                    0, 0, 0, OPEN, True, 0, 0, filled,
                 )  # fmt: skip
                 own.add(order)
 
-    def _fill(self, result: Walk, opposite: BookSide) -> None:
-        self.traded += result.quantity
-        for maker, _, quantity, _ in result.fills:
+    def _fill(self, fills: Sequence[Fill], opposite: BookSide) -> None:
+        for maker, _, quantity, _ in fills:
             assert maker is not None
             maker.filled_quantity += quantity
             if maker.filled_quantity == maker.quantity:

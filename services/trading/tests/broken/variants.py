@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
 
-from trading.domain import evolve, house, matching, place_order, snapshot
+from trading.domain import evolve, matching, place_order, snapshot
 from trading.domain.settlement import Draft, TradingDraft
 from trading.sequencer.sequencer import Sequencer
 from trading.storage.projection import Projection
@@ -48,10 +48,10 @@ BALANCE_CHECK_MISSING = _variant(
 )
 HOLD_RELEASED_TWICE = _variant(
     "hold released twice", evolve._close,
-    ("event.hold_reduction, -event.hold_reduction)", "2 * event.hold_reduction, -2 * event.hold_reduction)"),
+    ("hold_reduction, -hold_reduction)", "2 * hold_reduction, -2 * hold_reduction)"),
 )  # fmt: skip
 HOLD_NOT_RELEASED_ON_CANCEL = _variant("hold not released on cancel", Draft.close, ("order.hold,", "0,"))
-TRADE_ID_REUSED = _variant("trade id reused", evolve._trade, ("state.trade_number = event.trade_number", "pass"))
+TRADE_ID_REUSED = _variant("trade id reused", evolve._trade, ("state.trade_number = trade_number", "pass"))
 TIME_PRIORITY_BROKEN = _variant(
     "time priority broken", matching._offers,
     ("for order in book.levels[key].values():", "for order in reversed(book.levels[key].values()):"),
@@ -66,7 +66,7 @@ FEE_ROUNDED_DOWN = _variant(
 )  # fmt: skip
 PARTIAL_FILL_COUNTED_TWICE = _variant(
     "partial fill counted twice", evolve._fill,
-    ("filled_quantity += event.quantity", "filled_quantity += event.quantity * (1 + (status is not FILLED))"),
+    ("filled_quantity += quantity", "filled_quantity += quantity * (1 + (status is not FILLED))"),
 )  # fmt: skip
 ANSWER_BEFORE_THE_APPEND = _variant(
     "answer before the append", Sequencer._append,
@@ -89,5 +89,5 @@ KEY_FORGOTTEN_ON_RESTART = _variant(
     ("for batch, kind, owner, key, *remembered in keys:", "for batch, kind, owner, key, *remembered in ():"),
 )  # fmt: skip
 STALE_PRICE_ACCEPTED = _variant(
-    "stale price accepted", house.quotation_now, (" and time_milliseconds <= frame.fresh_until_milliseconds", "")
+    "stale price accepted", place_order._plan, (" if now <= frame.fresh_until_milliseconds else None", "")
 )

@@ -15,12 +15,12 @@ from trading.domain.commands import (
     Transfer,
 )
 from trading.domain.events import Event, Traded
-from trading.domain.exchange import Applied, Exchange
+from trading.domain.exchange import Exchange
 from trading.domain.history import History
 from trading.domain.invariants import check_all
 from trading.domain.markets import Asset, HouseQuoting, Market, MarketStatus, PriceSource
 from trading.domain.orders import OrderType, Side, TimeInForce
-from trading.domain.outcomes import Repeat
+from trading.domain.outcomes import Decision, Repeat
 from trading.domain.state import Limits
 
 UNIT = 10**8
@@ -122,14 +122,14 @@ class Bench:
     def done(self, command: Command) -> list[Event]:
         """The events of a command that must not be a repeat."""
         outcome = self.do(command)
-        assert isinstance(outcome, Applied)
-        return outcome.events
+        assert not isinstance(outcome, Repeat)
+        return outcome
 
-    def do(self, command: Command) -> Applied | Repeat:
+    def do(self, command: Command) -> Decision:
         outcome = self.exchange.execute(command)
-        if isinstance(outcome, Applied):
-            self.events += outcome.events
-            for event in outcome.events:
+        if not isinstance(outcome, Repeat):
+            self.events += outcome
+            for event in outcome:
                 self.history.feed(event)
             self.history.end_command(postponed=any(market.postponed for market in self.exchange.state.markets.values()))
         if self.check:

@@ -30,10 +30,11 @@ from trading.domain.commands import (
     VoidTransfer,
 )
 from trading.domain.events import OrderPlaced
-from trading.domain.exchange import Applied, Exchange
+from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
 from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier, MarketStatus
 from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce
+from trading.domain.outcomes import Repeat
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
 from trading.domain.state import ExchangeState, Limits
@@ -71,8 +72,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         except ServiceError:
             assert state_hash(self.bench.exchange.state) == before
             return
-        if isinstance(outcome, Applied):
-            self.order_ids += [event.order_id for event in outcome.events if isinstance(event, OrderPlaced)]
+        if not isinstance(outcome, Repeat):
+            self.order_ids += [event.order_id for event in outcome if isinstance(event, OrderPlaced)]
         else:
             assert state_hash(self.bench.exchange.state) == before
 

@@ -10,10 +10,11 @@ from trading.domain.accounts import HoldChange, Posting
 from trading.domain.commands import SetReferencePrice, StartBatch, Transfer
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.events import BatchStarted, Event
-from trading.domain.exchange import Applied, Exchange
+from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
 from trading.domain.markets import CircuitBreaker, FeeRates, FeeTier
 from trading.domain.orders import CloseReason, OrderStatus, Side
+from trading.domain.outcomes import Repeat
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import BrokenChain, check_follows, digest_of, seal
 from trading.journal.codec import AccountAfter, UnknownEventType, decode_body, decode_events, encode_body, encode_entry
@@ -50,9 +51,9 @@ def run_golden() -> tuple[Exchange, list[tuple[commands.Command, list[Event]]]]:
     entries = []
     for command in [StartBatch(1, TIME), *golden_commands()]:
         outcome = exchange.execute(command)
-        assert isinstance(outcome, Applied)
-        if outcome.events:
-            entries.append((command, outcome.events))
+        assert not isinstance(outcome, Repeat)
+        if outcome:
+            entries.append((command, outcome))
     return exchange, entries
 
 

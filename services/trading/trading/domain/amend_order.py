@@ -36,7 +36,7 @@ def amend_order(state: ExchangeState, command: AmendOrder) -> Decision:
     market = market_state.market
     amended.hold = required_hold(amended, market)
     if amended.hold > order.hold:
-        check_funds(state, market, order.side, owner, amended.hold - order.hold)
+        check_funds(market, order.side, state.owners[owner], amended.hold - order.hold)
     leaves = order.resting and (amended.price != order.price or amended.quantity > order.quantity)
     result = _meet(state, market_state, amended) if leaves else None
     draft = TradingDraft(state, market_state)

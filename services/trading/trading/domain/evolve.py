@@ -20,7 +20,6 @@ from trading.domain.events import (
     OrderTriggered,
     ReferencePriceSet,
     Traded,
-    TradeSide,
     TradingPaused,
     TradingResumed,
     TransferHeld,
@@ -39,7 +38,7 @@ from trading.domain.evolve_transfers import (
     settle_transfer,
     unfreeze_asset,
 )
-from trading.domain.orders import BUY, FILLED, NEW, OPEN, Order, Side
+from trading.domain.orders import BUY, FILLED, NEW, OPEN, Order, OrderStatus, Side
 from trading.domain.owners import owner_named
 from trading.domain.state import ExchangeState, MarketState, Owner, RememberedKey
 from trading.domain.traded_volume import TradedVolume
@@ -237,64 +236,69 @@ def _touch(state: ExchangeState, order: Order, user_sequence: int) -> None:
 
 
 def _trade(state: ExchangeState, event: Traded) -> None:
-    market = state.markets[event.market]
-    buyer, seller = event.buyer, event.seller
-    buying = _settle_buyer(state, event, buyer)
-    selling = _settle_seller(state, event, seller)
-    if fees := buyer.fee + seller.fee:
-        _move(state.owners.get(FEES) or owner_named(state, FEES), event.quote_asset, fees, 0)
-    state.trade_number = event.trade_number
-    market.tape_sequence = event.tape_sequence
-    if buyer.order_id:
-        _fill(state, market, event, buyer, buying)
-    if seller.order_id:
-        _fill(state, market, event, seller, selling)
-    if event.house_consumed is not None:
+    (
+        symbol, base, quote, trade_number, tape_sequence, _, _, quantity, notional, buyer, seller, house_consumed,
+    ) = event  # fmt: skip
+    market = state.markets[symbol]
+    # A trade's postings and holds, as `ledger` lists them, in one pass. `History` holds the two together.
+    name, order_id, _, rate, fee, released, status, sequence = buyer
+    owner = state.owners.get(name) or owner_named(state, name)
+    _move(owner, base, quantity, 0)
+    _move(owner, quote, released - notional - fee, -released)
+    if order_id:
+        _fill(state, market, owner, order_id, quote, quantity, notional, rate, fee, released, status, sequence)
+    fees = fee
+    name, order_id, _, rate, fee, released, status, sequence = seller
+    owner = state.owners.get(name) or owner_named(state, name)
+    _move(owner, base, released - quantity, -released)
+    if notional != fee:
+        _move(owner, quote, notional - fee, 0)
+    if order_id:
+        _fill(state, market, owner, order_id, quote, quantity, notional, rate, fee, released, status, sequence)
+    fees += fee
+    if fees:
+        _move(state.owners.get(FEES) or owner_named(state, FEES), quote, fees, 0)
+    state.trade_number = trade_number
+    market.tape_sequence = tape_sequence
+    if house_consumed is not None:
         house_buys = buyer.owner == HOUSE
         depth = market.house_bid if house_buys else market.house_ask
-        depth.consumed = event.house_consumed
+        depth.consumed = house_consumed
         depth.as_of_milliseconds = state.batch_milliseconds
-        market.house_position += event.quantity if house_buys else -event.quantity
+        market.house_position += quantity if house_buys else -quantity
 
 
-# A trade's postings and holds, as `ledger` lists them, in one pass. `History` holds the two together.
-def _settle_buyer(state: ExchangeState, event: Traded, side: TradeSide) -> Owner:
-    owner = state.owners.get(side.owner) or owner_named(state, side.owner)
-    released = side.hold_reduction
-    _move(owner, event.base_asset, event.quantity, 0)
-    _move(owner, event.quote_asset, released - event.notional - side.fee, -released)
-    return owner
-
-
-def _settle_seller(state: ExchangeState, event: Traded, side: TradeSide) -> Owner:
-    owner = state.owners.get(side.owner) or owner_named(state, side.owner)
-    released = side.hold_reduction
-    _move(owner, event.base_asset, released - event.quantity, -released)
-    if proceeds := event.notional - side.fee:
-        _move(owner, event.quote_asset, proceeds, 0)
-    return owner
-
-
-def _fill(state: ExchangeState, market: MarketState, event: Traded, side: TradeSide, owner: Owner) -> None:
-    _, order_id, _, rate, fee, released, status, user_sequence = side
+def _fill(  # noqa: PLR0917 - a side of a trade, taken apart
+    state: ExchangeState,
+    market: MarketState,
+    owner: Owner,
+    order_id: str,
+    quote: str,
+    quantity: int,
+    notional: int,
+    rate: int,
+    fee: int,
+    released: int,
+    status: OrderStatus,
+    user_sequence: int,
+) -> None:
     now = state.batch_milliseconds
     order = state.orders[order_id]
-    notional = event.notional
-    order.filled_quantity += event.quantity
+    order.filled_quantity += quantity
     order.filled_notional += notional
     order.fee_numerator += rate * notional
     order.fees += fee
     order.hold -= released
     order.status = status
     order.updated_milliseconds = now
-    volume = owner.volumes.get(event.quote_asset)
+    volume = owner.volumes.get(quote)
     if volume is None:
-        volume = owner.volumes[event.quote_asset] = TradedVolume()
+        volume = owner.volumes[quote] = TradedVolume()
     volume.add(notional, now)
     owner.sequence = user_sequence
     owner.last_batch = state.batch_number
     if status is FILLED:
-        _end(state, market, order)
+        _end(state, market, owner, order)
 
 
 def _rest(state: ExchangeState, event: OrderRested) -> None:
@@ -306,39 +310,42 @@ def _rest(state: ExchangeState, event: OrderRested) -> None:
 
 
 def _close(state: ExchangeState, event: OrderClosed) -> None:
-    order = state.orders[event.order_id]
+    order_id, _, symbol, status, reason, hold_asset, hold_reduction, user_sequence, _ = event
+    market = state.markets[symbol]
+    order = state.orders[order_id]
     owner = state.owners[order.owner]
-    _move(owner, event.hold_asset, event.hold_reduction, -event.hold_reduction)
-    order.hold -= event.hold_reduction
+    _move(owner, hold_asset, hold_reduction, -hold_reduction)
+    order.hold -= hold_reduction
     if order.status is NEW:
-        _stop_waiting(state.markets[event.market], order)
-    order.status = event.status
-    order.close_reason = event.reason
+        _stop_waiting(market, order)
+    order.status = status
+    order.close_reason = reason
     order.updated_milliseconds = state.batch_milliseconds
-    owner.sequence = event.user_sequence
+    owner.sequence = user_sequence
     owner.last_batch = state.batch_number
-    _end(state, state.markets[event.market], order)
+    _end(state, market, owner, order)
 
 
-def _end(state: ExchangeState, market: MarketState, order: Order) -> None:
+def _end(state: ExchangeState, market: MarketState, owner: Owner, order: Order) -> None:
     if order.resting:
-        _side(market, order.side).remove(order)
+        (market.bids if order.side is BUY else market.asks).remove(order)
         order.resting = False
     elif market.taking is order:
         market.taking = None
     if order.expires_milliseconds:
         state.expiries.remove(order.expires_milliseconds, order)
-    del state.orders[order.order_id]
-    del state.owners[order.owner].orders[order.order_id]
-    state.closed_in_batch[order.order_id] = order
+    order_id = order.order_id
+    del state.orders[order_id]
+    del owner.orders[order_id]
+    state.closed_in_batch[order_id] = order
 
 
 def _use_key(state: ExchangeState, event: KeyUsed) -> None:
-    name = (owner_of_user(event.user_id), event.idempotency_key)
-    state.keys.idempotency[name] = RememberedKey(
-        event.fingerprint, state.batch_number, event.order_ids, "", event.idempotency_key
-    )
-    state.keys.by_age.append((state.batch_number, "idempotency", name))
+    user_id, key, fingerprint, order_ids = event
+    name = (owner_of_user(user_id), key)
+    keys, batch = state.keys, state.batch_number
+    keys.idempotency[name] = RememberedKey(fingerprint, batch, order_ids, "", key)
+    keys.by_age.append((batch, "idempotency", name))
 
 
 def _postpone(state: ExchangeState, event: WorkPostponed) -> None:

@@ -1,17 +1,11 @@
 """The exchange as the shell sees it: `decide` checks and computes, `evolve` alone changes state."""
 
-from typing import NamedTuple
-
 from trading.domain.commands import Command
 from trading.domain.decide import decide
 from trading.domain.events import Event
 from trading.domain.evolve import evolve
-from trading.domain.outcomes import Repeat
+from trading.domain.outcomes import Decision, Repeat
 from trading.domain.state import ExchangeState, Limits
-
-
-class Applied(NamedTuple):
-    events: list[Event]
 
 
 class Exchange:
@@ -22,17 +16,18 @@ class Exchange:
         if limits is not None:
             self.state.limits = limits
 
-    def execute(self, command: Command) -> Applied | Repeat:
-        """Decides and applies. Raises `ServiceError` for a refusal, with the state untouched.
+    def execute(self, command: Command) -> Decision:
+        """Decides and applies: the events, or what the command repeats. Raises `ServiceError` for a refusal, with the
+        state untouched.
 
         Any other exception is a bug: the state must then be thrown away and folded again.
         """
-        decision = decide(self.state, command)
-        if isinstance(decision, Repeat):
-            return decision
-        for event in decision:
-            evolve(self.state, event)
-        return Applied(decision)
+        state = self.state
+        decision = decide(state, command)
+        if not isinstance(decision, Repeat):
+            for event in decision:
+                evolve(state, event)
+        return decision
 
     def apply(self, event: Event) -> None:
         """Folds one event from the journal."""

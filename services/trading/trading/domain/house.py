@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from trading.domain.events import ReferencePriceSet
 from trading.domain.markets import BASIS_POINTS, Market, PriceSource
 from trading.domain.orders import BUY, SELL, Order, Side
-from trading.domain.state import Frame, HouseDepth, MarketState, Quotation
+from trading.domain.state import HouseDepth, MarketState, Quotation
 
 
 def price_source(market: Market, name: str) -> PriceSource | None:
@@ -28,28 +28,6 @@ def fresh_quotation(market: Market, reference: ReferencePriceSet | None, time_mi
         return None
     half_spread = market.house.half_spread_basis_points + source.extra_half_spread_basis_points
     return quotation_around(market, reference.price, half_spread)
-
-
-def quotation_now(state: MarketState, time_milliseconds: int) -> Quotation | None:
-    """The same around the market's own reference."""
-    market, reference = state.market, state.reference
-    frame = state.frame
-    if frame is None or frame.market is not market or frame.reference is not reference:
-        # It follows from the two, so a fold need not make it and a snapshot need not hold it.
-        state.frame = frame = _frame(market, reference)
-    return frame.quotation if frame is not None and time_milliseconds <= frame.fresh_until_milliseconds else None
-
-
-def _frame(market: Market, reference: ReferencePriceSet | None) -> Frame | None:
-    source = price_source(market, reference.source) if reference is not None else None
-    if reference is None or source is None:
-        return None
-    fresh_until = min(
-        reference.received_milliseconds + market.silence_limit_milliseconds,
-        reference.source_milliseconds + source.maximum_age_milliseconds,
-    )
-    half_spread = market.house.half_spread_basis_points + source.extra_half_spread_basis_points
-    return Frame(market, reference, quotation_around(market, reference.price, half_spread), fresh_until)
 
 
 def quotation_around(market: Market, reference_price: int, half_spread_basis_points: int) -> Quotation:

@@ -28,23 +28,7 @@ TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 def fingerprint_of(command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetMarket | TransferCommand) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
-        # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
-        text = "|".join(
-            (
-                "place",
-                command.market,
-                command.side,
-                command.order_type,
-                command.time_in_force,
-                f"{command.quantity}|{command.quote_quantity}|{command.price}",
-                "1" if command.post_only else "0",
-                command.client_order_id,
-            )
-        )
-        if command.stop_price or command.expires_milliseconds:
-            # Only then, so that what was remembered before there were such orders still matches.
-            text += f"|{command.stop_price}|{command.expires_milliseconds}"
-        return text
+        return _fingerprint_of_order(command)
     if isinstance(command, AmendOrder):
         return f"amend|{command.order_id}|{command.price}|{command.quantity}"
     if isinstance(command, CancelOrder):
@@ -91,6 +75,22 @@ def repeat_of_transfer(keys: RememberedKeys, command: TransferCommand, fingerpri
     if known.fingerprint != fingerprint:
         raise BusinessKeyReused(business_key=command.business_key)
     return Repeat(known.batch, transfer_id=known.transfer_id)
+
+
+def _fingerprint_of_order(command: PlaceOrder) -> str:
+    (
+        _, market, side, order_type, time_in_force, quantity, quote_quantity, price, post_only, client_order_id, _,
+        stop_price, expires_milliseconds,
+    ) = command  # fmt: skip
+    figures = f"{quantity}|{quote_quantity}|{price}"
+    # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
+    text = "|".join(
+        ("place", market, side, order_type, time_in_force, figures, "1" if post_only else "0", client_order_id)
+    )
+    if stop_price or expires_milliseconds:
+        # Only then, so that what was remembered before there were such orders still matches.
+        text += f"|{stop_price}|{expires_milliseconds}"
+    return text
 
 
 def _fingerprint_of_transfer(command: TransferCommand) -> str:

@@ -78,24 +78,28 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
 
 
 def check_shape(command: PlaceOrder) -> None:
-    if not (0 <= command.quantity <= AMOUNT_MAX and 0 <= command.price <= AMOUNT_MAX):
-        field = "price" if 0 <= command.quantity <= AMOUNT_MAX else "quantity"
+    # Taken apart at once, here and elsewhere on an order's way: by name, each field takes ten times as long to read.
+    _, _, _, order_type, time_in_force, quantity, quote_quantity, price, _, client_order_id, key, stop, expires = (
+        command
+    )
+    if not (0 <= quantity <= AMOUNT_MAX and 0 <= price <= AMOUNT_MAX):
+        field = "price" if 0 <= quantity <= AMOUNT_MAX else "quantity"
         raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range")
-    if not 0 <= command.quote_quantity <= AMOUNT_MAX:
+    if not 0 <= quote_quantity <= AMOUNT_MAX:
         raise InvalidOrder("The number must be above zero and fit 63 bits.", field="quote_quantity", rule="range")
-    if len(command.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
+    if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
         raise InvalidOrder("The client order id is too long.", field="client_order_id", rule="length")
-    if len(command.idempotency_key) > KEY_LENGTH_MAX:
+    if len(key) > KEY_LENGTH_MAX:
         raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
-    if command.order_type is MARKET:
+    if order_type is MARKET:
         _check_market_order(command)
-    elif command.order_type is LIMIT:
+    elif order_type is LIMIT:
         _check_limit_order(command)
     else:
         _check_trigger(command)
-    if command.stop_price and command.order_type not in TRIGGERS:
+    if stop and order_type not in TRIGGERS:
         raise InvalidOrder("Only an order that waits has a stop price.", field="stop_price", rule="only_for_triggers")
-    if command.expires_milliseconds or command.time_in_force is GTD:
+    if expires or time_in_force is GTD:
         _check_expiry(command)
 
 
@@ -164,10 +168,11 @@ def check_expiry(command: PlaceOrder, now_milliseconds: int) -> None:
 
 def check_steps(command: Terms, market: Market) -> None:
     """Tick and lot."""
-    if command.price % market.tick:
-        raise market.invalid_tick(command.price, market.price_text(command.price))
-    if command.quantity % market.lot:
-        raise market.invalid_lot(command.quantity, market.quantity_text(command.quantity))
+    price, quantity = command.price, command.quantity
+    if price % market.tick:
+        raise market.invalid_tick(price, market.price_text(price))
+    if quantity % market.lot:
+        raise market.invalid_lot(quantity, market.quantity_text(quantity))
 
 
 def check_size(command: Terms, market: Market, reference_price: int) -> None:
@@ -175,15 +180,15 @@ def check_size(command: Terms, market: Market, reference_price: int) -> None:
 
     To be asked after the price band: what is enough at a price that will not pass says nothing of one that will.
     """
-    price = command.price or reference_price
-    quantity = command.quantity or command.quote_quantity * market.base_unit // reference_price
+    price, quote_quantity = command.price or reference_price, command.quote_quantity
+    quantity = command.quantity or quote_quantity * market.base_unit // reference_price
     if quantity > market.maximum_quantity:
         raise AboveMaxQuantity(
             limit=market.quantity_text(market.maximum_quantity), given=market.quantity_text(quantity)
         )
-    notional = command.quote_quantity or market.notional(price, quantity)
+    notional = quote_quantity or price * quantity // market.base_unit
     if notional < market.minimum_notional:
-        if command.quote_quantity:
+        if quote_quantity:
             field, nearest = "quote_quantity", market.quote_text(market.minimum_notional)
         else:
             lots = -(-market.minimum_notional * market.base_unit // (price * market.lot))
@@ -215,11 +220,16 @@ def check_stop_price(command: PlaceOrder, market: Market, reference_price: int) 
         )
 
 
-def check_price_band(price: int, market: Market, reference_price: int) -> None:
+def price_band(market: Market, reference_price: int) -> tuple[int, int]:
+    """The lowest and the highest price of a limit, on the tick, inwards."""
     band = market.price_band_basis_points
     unit = BASIS_POINTS * market.tick
     lowest = -(-reference_price * (BASIS_POINTS - band) // unit) * market.tick
-    highest = reference_price * (BASIS_POINTS + band) // unit * market.tick
+    return lowest, reference_price * (BASIS_POINTS + band) // unit * market.tick
+
+
+def check_price_band(price: int, market: Market, reference_price: int) -> None:
+    lowest, highest = price_band(market, reference_price)
     if not lowest <= price <= highest:
         raise OutsidePriceBand(
             lowest=market.price_text(lowest),

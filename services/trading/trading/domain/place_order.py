@@ -1,7 +1,5 @@
 """An order comes in: is it well-formed, allowed, affordable; whom does it meet; what is left of it."""
 
-from typing import NamedTuple
-
 from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import AMOUNT_MAX, format_amount
 from trading.domain.commands import PlaceOrder
@@ -17,11 +15,23 @@ from trading.domain.errors import (
 )
 from trading.domain.events import OrderPlaced, WorkPostponed
 from trading.domain.fees import fee_rates
-from trading.domain.house import quotation_now, reference_age
+from trading.domain.frame import frame_of
+from trading.domain.house import reference_age
 from trading.domain.identifiers import order_id
 from trading.domain.keys import fingerprint_of, repeat_of_order
 from trading.domain.markets import FeeRates, Market
-from trading.domain.matching import COMPLETE, EXHAUSTED, FILL_LIMIT, SELF_TRADE, Taker, Walk, best_offer, walk
+from trading.domain.matching import (
+    COMPLETE,
+    EXHAUSTED,
+    FILL_LIMIT,
+    NOTHING,
+    SELF_TRADE,
+    Taker,
+    Walk,
+    best_offer,
+    meets_nobody,
+    walk,
+)
 from trading.domain.order_rules import (
     Terms,
     check_expiry,
@@ -33,78 +43,100 @@ from trading.domain.order_rules import (
     market_for_orders,
     protection_price,
 )
-from trading.domain.orders import BUY, FOK, MARKET, OPEN, RESTING_TIMES, CloseReason, Order, Side
+from trading.domain.orders import BUY, FOK, OPEN, RESTING_TIMES, SELL, CloseReason, Order, Side
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
-from trading.domain.state import ExchangeState, MarketState, Quotation
+from trading.domain.state import ExchangeState, Frame, MarketState, Owner, Quotation
 
 _UNTOUCHED = Walk((), FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
 
 
-class _Plan(NamedTuple):
-    walk: Walk
-    worst_price: int
-    rests: bool
-    hold: int
-    rates: FeeRates
+# What the rules leave of an order: (whom it meets, the worst price it may trade at, whether it rests, what it holds).
+_Plan = tuple[Walk, int, bool, int]
 
 
 def place_order(state: ExchangeState, command: PlaceOrder) -> Decision:
-    owner = owner_of_user(command.actor.user_id)
+    owner_name = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_order(state.keys, command, owner, fingerprint)
+    repeat = repeat_of_order(state.keys, command, owner_name, fingerprint)
     if repeat is not None:
         return repeat
     check_shape(command)
     market_state = market_for_orders(state, command.market)
-    plan = (
-        _wait(state, market_state, command, owner) if command.stop_price else _plan(state, market_state, command, owner)
-    )
-    check_funds(state, market_state.market, command.side, owner, plan.hold)
+    market = market_state.market
+    owner = state.owners.get(owner_name)
+    rates = fee_rates(owner, market, state.batch_milliseconds)
+    waits = command.stop_price > 0
+    plan = (_wait if waits else _plan)(state, market_state, command, owner_name, owner, rates)
+    check_funds(market, command.side, owner, plan[3])
+    placed = _placed(state, market, command, owner, fingerprint, rates, plan)
+    result, _, rests, _ = plan
+    if waits or (rests and not result.fills):
+        return [placed]
     draft = TradingDraft(state, market_state)
-    placed = _placed(draft, command, owner, fingerprint, plan)
     draft.events.append(placed)
-    if plan.walk.fills or not (plan.rests or command.stop_price):
-        _take(draft, placed, owner, plan.walk)
+    draft.next_sequence(owner_name)  # the one that is in `placed`
+    _take(draft, placed, owner_name, result)
     return draft.events
 
 
-def _plan(state: ExchangeState, market_state: MarketState, command: PlaceOrder, owner: str) -> _Plan:
+def _plan(  # noqa: PLR0917 - by position, as all calls on the hot path
+    state: ExchangeState,
+    market_state: MarketState,
+    command: PlaceOrder,
+    owner_name: str,
+    owner: Owner | None,
+    rates: FeeRates,
+) -> _Plan:
     """Every rule that can refuse the order, except funds."""
+    _, _, side, _, time_in_force, quantity, quote_quantity, price, post_only, _, _, _, expires = command
     market = market_state.market
     now = state.batch_milliseconds
-    reference = market_state.reference
-    if reference is None:
+    frame = frame_of(market_state)
+    if frame is None:
         raise StalePrice(market=market.symbol, age_milliseconds=None, limit_milliseconds=None)
-    check_expiry(command, now)
+    reference_price = frame.reference.price
+    if expires:
+        check_expiry(command, now)
     check_steps(command, market)
-    if command.price:
-        check_price_band(command.price, market, reference.price)
-    check_size(command, market, reference.price)
-    quotation = quotation_now(market_state, now)
-    if command.order_type is MARKET:
-        if quotation is None:
-            age, limit = reference_age(market, reference, now)
-            raise StalePrice(market=market.symbol, age_milliseconds=age, limit_milliseconds=limit)
-        worst_price = protection_price(market, reference.price, command.side)
-    else:
-        worst_price = command.price
-    if command.post_only:
+    if price and not frame.lowest_price <= price <= frame.highest_price:
+        check_price_band(price, market, reference_price)
+    check_size(command, market, reference_price)
+    quotation = frame.quotation if now <= frame.fresh_until_milliseconds else None
+    worst_price = price or _slippage_cap(frame, quotation, side, now)
+    if post_only:
         check_post_only(command, market_state, quotation, now)
-    rates = fee_rates(state.owners.get(owner), market, now)
-    budget = command.quote_quantity
-    if budget and command.side is BUY:
-        budget = notional_within(budget, rates.taker)
-    taker = Taker(owner, command.side, worst_price, command.quantity, budget)
-    result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
+    budget = notional_within(quote_quantity, rates.taker) if quote_quantity and side is BUY else quote_quantity
+    if meets_nobody(market_state, side, worst_price, quotation):
+        result = NOTHING
+    else:
+        taker = Taker(owner_name, side, worst_price, quantity, budget)
+        result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
     check_fills(command, market, worst_price, rates, result)
-    rests = result.stop is EXHAUSTED and command.time_in_force in RESTING_TIMES
-    if rests or result.stop is FILL_LIMIT:
+    stop = result.stop
+    rests = stop is EXHAUSTED and time_in_force in RESTING_TIMES
+    if rests or stop is FILL_LIMIT:
         _check_open_orders(state, market, owner)
-    return _Plan(result, worst_price, rests, _hold(command, market, worst_price, budget, rates, result), rates)
+    if price:
+        return result, worst_price, rests, _hold_to_the_limit(market, side, price, quantity, rates)
+    return result, worst_price, rests, _hold(command, market, worst_price, budget, rates, result)
 
 
-def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, owner: str) -> _Plan:
+def _slippage_cap(frame: Frame, quotation: Quotation | None, side: Side, now: int) -> int:
+    if quotation is None:
+        age, limit = reference_age(frame.market, frame.reference, now)
+        raise StalePrice(market=frame.market.symbol, age_milliseconds=age, limit_milliseconds=limit)
+    return frame.worst_price_of_buys if side is BUY else frame.worst_price_of_sells
+
+
+def _wait(
+    state: ExchangeState,
+    market_state: MarketState,
+    command: PlaceOrder,
+    _owner_name: str,
+    owner: Owner | None,
+    rates: FeeRates,
+) -> _Plan:
     """The rules for an order that waits for its stop price. Whom it then meets is not looked at now."""
     market = market_state.market
     reference = market_state.reference
@@ -120,9 +152,11 @@ def _wait(state: ExchangeState, market_state: MarketState, command: PlaceOrder, 
     if not worst_price and command.side is BUY and command.quantity:
         worst_price = protection_price(market, command.stop_price, command.side)
     _check_open_orders(state, market, owner)
-    rates = fee_rates(state.owners.get(owner), market, state.batch_milliseconds)
-    hold = _hold(command, market, worst_price, 0, rates, _UNTOUCHED)
-    return _Plan(_UNTOUCHED, worst_price, rests=False, hold=hold, rates=rates)
+    if command.price:
+        hold = _hold_to_the_limit(market, command.side, command.price, command.quantity, rates)
+    else:
+        hold = _hold(command, market, worst_price, 0, rates, _UNTOUCHED)
+    return _UNTOUCHED, worst_price, False, hold
 
 
 def check_post_only(command: Terms, market_state: MarketState, quotation: Quotation | None, now: int) -> None:
@@ -159,33 +193,38 @@ def check_fills(command: Terms, market: Market, worst_price: int, rates: FeeRate
     raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price))
 
 
-def _check_open_orders(state: ExchangeState, market: Market, owner: str) -> None:
-    known = state.owners.get(owner)
-    if known is None:
+def _check_open_orders(state: ExchangeState, market: Market, owner: Owner | None) -> None:
+    if owner is None:
         return
-    limit = state.limits.open_orders_per_user
-    if len(known.orders) >= limit:
-        raise TooManyOpenOrders(limit=limit, given=len(known.orders) + 1)
-    if len(known.orders) < market.maximum_open_orders:
+    count, limit = len(owner.orders), state.limits.open_orders_per_user
+    if count >= limit:
+        raise TooManyOpenOrders(limit=limit, given=count + 1)
+    if count < market.maximum_open_orders:
         return
     # Counted only for the few who have that many over all markets.
-    here = sum(1 for order in known.orders.values() if order.market == market.symbol)
+    here = sum(1 for order in owner.orders.values() if order.market == market.symbol)
     if here >= market.maximum_open_orders:
         raise TooManyOpenOrders(limit=market.maximum_open_orders, given=here + 1, market=market.symbol)
+
+
+def _hold_to_the_limit(market: Market, side: Side, price: int, quantity: int, rates: FeeRates) -> int:
+    if side is SELL:
+        return quantity
+    maker, taker = rates
+    rate = maker if maker > taker else taker  # noqa: FURB136 - a tenth of max()'s time
+    return with_fee(price * quantity // market.base_unit, rate)
 
 
 def _hold(  # noqa: PLR0917 - what an order and its walk are made of
     command: PlaceOrder, market: Market, worst_price: int, budget: int, rates: FeeRates, result: Walk
 ) -> int:
-    """A limit order holds for its limit. A market order holds for its fills and the worst of what is postponed: so does
-    one that waits, whose whole quantity is to come.
+    """A market order holds for its fills and the worst of what is postponed: so does one that waits, whose whole
+    quantity is to come.
     """
     postponed = result.stop is FILL_LIMIT
     if command.side is BUY:
         if command.quote_quantity:
             return command.quote_quantity
-        if command.price:
-            return with_fee(command.price * command.quantity // market.base_unit, max(rates))
         rest = market.notional(worst_price, command.quantity - result.quantity) if postponed else 0
         return with_fee(result.notional + rest, rates.taker)
     if command.quantity:
@@ -196,14 +235,12 @@ def _hold(  # noqa: PLR0917 - what an order and its walk are made of
     return result.quantity + lots * market.lot
 
 
-def check_funds(state: ExchangeState, market: Market, side: Side, owner: str, hold: int) -> None:
+def check_funds(market: Market, side: Side, owner: Owner | None, hold: int) -> None:
     """Raises where that much cannot be held."""
-    buying = side is BUY
-    asset, scale = (market.quote, market.quote_scale) if buying else (market.base, market.base_scale)
+    asset, scale = (market.quote, market.quote_scale) if side is BUY else (market.base, market.base_scale)
     if hold > AMOUNT_MAX:
         raise AmountTooLarge(limit=format_amount(AMOUNT_MAX, scale), given=format_amount(hold, scale))
-    known = state.owners.get(owner)
-    account = known.accounts.get(asset) if known is not None else None
+    account = owner.accounts.get(asset) if owner is not None else None
     available = account.available if account is not None else 0
     if hold > available:
         raise InsufficientFunds(
@@ -211,62 +248,40 @@ def check_funds(state: ExchangeState, market: Market, side: Side, owner: str, ho
         )
 
 
-def _placed(draft: TradingDraft, command: PlaceOrder, owner: str, fingerprint: str, plan: _Plan) -> OrderPlaced:
-    state = draft.state
-    market = draft.market.market
+def _placed(  # noqa: PLR0917 - what an order is made of
+    state: ExchangeState,
+    market: Market,
+    command: PlaceOrder,
+    owner: Owner | None,
+    fingerprint: str,
+    rates: FeeRates,
+    plan: _Plan,
+) -> OrderPlaced:
+    (
+        actor, symbol, side, order_type, time_in_force, quantity, quote_quantity, price, post_only, client_order_id,
+        idempotency_key, stop_price, expires_milliseconds,
+    ) = command  # fmt: skip
+    _, worst_price, rests, hold = plan
+    maker, taker = rates
     number = state.order_number + 1
     return OrderPlaced(
-        order_id(state.batch_milliseconds, number),
-        number,
-        command.actor.user_id,
-        market.symbol,
-        command.side,
-        command.order_type,
-        command.time_in_force,
-        command.post_only,
-        command.quantity,
-        command.quote_quantity,
-        command.price,
-        plan.worst_price,
-        plan.rates.maker,
-        plan.rates.taker,
-        market.quote if command.side is BUY else market.base,
-        plan.hold,
-        plan.rests,
-        command.client_order_id,
-        command.idempotency_key,
-        fingerprint,
-        draft.next_sequence(owner),
-        command.actor,
-        command.stop_price,
-        command.expires_milliseconds,
-    )
+        order_id(state.batch_milliseconds, number), number, actor.user_id, symbol, side, order_type, time_in_force,
+        post_only, quantity, quote_quantity, price, worst_price, maker, taker,
+        market.quote if side is BUY else market.base, hold, rests, client_order_id, idempotency_key, fingerprint,
+        owner.sequence + 1 if owner is not None else 1, actor, stop_price, expires_milliseconds,
+    )  # fmt: skip
 
 
 def _take(draft: TradingDraft, placed: OrderPlaced, owner: str, result: Walk) -> None:
+    (
+        order_id, number, user_id, market, side, order_type, time_in_force, post_only, quantity, quote_quantity, price,
+        protection_price, maker_fee, taker_fee, _, hold, _, client_order_id, *_,
+    ) = placed  # fmt: skip
+    now = draft.state.batch_milliseconds
     order = Order(
-        placed.order_id,
-        placed.order_number,
-        placed.user_id,
-        owner,
-        placed.client_order_id,
-        placed.market,
-        placed.side,
-        placed.order_type,
-        placed.time_in_force,
-        placed.post_only,
-        placed.quantity,
-        placed.quote_quantity,
-        placed.price,
-        placed.protection_price,
-        placed.maker_fee_basis_points,
-        placed.taker_fee_basis_points,
-        placed.hold,
-        OPEN,
-        False,  # it does not rest
-        draft.state.batch_milliseconds,
-        draft.state.batch_milliseconds,
-    )
+        order_id, number, user_id, owner, client_order_id, market, side, order_type, time_in_force, post_only, quantity,
+        quote_quantity, price, protection_price, maker_fee, taker_fee, hold, OPEN, False, now, now,
+    )  # fmt: skip
     take(draft, order, result)
     if result.stop is FILL_LIMIT:
         draft.events.append(WorkPostponed(placed.market))
@@ -274,11 +289,12 @@ def _take(draft: TradingDraft, placed: OrderPlaced, owner: str, result: Walk) ->
 
 def take(draft: TradingDraft, order: Order, result: Walk) -> None:
     """The trades of a walk, and the end of the order where it neither rests nor is postponed. Moves `order` along."""
-    last = len(result.fills) - 1
-    complete = result.stop is COMPLETE
-    for index, fill in enumerate(result.fills):
+    fills, stop, _, _ = result
+    last = len(fills) - 1
+    complete = stop is COMPLETE
+    for index, fill in enumerate(fills):
         draft.trade(fill, order, taker_done=complete and index == last)
-    if result.stop is SELF_TRADE:
+    if stop is SELF_TRADE:
         draft.close(order, CloseReason.SELF_TRADE, None)
-    elif result.stop is EXHAUSTED and not order.may_rest:
+    elif stop is EXHAUSTED and not order.may_rest:
         draft.close(order, CloseReason.IMMEDIATE_OR_CANCEL if order.price else CloseReason.NO_LIQUIDITY, None)

@@ -112,13 +112,18 @@ class Quotation(NamedTuple):
     best_ask: int
 
 
-class Frame(NamedTuple):
-    """The quotation around a market's own reference, good up to that time: the same for all its orders meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a market's rules and its own reference come to: the same for all its orders until one of the two changes."""
 
     market: Market
     reference: ReferencePriceSet
-    quotation: Quotation
-    fresh_until_milliseconds: int
+    quotation: Quotation | None  # none around the price of a source that the market takes no longer
+    fresh_until_milliseconds: int  # after that time nobody may trade on it
+    lowest_price: int  # the price band
+    highest_price: int
+    worst_price_of_buys: int  # the slippage cap of orders without a limit
+    worst_price_of_sells: int
 
 
 @dataclass(slots=True, eq=False)

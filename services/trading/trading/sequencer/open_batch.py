@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import Command, StartBatch
 from trading.domain.events import BatchStarted, Event
-from trading.domain.exchange import Applied
-from trading.domain.outcomes import Repeat
+from trading.domain.outcomes import Decision, Repeat
 from trading.domain.queries import order as find_order
 from trading.domain.start_batch import keys_to_evict
 from trading.journal.batch import SealedBatch, seal, user_key
@@ -54,18 +53,16 @@ class OpenBatch:
     def is_full(self) -> bool:
         return self.size >= BATCH_BYTES_MAX
 
-    def run(self, command: Command) -> Sequence[Event] | Repeat:
+    def run(self, command: Command) -> Decision:
         """Decides, applies, notes. Raises `ServiceError` for a refusal; anything else has broken the memory."""
         outcome = self._memory.exchange.execute(command)
-        if not isinstance(outcome, Applied):
-            return outcome
-        if outcome.events:
-            encoded = encode_entry(command, outcome.events)
+        if outcome and not isinstance(outcome, Repeat):
+            encoded = encode_entry(command, outcome)
             self._encoded.append(encoded)
             self.size += len(encoded)
-            self.entries.append(Entry(command, outcome.events))
-            self.events.extend(outcome.events)
-        return outcome.events
+            self.entries.append(Entry(command, outcome))
+            self.events.extend(outcome)
+        return outcome
 
     def finish(self) -> FinishedBatch:
         state = self._memory.state
@@ -115,6 +112,6 @@ class OpenBatch:
         start = StartBatch(self.number, time_milliseconds)
         memory.evicted_keys.before_batch(memory.state, keys_to_evict(memory.state, self.number))
         outcome = memory.exchange.execute(start)
-        if not isinstance(outcome, Applied) or not isinstance(outcome.events[0], BatchStarted):
+        if isinstance(outcome, Repeat) or not isinstance(outcome[0], BatchStarted):
             raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault
-        return outcome.events[0]
+        return outcome[0]

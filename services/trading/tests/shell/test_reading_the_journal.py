@@ -1,33 +1,93 @@
 """What others read of the journal: never less than a fold needs to go on, never more than the rows can tell of."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from shell_factory import PRICE, UNIT, MemoryJournal, buy_for, limit, running_shell
+from shell_factory import PRICE, UNIT, MemoryJournal, Shell, buy_for, limit, running_shell
 from trading.domain.orders import Side
-from trading.journal.batch import GENESIS_DIGEST, SealedBatch, seal
+from trading.journal.batch import SealedBatch
 from trading.projector import journal_reader
 from trading.projector.event_log import EventLog
 from trading.projector.fold import Fold
+from trading.projector.journal_reader import JournalReader
 from trading.storage.projection import Changes
 from trading.storage.rows import Row
-
-
-def batch_of(number: int, size: int) -> SealedBatch:
-    return seal(
-        number=number, epoch=1, writer="w", time_milliseconds=number, users=(), body=b"x" * size,
-        previous=GENESIS_DIGEST,
-    )  # fmt: skip
 
 
 def test_a_reply_brings_news_however_large_the_batch_at_the_cursor_is() -> None:
     """A fold asks for the batch it knows and those after it; the first alone would leave it standing for ever."""
     large = journal_reader.REPLY_BODY_BYTES_MAX
-    batches = [batch_of(1, large), batch_of(2, large), batch_of(3, 1)]
-    assert [batch.number for batch in journal_reader.first_ones(batches)] == [1, 2]
-    small = [batch_of(number, 10) for number in range(1, 6)]
-    assert journal_reader.first_ones(small) == small
+    assert journal_reader.how_many_fit([large, large, 1]) == 2
+    assert journal_reader.how_many_fit([10] * 5) == 5
+    assert journal_reader.how_many_fit([large]) == 1
+
+
+class CountingJournal(MemoryJournal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_numbers: list[int] = []
+
+    async def read_after(self, number: int, limit: int) -> list[SealedBatch]:
+        found = await super().read_after(number, limit)
+        await asyncio.sleep(0)  # as a database would, it lets the others go on
+        self.read_numbers += [batch.number for batch in found]
+        return found
+
+
+async def followed(shell: Shell, journal: MemoryJournal) -> tuple[Any, int]:
+    """A reader over a journal of five deposits, and its newest batch."""
+    fold = Fold()
+    for _ in range(5):
+        await shell.deposit("ann", "USD", UNIT)
+    for number in sorted(journal.batches):
+        fold.apply(journal.batches[number], Changes())
+    projector = SimpleNamespace(fold=fold, batch=fold.cursor.batch)
+    reader = JournalReader(journal=journal, queries=RowsAsWritten(), projector=projector)  # type: ignore[arg-type]
+    return reader, projector.batch
+
+
+async def test_followers_are_told_the_same_and_the_journal_is_read_once() -> None:
+    journal = CountingJournal()
+    async with running_shell(journal) as shell:
+        reader, newest = await followed(shell, journal)
+        journal.read_numbers.clear()
+        replies = await asyncio.gather(*(reader.read(0, 200) for _ in range(3)))
+        assert journal.read_numbers == list(range(1, newest + 1))
+        fresh, _ = await followed(shell, journal)
+        assert replies == [(await fresh.read(0, newest))] * 3
+        # Who is elsewhere gets what follows there, whether it is kept or not.
+        assert [batch.number for batch in await reader.read(2, 2)] == [3, 4]
+        assert await reader.read(newest, 200) == []
+
+
+async def test_what_is_kept_of_the_journal_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = CountingJournal()
+    async with running_shell(journal) as shell:
+        reader, newest = await followed(shell, journal)
+        size = len(journal.batches[newest].body) + len(journal.batches[newest - 1].body)
+        monkeypatch.setattr(journal_reader, "KEPT_BODY_BYTES_MAX", size)
+        first = await reader.read(0, 200)
+        journal.read_numbers.clear()
+        assert await reader.read(0, 200) == first
+        assert journal.read_numbers == list(range(1, newest + 1))  # the newest are kept; a read begins with the oldest
+        journal.read_numbers.clear()
+        assert await reader.read(newest - 2, 200) == first[-2:]
+        assert journal.read_numbers == []
+
+
+async def test_what_was_kept_and_is_told_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = CountingJournal()
+    async with running_shell(journal) as shell:
+        reader, _ = await followed(shell, journal)
+        everything = sum(len(batch.body) for batch in journal.batches.values())
+        monkeypatch.setattr(journal_reader, "KEPT_BODY_BYTES_MAX", everything)
+        await reader.read(2, 200)
+        await reader.read(0, 200)
+        journal.read_numbers.clear()
+        await reader.read(0, 200)
+        assert journal.read_numbers == []
 
 
 class RowsAsWritten:

@@ -1,6 +1,12 @@
-"""The journal as other services read it: whole batches, up to where the projection has come."""
+"""The journal as other services read it: whole batches, up to where the projection has come.
 
+Every follower reads every batch, and as a rule at nearly the same moment: what was put into words for the first of them
+is kept for the others. A batch never changes, so nothing that is kept can be out of date.
+"""
+
+import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cryptovault.trading.v1 import events_pb2
 
@@ -22,6 +28,14 @@ REPLY_BODY_BYTES_MAX = 1_000_000
 # alone to fill the reply, the fold would learn of nothing new, for ever.
 BATCHES_MIN = 2
 ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
+KEPT_BODY_BYTES_MAX = 8_000_000  # some 10,000 orders; their messages take a few times as much
+
+
+class _Told(NamedTuple):
+    """A batch in the words of `events.proto`, and the size of what it was told from."""
+
+    message: events_pb2.JournalBatch
+    body_bytes: int
 
 
 class JournalReader:
@@ -29,17 +43,47 @@ class JournalReader:
         self._journal = journal
         self._queries = queries
         self._projector = projector
+        self._kept: dict[int, _Told] = {}  # by number; who was told first goes first
+        self._kept_bytes = 0
+        self._reading = asyncio.Lock()  # who comes second finds what the first is about to keep
 
     async def read(self, after: int, limit: int) -> list[events_pb2.JournalBatch]:
         """Batches after that number, oldest first; at least two where there are two. Raises `JournalUnreachable`."""
         limit = min(limit or BATCHES_MAX, BATCHES_MAX, self._projector.batch - after)
         if limit <= 0:
             return []
-        batches = first_ones(await self._journal.read_after(after, limit))
+        async with self._reading:
+            kept = self._kept_after(after, limit)
+            missing = limit - len(kept)
+            batches = await self._journal.read_after(after + len(kept), missing) if missing else []
+            count = how_many_fit([told.body_bytes for told in kept] + [len(batch.body) for batch in batches])
+            fresh = await self._tell(batches[: max(0, count - len(kept))])
+        return [told.message for told in (*kept[:count], *fresh)]
+
+    def _kept_after(self, after: int, limit: int) -> list[_Told]:
+        """Without a gap."""
+        found: list[_Told] = []
+        while len(found) < limit and (told := self._kept.get(after + 1 + len(found))) is not None:
+            found.append(told)
+        return found
+
+    async def _tell(self, batches: Sequence[SealedBatch]) -> list[_Told]:
         decoded = [(batch, decode_events(batch.body)) for batch in batches]
         orders = await self._closed_orders(decoded)
         state = self._projector.fold.state
-        return [batch_message(batch, events, state, orders, changes_of(batch, events)) for batch, events in decoded]
+        found = []
+        for batch, events in decoded:
+            message = batch_message(batch, events, state, orders, changes_of(batch, events))
+            found.append(_Told(message, len(batch.body)))
+            self._keep(batch.number, found[-1])
+        return found
+
+    def _keep(self, number: int, told: _Told) -> None:
+        known = self._kept.pop(number, None)  # as where one before it was not kept any more
+        self._kept[number] = told
+        self._kept_bytes += told.body_bytes - (known.body_bytes if known is not None else 0)
+        while self._kept_bytes > KEPT_BODY_BYTES_MAX:
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept))).body_bytes
 
     async def _closed_orders(self, decoded: Sequence[tuple[SealedBatch, list[Event]]]) -> dict[str, OrderView]:
         recent = self._projector.fold.recently_closed
@@ -67,13 +111,11 @@ def changes_of(batch: SealedBatch, events: Sequence[Event]) -> dict[tuple[str, i
     }
 
 
-def first_ones(batches: list[SealedBatch]) -> list[SealedBatch]:
-    """As many of them as fit a reply, and never less than `BATCHES_MIN` of them."""
-    taken: list[SealedBatch] = []
+def how_many_fit(body_bytes: Sequence[int]) -> int:
+    """How many batches of these sizes, from the first on, fit a reply; never less than `BATCHES_MIN` of them."""
     size = 0
-    for batch in batches:
-        size += len(batch.body)
-        if len(taken) >= BATCHES_MIN and size > REPLY_BODY_BYTES_MAX:
-            break
-        taken.append(batch)
-    return taken
+    for count, more in enumerate(body_bytes):
+        size += more
+        if count >= BATCHES_MIN and size > REPLY_BODY_BYTES_MAX:
+            return count
+    return len(body_bytes)

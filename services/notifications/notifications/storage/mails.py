@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from chassis.mongo import DatabaseUnavailable
-from pymongo import ReturnDocument
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from notifications.domain.mails import TRANSITIONS, Mail, MailKind, MailStatus, MailTrigger
@@ -32,23 +31,20 @@ class MongoMails:
 
     async def claim(self, mail_id: str, now: datetime) -> Claim:
         try:
-            row = await self._rows.find_one_and_update(
-                {
-                    "_id": mail_id,
-                    "status": MailStatus.QUEUED.value,
-                    "$or": [{"claimed_until": None}, {"claimed_until": {"$lte": now}}],
-                },
+            # No find-and-modify and no `$or`: the embedded server would look at every mail for the one, 46 ms where
+            # there are 1,500, and orders are filled by the thousand. Whoever claimed it may read it afterwards.
+            claimed = await self._rows.update_one(
+                {"_id": mail_id, "status": MailStatus.QUEUED.value, "claimed_until": {"$not": {"$gt": now}}},
                 {"$set": {"claimed_until": now + CLAIM_LASTS, "updated_at": now}, "$inc": {"attempts": 1}},
-                return_document=ReturnDocument.AFTER,
             )
-            if row is not None:
-                return Claim(mail=_mail(row))
-            taken = await self._rows.find_one({"_id": mail_id, "status": MailStatus.QUEUED.value})
+            row = await self._rows.find_one({"_id": mail_id, "status": MailStatus.QUEUED.value})
         except ConnectionFailure as error:
             raise DatabaseUnavailable from error
-        if taken is None or taken["claimed_until"] is None:
+        if row is not None and claimed.matched_count:
+            return Claim(mail=_mail(row))
+        if row is None or row["claimed_until"] is None:
             return Claim()
-        return Claim(wait_seconds=max(1.0, (taken["claimed_until"] - now).total_seconds()))
+        return Claim(wait_seconds=max(1.0, (row["claimed_until"] - now).total_seconds()))
 
     async def sent(self, mail_id: str, now: datetime, *, recipient: str, provider_id: str) -> None:
         await self._step(mail_id, now, MailTrigger.ACCEPTED, recipient=recipient, provider_id=provider_id, reason=None)

@@ -1,5 +1,6 @@
 """A mail from its request to its end, on the real database and a real HTTP provider; the queue remembers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -230,6 +231,14 @@ async def test_a_claimed_mail_waits_for_the_claim_of_a_dead_worker_to_end(room: 
     assert delay_seconds == pytest.approx(30, abs=1)
     await room.work()
     assert len(provider.mails) == 1
+
+
+async def test_of_many_workers_one_claims_a_mail(room: Room) -> None:
+    await room.ask()
+    claims = await asyncio.gather(*(MongoMails().claim("m1", room.clock.now()) for _ in range(8)))
+    [mine] = [claim.mail for claim in claims if claim.mail is not None]
+    assert (mine.id, mine.attempts) == ("m1", 1)
+    assert [claim.wait_seconds for claim in claims].count(None) == 1
 
 
 async def test_a_mail_that_kills_its_workers_is_given_up(room: Room, provider: Any) -> None:

@@ -17,12 +17,14 @@ from chassis.mongo import MongoDatabase, Transactions
 P = TypeVar("P")
 
 COLLECTION = "journal_cursors"
-BATCHES_PER_READ = 50  # several per transaction: a commit costs more than the rows in it
+# Several per transaction: a commit costs more than the rows in it, and a row that many of them change is written once.
+# The exchange gives as many of them as fit a reply.
+BATCHES_PER_READ = 200
 POLL_SECONDS = 1.0  # without the bell; the bus may lose every ring
 OUTAGE_PAUSE_SECONDS_MAX = 5.0
 POISON_TRIES = 3  # of the one batch that fails, before this consumer stops; a bug fails each time
 POISON_PAUSE_SECONDS = 0.2
-APPLY_DEADLINE_SECONDS = 20.0  # for one transaction over BATCHES_PER_READ batches on a busy machine
+APPLY_DEADLINE_SECONDS = 20.0  # for one transaction over all that a reply holds, on a busy machine
 
 POSITION = Gauge("cryptovault_journal_consumer_position", "Last batch folded in", ["consumer"])
 STALE = Gauge("cryptovault_journal_consumer_stale", "1 when the consumer has stopped and needs a person", ["consumer"])

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import random
 
-from chassis.errors import ErrorKind, ServiceError
+from chassis.errors import ErrorKind, ServiceError, Unavailable
 from chassis.logs import get_logger
 from prometheus_client import Gauge, Histogram
 from pymongo.errors import PyMongoError
@@ -147,7 +147,7 @@ class Projector:
         while True:
             try:
                 await self._projection.write(changes, before=self._written, after=self.fold.cursor)
-            except PyMongoError as error:
+            except (PyMongoError, Unavailable) as error:
                 # Every write is repeatable; the cursor tells whether the last one, though unanswered, was made.
                 log.warning("Projection cannot be written", event="projection_unwritable", problem=repr(error))
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

@@ -6,10 +6,11 @@ a new row that is there already counts as a changed one, and a changed row goes 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from chassis.crash_points import crash_point
-from chassis.mongo import MongoDatabase
+from chassis.mongo import MongoDatabase, Transactions
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
@@ -68,6 +69,7 @@ class Projection:
         self._used_keys = database.get_collection(UsedKeyDocument.Settings.name + suffix)
         self._tape = database.get_collection(TapeDocument.Settings.name + suffix)
         self._balance_points = database.get_collection(BalancePointDocument.Settings.name + suffix)
+        self._transactions = Transactions(database.client)
         self._cursors = Cursors(database)
         self._cursor_name = ORDERS + suffix
 
@@ -80,7 +82,8 @@ class Projection:
         for rows in _portions(list(changes.new_orders.values())):
             await _insert(self._orders, rows)
         for rows in _portions(list(changes.changed_orders.values())):
-            await _update(self._orders, rows)
+            # Together: apart, each update waits for a commit of its own, which costs more than the update.
+            await self._transactions.run(partial(_update, self._orders, rows))
         for rows in _portions(changes.transfers):
             await _insert(self._transfers, rows)
         if changes.ended_holds:

@@ -93,7 +93,7 @@ async def _stepped_up(http: httpx.AsyncClient) -> Customer:
     return customer
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_no_generated_request_finds_a_bug_or_a_reply_that_is_not_documented(
     platform: Platform, http: httpx.AsyncClient, people: tuple[list[Asker], dict[str, str]], examples: int
 ) -> None:

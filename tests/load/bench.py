@@ -1,5 +1,5 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`. `SCOPE=core`, `stream`, `audit` or `start` measures that alone, and writes nothing.
+and writes `.local/bench.json`. `SCOPE=core`, `stream`, `audit`, `start` or `door`: that alone, and nothing is written.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python 
 from tests.load import figures, floors, order_stream, table
 from tests.load.audit_trail import audit_rows
 from tests.load.core import core_rows
+from tests.load.door import door_rows
 from tests.load.http_client import Samples
 from tests.load.order_parts import part_rows
 from tests.load.people import Person, sign_up
@@ -57,6 +58,7 @@ async def main(scope: str) -> int:
             _add(rows, await _reads(platform, people))
             _add(rows, await _stream(platform))
             _add(rows, await _login_flood(platform, people))
+            _add(rows, await _door(platform, people))
             _add(rows, await _orders(platform, people, names))
             _add(rows, await _projections(platform, people))
             memory = figures.megabytes(platform, names)
@@ -227,7 +229,18 @@ async def _start() -> list[Row]:
     return await start_rows()
 
 
-_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail, "start": _start}
+async def _door(platform: Platform, people: list[Person]) -> list[Row]:
+    say("the door, against one that asks nobody; a flood of sign-ins")
+    return await door_rows(platform, people)
+
+
+async def _door_alone() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
+        async with Platform(data_dir=Path(folder), profile="bench") as platform:
+            return await _door(platform, await _people(platform))
+
+
+_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail, "start": _start, "door": _door_alone}
 
 if __name__ == "__main__":
     sys.exit(uvloop.run(main(*sys.argv[1:] or [""])))

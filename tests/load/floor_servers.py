@@ -1,8 +1,9 @@
 """The bare servers that our figures are compared with, each started as a process of its own:
-`raw-asgi PORT BYTES`, `echo-grpc PORT`, `hop PORT GRPC_PORT`.
+`raw-asgi PORT BYTES`, `echo-grpc PORT`, `hop PORT GRPC_PORT`, `gateway PORT OPEN`.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +11,17 @@ from typing import Any
 import grpc
 import uvicorn
 import uvloop
+from chassis.clock import SystemClock
+from chassis.ids import RandomIds
+from chassis.logs import configure_logging
+from chassis.settings import load_settings
+from chassis.trust.service_identity import ServiceIdentity
 from fastapi import FastAPI
+from gateway.admission.policy import Policy
+from gateway.bootstrap import build, connection_limits, run
+from gateway.edge.facts import RequestFacts
+from gateway.edge.http_server import HttpServer
+from gateway.settings import GatewaySettings
 
 ECHO = "/bench.Echo/Echo"
 
@@ -65,12 +76,39 @@ def hop(port: int, grpc_port: int) -> None:
     _serve(app, port)
 
 
+def gateway(port: int, is_open: int) -> None:
+    """The real gateway before the platform that the environment names; open: everybody is BENCH_USER, whatever they
+    send and however often.
+    """
+    settings = load_settings(GatewaySettings)
+    configure_logging(settings)
+
+    async def main() -> None:
+        built = build(settings, identity=ServiceIdentity.of(settings), clock=SystemClock(), ids=RandomIds())
+        if is_open:
+            built.application._admission = _OpenDoor(os.environ["BENCH_USER"])  # type: ignore[assignment]
+        connections = connection_limits(settings)
+        server = HttpServer(built.door, host="127.0.0.1", port=port, connections=connections, stop_seconds=1)
+        await run(built, server)
+
+    uvloop.run(main())
+
+
+class _OpenDoor:
+    def __init__(self, user_id: str) -> None:
+        self._user_id = user_id
+
+    async def let_in(self, facts: RequestFacts, *_: Any, policy: Policy, **__: Any) -> None:
+        facts.user_id = self._user_id
+        facts.permissions = frozenset({policy.permission} if policy.permission else ())
+
+
 def _serve(app: Any, port: int) -> None:
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
     uvloop.run(uvicorn.Server(config).serve())
 
 
-SERVERS: dict[str, Callable[..., None]] = {"raw-asgi": raw_asgi, "echo-grpc": echo_grpc, "hop": hop}
+SERVERS: dict[str, Callable[..., None]] = {"raw-asgi": raw_asgi, "echo-grpc": echo_grpc, "hop": hop, "gateway": gateway}
 
 if __name__ == "__main__":
     name, *numbers = sys.argv[1:]

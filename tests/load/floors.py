@@ -5,7 +5,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -27,12 +28,22 @@ TRANSACTION_WORKERS = 4  # more only conflict or queue: tried with 1, 4 and 16
 @asynccontextmanager
 async def floor_server(name: str, port: int, *numbers: int) -> AsyncIterator[str]:
     """One server of `floor_servers.py` as a process; yields its base URL."""
+    async with floor_process(name, port, *numbers):
+        yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def floor_process(
+    name: str, port: int, *numbers: int, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
+    """The same; yields the process. `environment` adds to ours."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("floor_servers.py")), name, str(port), *map(str, numbers)
-    )
+        sys.executable, str(Path(__file__).with_name("floor_servers.py")), name, str(port), *map(str, numbers),
+        env={**os.environ, **(environment or {})}, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
     try:
         await _listening(port)
-        yield f"http://127.0.0.1:{port}"
+        yield process
     finally:
         process.terminate()
         await process.wait()
@@ -51,9 +62,9 @@ async def _listening(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port} after {START_SECONDS} s")
 
 
-def free_port() -> int:
-    """A free port below the ephemeral range, so that no outgoing connection can take it first."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+def free_port(first: int = 0) -> int:
+    """A free port below the ephemeral range, so that no outgoing connection can take it first; not below `first`."""
+    for port in range(first or 20000 + os.getpid() % 5000, 32000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port

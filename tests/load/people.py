@@ -14,6 +14,7 @@ _CODE = re.compile(r"\b(\d{6})\b")
 @dataclass(slots=True)
 class Person:
     email: str
+    user_id: str
     access_token: str
     refresh_token: str
 
@@ -30,7 +31,7 @@ async def sign_up(client: httpx.AsyncClient, number: int) -> Person:
     code = await _code_for(client, email)
     body = {"email": email, "code": code, "delivery": "body"}
     verified = (await client.post("/api/v1/auth/verify-email", json=body)).raise_for_status().json()
-    person = Person(email, verified["access_token"], verified["refresh_token"])
+    person = Person(email, verified["user"]["id"], verified["access_token"], verified["refresh_token"])
     await _practice_money(client, person)
     return person
 

@@ -107,6 +107,10 @@ class Platform:
         """`http://127.0.0.1:18111/metrics`."""
         return f"http://127.0.0.1:{self._stack.ports.metrics(name)}/metrics"
 
+    def environment(self, name: str) -> dict[str, str]:
+        """What the named process is told, by variable: its settings, and where the others are."""
+        return dict(self._process(name).plan.environment)
+
     def log_path(self, name: str) -> Path:
         return self._process(name).log_path
 

@@ -59,10 +59,13 @@ class PasswordPool:
         self._hasher.verify(password, self._nobodys_hash)
         return PasswordCheck(right=False)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def make_sure_of_room(self) -> None:
         if self._waiting >= self._waiting_max:
             REFUSED.inc()
             raise TooBusy
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.make_sure_of_room()
         self._waiting += 1
         WAITING.set(self._waiting)
         try:

@@ -58,6 +58,8 @@ class LogIn:
         """
         address = email_address(email)
         given = normal_form(password)
+        # In a flood, before the database is asked: those who are refused must not slow down everybody else.
+        self._passwords.make_sure_of_room()
         user = await self._users.by_email(address)
         # Strangers close an address for each other; a device that has signed in before has a count of its own.
         known = self._device_tokens.read(user.id, device.token) if user else None

@@ -321,6 +321,10 @@ class PasswordCheck:
 class Passwords(Protocol):
     """Costly on purpose, bounded, away from the event loop. TooBusy where too many wait."""
 
+    def make_sure_of_room(self) -> None:
+        """TooBusy where one more would be refused now."""
+        ...
+
     async def hash(self, password: str) -> str: ...
 
     async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:

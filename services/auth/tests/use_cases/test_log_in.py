@@ -115,6 +115,9 @@ async def test_the_right_guess_that_was_hashed_while_others_failed_is_not_told(w
     hashing, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow:
+        def make_sure_of_room(self) -> None:
+            pass
+
         async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
             if password == PASSWORD:
                 hashing.set()
@@ -153,6 +156,9 @@ async def test_a_password_longer_than_any_is_refused_for_every_address_before_th
 
 async def test_a_full_queue_counts_as_no_failure(world: Any) -> None:
     class Full:
+        def make_sure_of_room(self) -> None:
+            pass
+
         async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
             raise TooBusy
 
@@ -166,8 +172,22 @@ async def test_a_full_queue_counts_as_no_failure(world: Any) -> None:
     assert isinstance(await world.do.log_in(email=EMAIL, password=PASSWORD), SignedIn)
 
 
+async def test_while_the_queue_is_full_nobody_is_looked_up(memory_world: Any) -> None:
+    class Full:
+        def make_sure_of_room(self) -> None:
+            raise TooBusy
+
+    memory_world.adapters = replace(memory_world.adapters, passwords=Full(), users=None, throttles=None)
+    for email in (EMAIL, "unknown@example.com"):
+        with pytest.raises(TooBusy):
+            await memory_world.do.log_in(email=email, password=PASSWORD)
+
+
 async def test_a_weaker_hash_is_made_anew_at_sign_in(memory_world: Any) -> None:
     class Upgrading:
+        def make_sure_of_room(self) -> None:
+            pass
+
         async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
             return PasswordCheck(right=True, stronger_hash="stronger")
 

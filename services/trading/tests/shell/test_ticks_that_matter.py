@@ -55,8 +55,8 @@ async def test_an_order_whose_price_crosses_many_others_waits_for_them_instead_o
             await shell.send(limit("bob", Side.BUY, UNIT // 1000, PRICE - 1_000 * UNIT))
         shell.tick(PRICE - 2_000 * UNIT)
         # As where the tick came with nobody to cross: it enters with the order.
-        while shell.sequencer._crossings.first is not None:
-            shell.sequencer._crossings.drop_first()
+        for symbol in shell.sequencer._crossings.markets:
+            shell.sequencer._crossings.take(symbol)
         reply = await shell.send(buy_for("ann", COST))
         assert reply.order is not None
         assert reply.order.filled_quantity > 0

@@ -13,18 +13,33 @@ CROSSINGS_MAX = 1_024
 
 
 class Crossings:
-    """First in, first out."""
+    """First in, first out, in each market."""
 
     def __init__(self) -> None:
-        self._ticks: deque[SetReferencePrice] = deque()
+        self._ticks: dict[str, deque[SetReferencePrice]] = {}
+        self._count = 0
 
-    def add(self, tick: SetReferencePrice) -> None:
-        if len(self._ticks) < CROSSINGS_MAX:
-            self._ticks.append(tick)
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, market: str) -> bool:
+        return market in self._ticks
 
     @property
-    def first(self) -> SetReferencePrice | None:
-        return self._ticks[0] if self._ticks else None
+    def markets(self) -> list[str]:
+        """That have ticks."""
+        return list(self._ticks)
 
-    def drop_first(self) -> None:
-        self._ticks.popleft()
+    def add(self, tick: SetReferencePrice) -> None:
+        if self._count < CROSSINGS_MAX:
+            self._ticks.setdefault(tick.market, deque()).append(tick)
+            self._count += 1
+
+    def take(self, market: str) -> SetReferencePrice:
+        """The oldest one of a market that has any."""
+        ticks = self._ticks[market]
+        tick = ticks.popleft()
+        if not ticks:
+            del self._ticks[market]
+        self._count -= 1
+        return tick

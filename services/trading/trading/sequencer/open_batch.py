@@ -44,6 +44,7 @@ class OpenBatch:
         self.entries = [Entry(start, [started])]
         self.events: list[Event] = [started]
         self.size = len(self._encoded[0])
+        self.continued: dict[str, int] = {}  # bytes of each market's postponed work
 
     @property
     def has_effects(self) -> bool:

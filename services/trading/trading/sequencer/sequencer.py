@@ -13,13 +13,9 @@ from chassis.crash_points import crash_point
 from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
-from trading.domain.commands import Actor, AmendOrder, Command, Continue, ExpireOrders, ExpireTransfers, PlaceOrder
-from trading.domain.outcomes import Repeat
+from trading.domain.commands import Actor
 from trading.domain.queries import (
-    markets_to_continue,
-    orders_are_due,
     reference_matters,
-    transfers_are_due,
 )
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.batch import SealedBatch
@@ -28,25 +24,23 @@ from trading.journal.store import Journal
 from trading.sequencer.announcements import Announcements
 from trading.sequencer.appending import append_until_known
 from trading.sequencer.batch_work import BatchWork
-from trading.sequencer.breakdown import CoreBroken, Deposed, markets_to_stop, stop_market
+from trading.sequencer.breakdown import CoreBroken, Deposed, stop_market
 from trading.sequencer.crossings import Crossings
 from trading.sequencer.errors import DeadlinePassed, NotLeading
+from trading.sequencer.filling import Filling
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.memory import Memory
 from trading.sequencer.metrics import (
     APPEND_SECONDS,
     BATCH_COMMANDS,
     BREAKDOWNS,
-    REFUSED_COMMANDS,
-    REFUSED_TICKS,
     WAITING,
 )
 from trading.sequencer.next_batch import as_next_batch
 from trading.sequencer.open_batch import FinishedBatch, OpenBatch
-from trading.sequencer.outcomes import committed_now
 from trading.sequencer.ports import BatchListener, History
 from trading.sequencer.recovery import catch_up, recover
-from trading.sequencer.reference_prices import ReferencePrices, adds_something
+from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.repeats import Repeats
 from trading.sequencer.snapshots import SnapshotStore
 from trading.sequencer.taking_over import take_next_number
@@ -100,6 +94,14 @@ class Sequencer:
         self._repeats = Repeats(
             journal=journal, history=history, recent=self._recent, memory=lambda: self._memory, settled=self.settled
         )
+        self._filling = Filling(
+            line=self._line,
+            crossings=self._crossings,
+            repeats=self._repeats,
+            prices=prices,
+            time=time,
+            memory=lambda: self._memory,
+        )
         prices.on_change(self._note_ticks)
 
     @property
@@ -136,7 +138,7 @@ class Sequencer:
 
     def look_at_the_clock(self) -> None:
         """To be called now and then: what is due by time alone needs a batch, though nobody asks for one."""
-        if self._leading and self._is_due(self._time.now()):
+        if self._leading and self._filling.is_due(self._time.now()):
             self._line.wake()
 
     def leading_state(self) -> ExchangeState:
@@ -210,11 +212,11 @@ class Sequencer:
         work = BatchWork()
         crash_point("before_apply")
         try:
-            self._fill(batch, work)
+            self._filling(batch, work)
         except CoreBroken as broken:
             broken.bystanders = [ticket for ticket in work.taken if ticket is not broken.ticket]
             raise
-        if len(self._line) or markets_to_continue(self.state) or self._is_due(batch.time_milliseconds):
+        if self._filling.is_unfinished(batch.time_milliseconds):
             self._line.wake()
         if batch.has_effects:
             await self._append(batch, work)
@@ -224,96 +226,6 @@ class Sequencer:
         else:
             # An append would have told who leads; what comes from memory alone is worth nothing without the lease.
             work.refuse(NotLeading())
-
-    def _fill(self, batch: OpenBatch, work: BatchWork) -> None:
-        if transfers_are_due(self.state, batch.time_milliseconds):
-            # A fault in the ledger is no single market's.
-            self._run_own(batch, ExpireTransfers(), *self.state.markets)
-        while orders_are_due(self.state, batch.time_milliseconds) and not batch.is_full:
-            self._run_own(batch, ExpireOrders(), *self.state.markets)
-        for symbol in markets_to_continue(self.state):
-            self._go_on(batch, symbol)
-        while not batch.is_full and (tick := self._crossings.first) is not None:
-            if not self._go_on(batch, tick.market):
-                return
-            self._crossings.drop_first()
-            self._run_own(batch, tick, tick.market)
-        while not batch.is_full:
-            ticket = self._line.take()
-            if ticket is None:
-                return
-            if not self._go_on(batch, self._market_of(ticket.command)):
-                # The market still works on an earlier command; nobody overtakes, so the rest waits for the next batch.
-                self._line.put_back([ticket])
-                return
-            work.taken.append(ticket)
-            self._execute(batch, ticket, work)
-
-    def _execute(self, batch: OpenBatch, ticket: Ticket, work: BatchWork) -> None:
-        command = ticket.command
-        if 0 < ticket.deadline_milliseconds <= self._time.wall():
-            work.refused.append((ticket, DeadlinePassed()))
-            return
-        if self._repeats.must_be_looked_up(ticket):
-            work.taken.remove(ticket)
-            self._repeats.look_up(ticket, self._line)
-            return
-        symbol = self._market_of(command)
-        if symbol:
-            self._enter_price(batch, symbol)
-            if not self._go_on(batch, symbol):
-                # The price crossed more orders than this batch has room for. It is full, so nobody overtakes.
-                work.taken.remove(ticket)
-                self._line.put_back([ticket])
-                return
-        try:
-            outcome = batch.run(command)
-            if isinstance(outcome, Repeat):
-                work.repeats.append((ticket, outcome))
-                return
-            committed = committed_now(
-                self.state, command, outcome, batch=batch.number, time_milliseconds=batch.time_milliseconds
-            )
-        except ServiceError as error:
-            # Only markets that there are: a label must not hold what a caller wrote.
-            REFUSED_COMMANDS.labels(symbol if symbol in self.state.markets else "", error.reason).inc()
-            work.refused.append((ticket, error))
-        except Exception as error:
-            raise CoreBroken(markets_to_stop(self.state, command), ticket) from error
-        else:
-            work.done.append((ticket, committed))
-
-    def _go_on(self, batch: OpenBatch, symbol: str) -> bool:
-        """Works on what an earlier command postponed in the market; False while some of it is left."""
-        market = self.state.markets.get(symbol)
-        while market is not None and market.postponed:
-            if batch.is_full:
-                return False
-            self._run_own(batch, Continue(symbol), symbol)
-        return True
-
-    def _market_of(self, command: Command) -> str:
-        """Where a command may trade: earlier ones must be done there, and the newest price known. Empty for others."""
-        if isinstance(command, PlaceOrder):
-            return command.market
-        order = self.state.orders.get(command.order_id) if isinstance(command, AmendOrder) else None
-        return "" if order is None else order.market
-
-    def _enter_price(self, batch: OpenBatch, symbol: str) -> None:
-        tick = self._prices.command(symbol, batch.time_milliseconds)
-        market = self.state.markets.get(symbol)
-        if tick is None or market is None or market.postponed:
-            return
-        if adds_something(tick, market.reference, batch.time_milliseconds):
-            self._run_own(batch, self._prices.with_window(tick, market, batch.time_milliseconds), symbol)
-
-    def _run_own(self, batch: OpenBatch, command: Command, *symbols: str) -> None:
-        try:
-            batch.run(command)
-        except ServiceError as error:
-            REFUSED_TICKS.labels(error.reason).inc()
-        except Exception as error:
-            raise CoreBroken(list(symbols), None) from error
 
     async def _append(self, batch: OpenBatch, work: BatchWork) -> None:
         finished = batch.finish()
@@ -394,6 +306,3 @@ class Sequencer:
             if reference_matters(self.state, tick, time_milliseconds=now):
                 self._crossings.add(tick)
                 self._line.wake()
-
-    def _is_due(self, time_milliseconds: int) -> bool:
-        return transfers_are_due(self.state, time_milliseconds) or orders_are_due(self.state, time_milliseconds)

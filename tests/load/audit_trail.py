@@ -23,7 +23,7 @@ from chassis.mongo import MongoConnection, connect, init_documents
 from tests.load.table import Row, against
 
 ROUNDS = 10
-ACTS_PER_BATCH = 20  # a busy exchange's; an idle one's batch holds one act, and fifty are folded at once all the same
+ACTS_PER_BATCH = 5  # with as many batches as a read gives; fewer and fuller ones fold alike
 SINGLE_ENTRIES = 200
 USERS = 64
 

@@ -15,11 +15,11 @@ from auth.storage.documents import DOCUMENTS
 from auth.use_cases.fold_journal import BatchActs, FoldJournal
 from auth.use_cases.verify_audit_trail import VerifyAuditTrail
 from chassis.ids import RandomIds
-from chassis.journal_consumer import Entry, JournalConsumer
+from chassis.journal_consumer import BATCHES_PER_READ, Entry, JournalConsumer
 from chassis.mongo import MongoConnection, init_documents
 from chassis.testing import eventually
 
-BATCHES = 120
+BATCHES = 2 * BATCHES_PER_READ + 50  # three transactions
 IDS = RandomIds()
 
 
@@ -62,7 +62,7 @@ async def test_two_processes_that_fold_at_once_write_each_act_once_and_in_order(
 ) -> None:
     consumers = [consumer(mongo, FoldJournal(audit_trail=trail)) for _ in range(2)]
     tasks = [asyncio.create_task(one.run()) for one in consumers]
-    await eventually(lambda: all(one.position == BATCHES for one in consumers), timeout_seconds=60)
+    await eventually(lambda: all(one.position == BATCHES for one in consumers), timeout_seconds=120)
     await stopped(tasks)
     await assert_all_is_told_once(mongo, trail)
 
@@ -84,7 +84,7 @@ async def test_a_process_that_dies_in_the_middle_of_a_fold_leaves_nothing_half(
         await consumer(mongo, dying).run()
     assert dying.died
     task = asyncio.create_task(consumer(mongo, dying).run())
-    await eventually(lambda: _told(mongo, len(EXPECTED)), timeout_seconds=60)
+    await eventually(lambda: _told(mongo, len(EXPECTED)), timeout_seconds=120)
     await stopped([task])
     await assert_all_is_told_once(mongo, trail)
 

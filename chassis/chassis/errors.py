@@ -60,6 +60,13 @@ class RemoteError(ServiceError):
         self.reason = reason
 
 
+class NoAnswer(RemoteError):
+    """Nobody answered: the other service could not be reached, or not in time. What was asked may have been done."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(kind=ErrorKind.UNAVAILABLE, reason=reason, message=message)
+
+
 class RemoteBugError(Exception):
     """Another service failed with an error that it did not raise on purpose: INTERNAL to our caller too."""
 

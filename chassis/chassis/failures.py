@@ -6,7 +6,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 
-from chassis.errors import ErrorKind, RemoteBugError, RemoteError, ServiceError
+from chassis.errors import ErrorKind, NoAnswer, RemoteBugError, RemoteError, ServiceError
 from chassis.trust.call_table import ServiceNotAllowed
 from chassis.trust.call_tokens import CallNotTrusted
 
@@ -62,7 +62,7 @@ def translate(error: AioRpcError) -> RemoteError | RemoteBugError:
             kind=_KIND_OF_STATUS[status], reason=info.reason, message=message, details=dict(info.metadata)
         )
     if status in _TRANSPORT_REASONS:
-        return RemoteError(kind=ErrorKind.UNAVAILABLE, reason=_TRANSPORT_REASONS[status], message=message)
+        return NoAnswer(_TRANSPORT_REASONS[status], message)
     if status is StatusCode.RESOURCE_EXHAUSTED:
         return RemoteError(kind=ErrorKind.EXHAUSTED, reason="resource_exhausted", message=message)
     return RemoteBugError(f"{status.name}: {message}")

@@ -3,24 +3,29 @@
 import asyncio
 import inspect
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
 
+from chassis.circuit_breaker import CircuitBreaker
+from chassis.clock import Clock, SystemClock
 from chassis.deadlines import bounded
-from chassis.errors import ErrorKind, RemoteBugError, RemoteError
+from chassis.errors import NoAnswer, RemoteBugError, RemoteError
 from chassis.failures import translate
 from chassis.identity import caller_metadata, current_caller
 from chassis.logs import get_logger
-from chassis.metrics import STREAM_RECONNECTS
+from chassis.metrics import CALLS_REPEATED, STREAM_RECONNECTS
+from chassis.retry_budget import RetryBudget
 from chassis.tracing import TRACEPARENT_KEY, current_traceparent
 from chassis.trust.service_identity import ServiceIdentity
 from chassis.trust.transport import expecting
 
 READ_DEADLINE_SECONDS = 1.0
 _MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+_REPEAT_SECONDS_MAX = 0.05  # before a read is asked once more: all who lost one connection should not come at once
 _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 3.0  # so that a service that came back is found within its 10 s
 
@@ -47,12 +52,19 @@ log = get_logger(__name__)
 
 
 def open_channel(
-    address: str, *, to: str, identity: ServiceIdentity, deadline_seconds: float = READ_DEADLINE_SECONDS
+    address: str,
+    *,
+    to: str,
+    identity: ServiceIdentity,
+    deadline_seconds: float = READ_DEADLINE_SECONDS,
+    clock: Clock | None = None,
 ) -> grpc.aio.Channel:
     """A channel for calls to the service `to`. Connects by itself at the first call; close it when done.
 
     Unary calls end after `deadline_seconds` unless they say `timeout=`, and never later than the deadline of the work
-    they serve. They raise RemoteError, or RemoteBugError where the other side is broken. Streams have no deadline.
+    they serve. They raise RemoteError (NoAnswer where nobody spoke), or RemoteBugError where the other side is broken.
+    A read that nobody answered is asked once more, within a budget. Where nobody answers several calls in a row the
+    next ones fail at once for a while (`circuit_breaker`). Streams have no deadline and do none of this.
     """
     if identity.certificates is None:
         channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
@@ -60,7 +72,7 @@ def open_channel(
         channel = grpc.aio.secure_channel(
             address, identity.certificates.channel_credentials(), options=[*CHANNEL_OPTIONS, *expecting(to)]
         )
-    return _Channel(channel, to, identity, deadline_seconds)
+    return _Channel(channel, to, identity, deadline_seconds, clock or SystemClock())
 
 
 async def follow(
@@ -102,8 +114,15 @@ async def follow(
 class _Channel(grpc.aio.Channel):
     """Wraps instead of intercepting: grpc.aio's interceptors cost a task and a second call object for every call."""
 
-    def __init__(self, channel: grpc.aio.Channel, to: str, identity: ServiceIdentity, deadline_seconds: float) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, to: str, identity: ServiceIdentity, deadline_seconds: float, clock: Clock
+    ) -> None:
         self._channel = channel
+        self._table = identity.table
+        self._breaker = CircuitBreaker(to, clock)
+        self._budget = RetryBudget()
+        self._repeated = CALLS_REPEATED.labels(to)
+        self._dice = random.Random()  # noqa: S311 - spreads repeats, guards nothing
         self._service = identity.name
         self._signer = identity.signer_to(to)
         self._deadline_seconds = deadline_seconds
@@ -141,21 +160,52 @@ class _Channel(grpc.aio.Channel):
         return self._streaming(method, self._channel.stream_stream(method, *arguments, **options))
 
     def _answering(self, name: str, method: Any) -> Callable[..., Awaitable[Any]]:
-        async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
-            deadline = bounded(self._deadline_seconds if timeout is None else timeout)
+        is_read = self._table.is_read(name)
+
+        async def ask(request: Any, seconds: float, *, wait_for_ready: bool | None) -> Any:
+            deadline = bounded(seconds)
             if deadline <= 0:
                 # gRPC would send it all the same, and the other side might even do it.
-                raise RemoteError(
-                    kind=ErrorKind.UNAVAILABLE, reason="deadline_exceeded", message="No time is left to ask."
-                )
+                raise NoAnswer("deadline_exceeded", "No time is left to ask.")
+            self._breaker.admit()
             try:
-                return await method(
+                answer = await method(
                     request, timeout=deadline, metadata=self._metadata(name), wait_for_ready=wait_for_ready
                 )
             except grpc.aio.AioRpcError as error:
-                raise translate(error) from error
+                translated = translate(error)
+                self._note(translated, had_its_time=deadline >= seconds)
+                raise translated from error
+            except BaseException:
+                self._breaker.abandoned()
+                raise
+            self._breaker.answered()
+            return answer
+
+        async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
+            seconds = self._deadline_seconds if timeout is None else timeout
+            self._budget.earn()
+            begun = time.monotonic()
+            try:
+                return await ask(request, seconds, wait_for_ready=wait_for_ready)
+            except NoAnswer as silence:
+                # Only where there was nobody: who took too long has no time for a second question.
+                if not is_read or silence.reason != "unavailable" or not self._budget.spend():
+                    raise
+            self._repeated.inc()
+            await asyncio.sleep(self._dice.uniform(0, _REPEAT_SECONDS_MAX))
+            return await ask(request, seconds - (time.monotonic() - begun), wait_for_ready=wait_for_ready)
 
         return call
+
+    def _note(self, error: RemoteError | RemoteBugError, *, had_its_time: bool) -> None:
+        """What a failed call says about the other side. Any answer of its own, a refusal too, says that it is there."""
+        if not isinstance(error, NoAnswer):
+            self._breaker.answered()
+        elif error.reason == "unavailable" or had_its_time:
+            self._breaker.failed()
+        else:
+            self._breaker.abandoned()
 
     def _streaming(self, name: str, method: Any) -> Callable[..., "_StreamCall"]:
         def call(

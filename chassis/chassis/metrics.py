@@ -16,6 +16,10 @@ RPC_NOT_ADMITTED = Counter(
     "RPCs refused because the calling service was not trusted or not allowed",
     ["reason"],
 )
+CIRCUITS_OPENED = Counter(
+    "cryptovault_circuits_opened", "Times an upstream stopped answering and was left alone", ["upstream"]
+)
+CALLS_REPEATED = Counter("cryptovault_calls_repeated", "Reads asked once more because nobody answered", ["upstream"])
 STREAM_RECONNECTS = Counter("cryptovault_stream_reconnects", "Times a followed stream was opened again", ["stream"])
 
 

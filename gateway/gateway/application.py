@@ -21,6 +21,7 @@ from gateway.admission.signatures import SignedRequest
 from gateway.edge.bodies import read_bytes
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_query
+from gateway.edge.shedding import LoadShedder
 from gateway.openapi import operation_of, write_document
 from gateway.routes.endpoint import Endpoint
 from gateway.schemas.queries import NoQuery
@@ -38,6 +39,7 @@ class Application(FastAPI):
         endpoints: Sequence[Endpoint],
         admission: Admission,
         *,
+        shedder: LoadShedder,
         require_step_up: Callable[[], Awaitable[None]],
     ) -> None:
         """`require_step_up` raises unless the caller's session may do what needs a fresh second factor."""
@@ -49,6 +51,7 @@ class Application(FastAPI):
             redirect_slashes=False,
         )
         self._admission = admission
+        self._shedder = shedder
         self._require_step_up = require_step_up
         self._fixed: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
         self.endpoints = tuple(endpoints)
@@ -97,11 +100,13 @@ class Application(FastAPI):
     def _guarded(self, endpoint: Endpoint) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         policy = endpoint.policy
         takes_query = endpoint.query is not None
+        urgency = endpoint.urgency
 
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
             facts = facts_of(request)
             facts.route = endpoint.path
+            self._shedder.require_room(urgency)
             headers = dict(scope["headers"])
             body = b""
             if policy.access is not Access.PUBLIC and is_signed(headers):

@@ -49,6 +49,7 @@ from gateway.edge.door import Door
 from gateway.edge.http_server import HttpServer
 from gateway.edge.origins import Origins
 from gateway.edge.request_ids import RequestIds
+from gateway.edge.shedding import LoadShedder
 from gateway.health_checks import HealthChecks, Part
 from gateway.prices.board import PriceBoard
 from gateway.prices.fast_lane import FastLane
@@ -227,9 +228,11 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     ]
     if settings.mailbox_url is not None:
         tables.append(MailboxRoutes(mailbox, settings.mailbox_url))
+    shedder = LoadShedder(settings.requests_in_flight_max)
     application = Application(
         [endpoint for table in tables for endpoint in table.endpoints()],
         admission,
+        shedder=shedder,
         require_step_up=stubs.require_step_up,
     )
     document = application.document()
@@ -255,7 +258,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     access_log = AccessLog(enabled=settings.log_level in {"DEBUG", "INFO"})
     door = Door(
         routes=_with_web_app(application, settings), sockets=sockets, fast_lane=fast_lane, addresses=addresses,
-        origins=origins, request_ids=RequestIds(), access_log=access_log, in_flight_max=settings.requests_in_flight_max,
+        origins=origins, request_ids=RequestIds(), access_log=access_log, shedder=shedder,
     )  # fmt: skip
 
     async def close() -> None:

@@ -72,7 +72,7 @@ class GatewaySettings(ServiceSettings):
 
     # A full disk queue or a busy machine holds Redis up for seconds: who signs in waits so long before being refused.
     sign_in_patience_seconds: float = Field(default=4.0, ge=0)
-    # Above this many requests at work the next is told to come again: a queue would only make all of them late.
+    # At work at once. Above 7/10 of it reads are told to come again, above 9/10 orders, cancels only above all of it.
     requests_in_flight_max: int = Field(default=1_024, ge=1)
     connections_max: int = Field(default=20_000, ge=1)
     # A browser opens six; an office behind one address has a few dozen people.

@@ -616,8 +616,13 @@ class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):
     def reset(self) -> None:
         self.batch = 1_000_000
         self.behind = False
+        self.hangs = False
+        self.asked = 0
 
     async def GetPortfolio(self, request: Any, context: Any) -> portfolio_pb2.GetPortfolioResponse:  # noqa: N802
+        self.asked += 1
+        if self.hangs:
+            await asyncio.sleep(60)
         current_caller().required_user()
         holding = portfolio_pb2.Holding(
             symbol="BTC", name="Bitcoin", amount="0.5", available="0.5", held="0", price="50000", value="25000",

@@ -4,11 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from chassis.circuit_breaker import FAILURES_MAX, OPEN_SECONDS
 from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
 from chassis.failures import failure_of
+from chassis.testing import FixedClock
 from cryptovault.trading.v1 import trading_pb2 as pb
-from gateway.clients.order_entry import OrderEntry, OutcomeUnknown
+from gateway.clients.order_entry import NotSent, OrderEntry, OutcomeUnknown
 
 OVERLOADED = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="overloaded", message="Nothing happened, try again.")
 FOLLOWER = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="not_leading", message="Another process leads.")
@@ -113,10 +115,14 @@ class Company:
             )
             for command in commands
         ]
-        if len(self._waiting) == self._together:
+        if len(self._waiting) >= self._together:
             last, *others = reversed(self._waiting)
             last.further.extend(others)
+            self._waiting.clear()
             await self._answers.put(last)
+
+    def answer_all_from_now_on(self) -> None:
+        self._together = 1
 
     async def read(self) -> Any:
         return await self._answers.get()
@@ -164,3 +170,55 @@ async def test_commands_that_a_follower_refused_together_are_none_of_them_in_dou
     answers = await answers_on(follower, leader, count=5)
     assert [getattr(answer, "reason", None) for answer in answers] == ["overloaded"] * 5
     assert follower.sizes == leader.sizes == [5]
+
+
+async def outcomes_of(entry: OrderEntry, count: int) -> list[BaseException | pb.EnterOrdersResponse]:
+    return await asyncio.gather(
+        *(entry.enter(pb.CancelOrders(), pb.Principal(user_id="ann"), key=f"k{number}") for number in range(count)),
+        return_exceptions=True,
+    )
+
+
+async def test_after_silence_orders_are_refused_at_once_and_one_by_one_try_again() -> None:
+    """None of the refused ones was sent: whoever hears so may safely place it elsewhere, or again."""
+    clock, stream = FixedClock(), Company(together=10**6)
+
+    async def connect() -> Company:
+        return stream
+
+    entry = OrderEntry(connect, clock, deadline_seconds=0.05, seed=1)
+    running = asyncio.create_task(entry.run())
+    try:
+        assert {type(outcome) for outcome in await outcomes_of(entry, FAILURES_MAX)} == {OutcomeUnknown}
+        sent = sum(stream.sizes)
+        assert {type(outcome) for outcome in await outcomes_of(entry, 50)} == {NotSent}
+        assert sum(stream.sizes) == sent
+        clock.advance(OPEN_SECONDS)
+        assert sorted(type(outcome).__name__ for outcome in await outcomes_of(entry, 3)) == [
+            "NotSent", "NotSent", "OutcomeUnknown",
+        ]  # fmt: skip
+        assert sum(stream.sizes) == sent + 1
+        stream.answer_all_from_now_on()
+        clock.advance(OPEN_SECONDS)
+        assert isinstance((await outcomes_of(entry, 1))[0], pb.EnterOrdersResponse)
+        assert all(isinstance(outcome, pb.EnterOrdersResponse) for outcome in await outcomes_of(entry, 3))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_refusals_are_no_silence() -> None:
+    """A stale price, an exchange that is overloaded: UNAVAILABLE, told by somebody who is there."""
+
+    async def connect() -> Company:
+        return Company(1, OVERLOADED)
+
+    entry = OrderEntry(connect, FixedClock(), seed=1)
+    running = asyncio.create_task(entry.run())
+    try:
+        for _ in range(FAILURES_MAX * 4):
+            (outcome,) = await outcomes_of(entry, 1)
+            assert getattr(outcome, "reason", None) == "overloaded"
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python 
 
 from tests.load import figures, floors, order_stream, table
 from tests.load.audit_trail import audit_rows
+from tests.load.call_proof import proof_rows
 from tests.load.core import core_rows
 from tests.load.door import door_rows
 from tests.load.http_client import Samples
@@ -47,6 +48,7 @@ async def main(scope: str) -> int:
         return 0
     rows: list[Row] = []
     _add(rows, await _core())
+    _add(rows, await proof_rows())
     _add(rows, await _order_stream())
     _add(rows, await _audit_trail())
     _add(rows, await _start())

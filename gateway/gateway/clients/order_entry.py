@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chassis.circuit_breaker import CircuitBreaker, CircuitOpen
 from chassis.clock import Clock
 from chassis.errors import ErrorKind, RemoteBugError, RemoteError
 from chassis.failures import error_of
@@ -60,7 +61,8 @@ class OrderEntry:
     """`connect` waits until trading can be reached and opens a stream; it raises RemoteError where that fails.
 
     A command that was under way when a stream broke goes out again on the next one, with the same key: trading answers
-    a repeat with the first result, so it takes effect at most once. Whatever a process that does not lead refused goes
+    a repeat with the first result, so it takes effect at most once. Where several in a row had no answer the next ones
+    are not sent for a while, but for one that tries. Whatever a process that does not lead refused goes
     out again too, wherever the leader is found before the deadline.
     """
 
@@ -74,6 +76,7 @@ class OrderEntry:
     ) -> None:
         self._connect = connect
         self._clock = clock
+        self._breaker = CircuitBreaker("trading", clock)
         self._deadline_seconds = deadline_seconds
         self._dice = random.Random(seed)  # noqa: S311 - spreads reconnects, guards nothing
         self._count = 0
@@ -94,6 +97,10 @@ class OrderEntry:
         """
         if len(self._pending) >= _WAITING_MAX:
             raise NotSent
+        try:
+            self._breaker.admit()
+        except CircuitOpen:
+            raise NotSent from None
         self._count += 1
         request = pb.EnterOrdersRequest(
             correlation_id=self._count,
@@ -110,7 +117,12 @@ class OrderEntry:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 answer = await pending.answer
+            self._breaker.answered()
+        except asyncio.CancelledError:
+            self._breaker.abandoned()
+            raise
         except TimeoutError:
+            self._breaker.failed()
             raise (OutcomeUnknown if pending.sent or pending.in_doubt else NotSent) from None
         finally:
             del self._pending[request.correlation_id]

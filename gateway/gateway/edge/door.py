@@ -14,11 +14,12 @@ from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
 from gateway.edge.door_limits import BODY_BYTES_MAX
 from gateway.edge.facts import RequestFacts, attach_facts
-from gateway.edge.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, method_label
+from gateway.edge.metrics import REQUEST_SECONDS, REQUESTS, method_label
 from gateway.edge.origins import Origins
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
-from gateway.errors import PublicError, forbidden, internal, public_error_of, too_large, unavailable
+from gateway.edge.shedding import LoadShedder, Urgency
+from gateway.errors import PublicError, forbidden, internal, public_error_of, too_large
 from gateway.prices.fast_lane import FastLane
 
 _DISCONNECTED = 499  # the client went away: no status reaches anybody, but the log should not say 500
@@ -51,7 +52,7 @@ class Door:
         origins: Origins,
         request_ids: RequestIds,
         access_log: AccessLog,
-        in_flight_max: int,
+        shedder: LoadShedder,
     ) -> None:
         self._routes = routes
         self._sockets = sockets
@@ -59,8 +60,7 @@ class Door:
         self._addresses = addresses
         self._origins = origins
         self._request_ids = request_ids
-        self._in_flight_max = in_flight_max
-        self._in_flight = 0
+        self._shedder = shedder
         self._access_log = access_log
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
@@ -85,8 +85,7 @@ class Door:
         caller = Caller(
             service="gateway", user_id=None, session_id=None, request_id=facts.request_id, address=facts.address
         )
-        self._in_flight += 1
-        REQUESTS_IN_FLIGHT.set(self._in_flight)
+        self._shedder.begin()
         with use_caller(caller):
             set_traceparent(_text(headers.get(b"traceparent")))
             try:
@@ -96,15 +95,15 @@ class Door:
             except Exception as error:  # noqa: BLE001 - the one place where any error becomes a reply
                 await _answer_error(error, facts, reply)
             finally:
-                self._in_flight -= 1
-                REQUESTS_IN_FLIGHT.set(self._in_flight)
+                self._shedder.end()
                 self._record(scope, facts, reply.status, time.perf_counter() - started)
 
     async def _let_in(
         self, scope: Scope, headers: dict[bytes, bytes], facts: RequestFacts, receive: Receive, reply: "_Reply"
     ) -> None:
-        if self._in_flight > self._in_flight_max and not scope["path"].startswith(_HEALTH_PREFIX):
-            raise unavailable("Too many requests are at work. Please try again.", reason="overloaded")
+        if not scope["path"].startswith(_HEALTH_PREFIX):
+            # The route, once found, may ask for more room than this.
+            self._shedder.require_room(Urgency.CANCEL)
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) > BODY_BYTES_MAX):
             raise too_large(BODY_BYTES_MAX)

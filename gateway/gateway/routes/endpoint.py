@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass, Policy
+from gateway.edge.shedding import Urgency
 from gateway.schemas.fields import RequestBody
 
 API = "/api/v1"
@@ -32,6 +33,8 @@ class Endpoint:
     step_up: bool = False
     # Whether it is for programs alone, whose key signs the request.
     by_key_only: bool = False
+    # How long it is still let in as load grows. None: a GET is a read, everything else changes something.
+    shed_as: Urgency | None = None
     operation_id: str
     summary: str
     tag: str
@@ -54,6 +57,10 @@ class Endpoint:
     also_as: tuple[str, ...] = ()
     has_etag: bool = False
     documented: bool = True
+
+    @property
+    def urgency(self) -> Urgency:
+        return self.shed_as or (Urgency.READ if self.method == "GET" else Urgency.ORDER)
 
     @property
     def policy(self) -> Policy:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gateway.admission.policy import Access
 from gateway.edge.replies import json_reply
+from gateway.edge.shedding import Urgency
 from gateway.errors import unavailable
 from gateway.prices.shared_answer import SharedAnswer
 from gateway.routes.endpoint import Endpoint
@@ -51,6 +52,7 @@ class HealthRoutes:
         return [
             Endpoint(
                 method="GET", path="/health", handler=self.health, access=Access.PUBLIC, limit=None,
+                shed_as=Urgency.HEALTH,
                 operation_id="getHealth", summary="The five checks with their state and time", tag="health",
                 description="`database` asks the services that own one: a service serves only while its database "
                 "answers. 503 where the database or Redis is down.",
@@ -58,10 +60,12 @@ class HealthRoutes:
             ),
             Endpoint(
                 method="GET", path="/health/live", handler=self.live, access=Access.PUBLIC, limit=None,
+                shed_as=Urgency.HEALTH,
                 operation_id="getLiveness", summary="The process answers", tag="health", reply=Live,
             ),
             Endpoint(
                 method="GET", path="/health/ready", handler=self.ready, access=Access.PUBLIC, limit=None,
+                shed_as=Urgency.HEALTH,
                 operation_id="getReadiness", summary="Requests can be served", tag="health", reply=Live,
             ),
         ]  # fmt: skip

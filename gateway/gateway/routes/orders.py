@@ -18,6 +18,7 @@ from gateway.edge.metrics import ORDERS_UNKNOWN
 from gateway.edge.moments import read_moment
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
+from gateway.edge.shedding import Urgency
 from gateway.errors import PublicError, invalid, unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
@@ -59,7 +60,7 @@ class OrderRoutes:
             ),
             Endpoint(
                 method="POST", path=f"{API}/orders/preview", handler=self.preview, access=Access.USER,
-                limit=LimitClass.TRADING, permission="orders:write", operation_id="previewOrder",
+                limit=LimitClass.TRADING, permission="orders:write", shed_as=Urgency.READ, operation_id="previewOrder",
                 summary="What an order would do if it came now", tag=_TAG,
                 description="Nothing is placed and no key is used. Refused exactly as the order itself would be.",
                 body=schemas.PlaceOrder, reply=schemas.OrderPreview, errors=(404, 409, 422),
@@ -76,13 +77,15 @@ class OrderRoutes:
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/orders/{{order_id}}", handler=self.cancel, access=Access.USER,
-                limit=LimitClass.TRADING, permission="orders:cancel", operation_id="cancelOrder",
+                limit=LimitClass.TRADING, permission="orders:cancel", shed_as=Urgency.CANCEL,
+                operation_id="cancelOrder",
                 summary="Cancel an order", tag=_TAG,
                 path_fields=queries.OrderPath, reply=schemas.PlacedOrder, errors=(404, 409, 422), idempotent=True,
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/orders", handler=self.cancel_all, access=Access.USER,
-                limit=LimitClass.TRADING, permission="orders:cancel", operation_id="cancelOrders", tag=_TAG,
+                limit=LimitClass.TRADING, permission="orders:cancel", shed_as=Urgency.CANCEL,
+                operation_id="cancelOrders", tag=_TAG,
                 summary="Cancel all open orders, of one market or of all",
                 query=queries.CancelQuery, reply=schemas.CancelledOrders, errors=(404, 409, 422), idempotent=True,
             ),

@@ -12,6 +12,7 @@ from gateway.edge.bodies import read_optional_body
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_path
 from gateway.edge.replies import empty_reply, json_reply
+from gateway.edge.shedding import Urgency
 from gateway.errors import unauthenticated
 from gateway.routes.endpoint import API, Endpoint
 from gateway.routes.identity import clear_cookies
@@ -43,7 +44,8 @@ class SessionRoutes:
             ),
             Endpoint(
                 method="POST", path=f"{API}/auth/freeze", handler=self.freeze, access=Access.OPTIONAL,
-                limit=LimitClass.AUTH, operation_id="freezeAccount", summary="Freeze your account", tag=_TAG,
+                limit=LimitClass.AUTH, shed_as=Urgency.CANCEL, operation_id="freezeAccount",
+                summary="Freeze your account", tag=_TAG,
                 description="By the token of the link in a mail, or signed in. All sessions end and nobody can sign in "
                 "until a new password is set by a code to your mailbox (/auth/password/forgot).",
                 body=schemas.Freeze, body_required=False, status=202, reply=schemas.Accepted, errors=(401, 403),

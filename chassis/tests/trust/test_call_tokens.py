@@ -144,6 +144,14 @@ def test_a_new_key_is_introduced_without_a_moment_in_which_calls_fail() -> None:
         CallVerifier(both, FixedClock()).verify(METHOD, metadata)
 
 
+def test_the_secret_of_two_services_is_known_to_whoever_holds_one_of_their_private_keys_and_to_nobody_else() -> None:
+    """The bytes themselves: replicas of two versions must understand each other, and public keys alone give nothing."""
+    secret = keys_of("gateway").secret_for("trading")
+    assert secret.hex() == "8d5730c510765b8058d2d6ebb307cafbdc113b0ab0c36cb115004af5f9eaa147"
+    assert keys_of("trading").secrets_of("gateway") == (secret,)
+    assert keys_of("gateway").secrets_of("trading") != (secret,)
+
+
 def test_without_a_public_key_there_is_no_way_to_call() -> None:
     with pytest.raises(UnknownService, match="mallory"):
         keys_of("gateway").secret_for("mallory")

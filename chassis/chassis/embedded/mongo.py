@@ -17,7 +17,7 @@ class MongoServer(EmbeddedServer):
     @property
     def url(self) -> str:
         # A direct connection: the set has one member, and its discovery would only cost a round trip.
-        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true&serverMonitoringMode=poll"
 
     def build(self) -> list[ChildProcess]:
         program = find_program(

@@ -10,7 +10,7 @@ from cryptovault.trading.v1 import events_pb2
 
 from trading.projector.projector import Projector
 
-PAUSE_SECONDS = 0.25  # many batches, one ring: each costs every consumer a transaction; who cannot wait asks by batch
+PAUSE_SECONDS = 0.5  # many batches, one ring: each costs every consumer a transaction; who cannot wait asks by batch
 RETRY_SECONDS = 1.0
 
 log = get_logger(__name__)

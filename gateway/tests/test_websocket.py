@@ -283,7 +283,7 @@ async def test_a_revoked_session_closes_its_sockets_within_a_second(fresh: "Runn
         '{"op":"subscribe","channel":"prices","market":"BTC-USD"}', '{"op":"ping","extra":1}', '{"op":NaN}',
         '{"op":"auth"}', '{"op":"auth","token":5}', '{"op":"auth","token":"a b"}', '{"op":"\\ud800"}',
         '{"op":"subscribe","channel":"orders","after":-1}', '{"op":"subscribe","channel":"orders","after":1.5}',
-        "[" * 4_000,
+        "[" * 4_000, '{"op":"ping","op":"ping"}',
     ],
 )  # fmt: skip
 async def test_a_bad_message_is_answered_with_an_error_and_the_socket_stays(up: "Running", text: str) -> None:

@@ -33,6 +33,8 @@ from variants import (
     HOLD_RELEASED_TWICE,
     KEY_FORGOTTEN_ON_RESTART,
     PARTIAL_FILL_COUNTED_TWICE,
+    PLACE_KEPT_ON_A_LARGER_QUANTITY,
+    PLACE_LOST_ON_A_SMALLER_QUANTITY,
     PRICE_PRIORITY_BROKEN,
     STALE_PRICE_ACCEPTED,
     TIME_PRIORITY_BROKEN,
@@ -69,6 +71,8 @@ CATCHES: list[tuple[Variant, Judge]] = [
     (HOLD_NOT_RELEASED_ON_CANCEL, naive_engine),
     (HOLD_NOT_RELEASED_ON_CANCEL, test_sequencer.test_parallel_cancels_release_a_hold_once),
     (TRADE_ID_REUSED, naive_engine),
+    (PLACE_LOST_ON_A_SMALLER_QUANTITY, naive_engine),
+    (PLACE_KEPT_ON_A_LARGER_QUANTITY, naive_engine),
     (TIME_PRIORITY_BROKEN, naive_engine),
     (TIME_PRIORITY_BROKEN, test_placing_orders.test_better_prices_trade_first_and_older_orders_before_younger),
     (PRICE_PRIORITY_BROKEN, naive_engine),
@@ -110,5 +114,5 @@ def test_the_naive_engine_finds_nothing_in_the_sound_exchange() -> None:
     naive_engine()
 
 
-def test_there_are_twelve() -> None:
-    assert len({variant.name for variant, _ in CATCHES}) == 12
+def test_there_are_twelve_and_two_of_amendments() -> None:
+    assert len({variant.name for variant, _ in CATCHES}) == 12 + 2

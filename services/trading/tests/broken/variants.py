@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
 
-from trading.domain import evolve, matching, place_order, snapshot
+from trading.domain import amend_order, evolve, matching, place_order, snapshot
 from trading.domain.settlement import Draft, TradingDraft
 from trading.sequencer.sequencer import Sequencer
 from trading.storage.projection import Projection
@@ -90,4 +90,12 @@ KEY_FORGOTTEN_ON_RESTART = _variant(
 )  # fmt: skip
 STALE_PRICE_ACCEPTED = _variant(
     "stale price accepted", place_order._plan, (" if now <= frame.fresh_until_milliseconds else None", "")
+)
+# Beyond the twelve: what only the naive engine's own reading of an amendment can tell.
+PLACE_LOST_ON_A_SMALLER_QUANTITY = _variant(
+    "place lost on a smaller quantity", amend_order.amend_order,
+    ("amended.quantity > order.quantity", "amended.quantity != order.quantity"),
+)  # fmt: skip
+PLACE_KEPT_ON_A_LARGER_QUANTITY = _variant(
+    "place kept on a larger quantity", amend_order.amend_order, (" or amended.quantity > order.quantity", "")
 )

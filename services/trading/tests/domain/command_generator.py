@@ -43,15 +43,15 @@ class CommandGenerator:
         self._random = Random(seed)
         self._prices = dict(START)
         self._closed: dict[str, None] = {}
-        self._owners: list[str] = []  # by order number
+        self._orders: list[Step] = []  # as they were placed, by order number
         self._last = Step("")
         # Dice of its own: what the ledger is asked does not change what traders do.
         self._ledger = LedgerGenerator(Random(seed + 1_000), USERS)
 
     def step(self, orders_placed: int) -> Step:
         """`orders_placed` so far, by which it sees whether its last one was accepted."""
-        if orders_placed > len(self._owners):
-            self._owners.append(self._last.user)
+        if orders_placed > len(self._orders):
+            self._orders.append(self._last)
         self._last = self._next(orders_placed)
         return self._last
 
@@ -88,6 +88,13 @@ class CommandGenerator:
 
     def _amend(self, orders_placed: int) -> Step:
         random = self._random
+        if random.random() < 0.4:
+            # A little more or less at the same price: does the order keep its place?
+            number = max(1, orders_placed - random.randrange(30))
+            order = self._orders[number - 1]
+            share = random.choice((Decimal("0.5"), Decimal("0.9"), Decimal("1.5")))
+            quantity = order.quantity * share - order.quantity * share % LOT
+            return Step("amend", user=order.user, order_number=number, quantity=quantity or LOT)
         market = random.choice(tuple(START))
         tick, around = TICKS[market], self._prices[market]
         price, quantity = Decimal(0), Decimal(0)
@@ -101,7 +108,7 @@ class CommandGenerator:
     def _known_order(self, orders_placed: int) -> tuple[int, str]:
         """One of the newest, and as a rule its owner."""
         number = max(1, orders_placed - self._random.choice((3, 12, 40)) * self._random.randrange(12) // 12)
-        return number, self._owners[number - 1] if self._random.random() < 0.7 else self._random.choice(USERS)
+        return number, self._orders[number - 1].user if self._random.random() < 0.7 else self._random.choice(USERS)
 
     def _place_waiting(self) -> Step:
         """Stops and take-profits close around the price, so that many are reached."""
@@ -179,6 +186,8 @@ class CommandGenerator:
             return replace(blank, order_type="market", time_in_force=time_in_force, quantity=quantity)
         reach = random.choice((3, 12, 12, 30, 150))
         price = (around - around % tick) + tick * random.randint(-reach, reach)
+        if random.random() < 0.4:
+            price -= price % (10 * tick)  # a round price, where others stand too
         if random.random() < 0.02:
             price += tick / 10
         time_in_force = random.choices(("gtc", "gtd", "ioc", "fok"), (7, 1, 1, 1))[0]

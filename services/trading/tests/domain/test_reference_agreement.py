@@ -124,6 +124,8 @@ class Pair:
             if isinstance(event, OrderTriggered | OrderAmended):
                 name = type(event).__name__
                 self.happened[name] = self.happened.get(name, 0) + 1
+        if step.kind == "amend":
+            self.compare_books()
         self.trades += len(trades)
         if core:
             self.refusals[core] = self.refusals.get(core, 0) + 1
@@ -134,12 +136,8 @@ class Pair:
                 available, held = self.bench.money(user, asset)
                 assert decimal(available) == self.naive.available(user, asset)
                 assert decimal(held) == self.naive.held(user, asset)
-        for symbol, state in self.bench.exchange.state.markets.items():
-            for book, side in ((state.bids, "buy"), (state.asks, "sell")):
-                core = [
-                    (decimal(order.price), decimal(order.remaining_quantity), order.user_id) for order in book.orders()
-                ]
-                assert core == self.naive.book(symbol, side)
+        self.compare_books()
+        for symbol in self.bench.exchange.state.markets:
             self._compare_depth(symbol)
         for owner in ("house", "fees", "external"):
             for asset, account in (
@@ -150,6 +148,15 @@ class Pair:
                 assert decimal(account.available + account.held) == self.naive.balances[owner, asset]
                 assert decimal(account.held) == self.naive.held(owner, asset)
         self.bench.assert_sound()
+
+    def compare_books(self) -> None:
+        """Order by order, in the order in which they trade."""
+        for symbol, state in self.bench.exchange.state.markets.items():
+            for book, side in ((state.bids, "buy"), (state.asks, "sell")):
+                core = [
+                    (decimal(order.price), decimal(order.remaining_quantity), order.user_id) for order in book.orders()
+                ]
+                assert core == self.naive.book(symbol, side)
 
     def _compare_depth(self, symbol: str) -> None:
         shown = depth(self.bench.exchange.state, symbol, 50, time_milliseconds=self.bench.now)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chassis.clock import SystemClock
 from chassis.mongo import MongoDatabase
+from chassis.testing import FixedClock
 from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, Shell, actor, buy_for, cancel, limit, running_shell
 from trading.domain.commands import AmendOrder
 from trading.domain.orders import Side
@@ -16,7 +18,7 @@ from trading.domain.state import Limits
 from trading.journal.batch import BrokenChain
 from trading.projector.fold import Fold
 from trading.projector.projector import Projector
-from trading.projector.snapshot_taker import SnapshotTaker
+from trading.projector.snapshot_taker import BATCHES_BETWEEN, SECONDS_BETWEEN, SnapshotTaker
 from trading.sequencer.memory import Memory
 from trading.sequencer.recovery import recover
 from trading.sequencer.snapshots import Snapshot, make_snapshot
@@ -179,6 +181,25 @@ async def test_only_the_newest_snapshots_are_kept(
     await snapshots.prune()
     assert [manifest.batch for manifest in await snapshots.manifests()] == [12, 10, 8]
     assert sorted(await mongo_database[CHUNKS].distinct("batch")) == [8, 10, 12]
+
+
+def test_a_snapshot_is_due_after_many_batches_or_a_while_in_which_something_happened(
+    snapshots: MongoSnapshots,
+) -> None:
+    clock, cursor = FixedClock(), SimpleNamespace(batch=0)
+    taker = SnapshotTaker(SimpleNamespace(fold=SimpleNamespace(cursor=cursor)), snapshots, clock)  # type: ignore[arg-type]
+    clock.advance(2 * SECONDS_BETWEEN)
+    assert not taker._is_due()  # an idle night takes none
+    taker = SnapshotTaker(SimpleNamespace(fold=SimpleNamespace(cursor=cursor)), snapshots, clock)  # type: ignore[arg-type]
+    cursor.batch = BATCHES_BETWEEN - 1
+    assert not taker._is_due()
+    cursor.batch = BATCHES_BETWEEN
+    assert taker._is_due()
+    cursor.batch = 1
+    clock.advance(SECONDS_BETWEEN - 1)
+    assert not taker._is_due()
+    clock.advance(1)
+    assert taker._is_due()
 
 
 @asynccontextmanager

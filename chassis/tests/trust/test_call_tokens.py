@@ -133,15 +133,21 @@ def test_no_text_is_a_token(token: str) -> None:
 
 
 def test_a_new_key_is_introduced_without_a_moment_in_which_calls_fail() -> None:
+    """As docs/security.md says; at each step one end may have taken it and the other not yet."""
     old, new = private_key_of("trading"), private_key_of("trading, later")
-    caller_knows_old, caller_knows_new = (
-        ServiceKeys(own=[private_key_of("gateway")], public={"trading": [key.public_key()]}) for key in (old, new)
-    )
-    both = ServiceKeys(own=[new, old], public={"gateway": [private_key_of("gateway").public_key()]})
-    for caller in (caller_knows_old, caller_knows_new):
-        signer = CallSigner(caller.secret_for("trading"), FixedClock())
-        metadata = dict([*METADATA.items(), signer.token(METHOD, METADATA.items())])
-        CallVerifier(both, FixedClock()).verify(METHOD, metadata)
+    gateway = private_key_of("gateway")
+    lists = [[old], [old, new], [new, old], [new]]  # what the others say of trading
+    holds = [[old], [new, old], [new]]
+    for listed, held in ((0, 0), (1, 0), (1, 1), (2, 1), (3, 1), (3, 2)):
+        others = ServiceKeys(own=[gateway], public={"trading": [key.public_key() for key in lists[listed]]})
+        trading = ServiceKeys(own=holds[held], public={"gateway": [gateway.public_key()]})
+        for caller, called, name, to in (
+            (others, trading, "gateway", "trading"),
+            (trading, others, "trading", "gateway"),
+        ):
+            metadata = METADATA | {SERVICE_KEY: name}
+            token = CallSigner(caller.secret_for(to), FixedClock()).token(METHOD, metadata.items())
+            CallVerifier(called, FixedClock()).verify(METHOD, dict([*metadata.items(), token]))
 
 
 def test_the_secret_of_two_services_is_known_to_whoever_holds_one_of_their_private_keys_and_to_nobody_else() -> None:

@@ -1,5 +1,9 @@
 """Mutual TLS between two real ends, with an authority and certificates made here."""
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +27,8 @@ from cryptography.x509.oid import NameOID
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from pydantic import ValidationError
 
+HEALTHCHECK = Path(__file__).resolve().parents[3] / "deploy" / "docker" / "healthcheck.py"
+
 
 class Authority:
     def __init__(self, name: str = "CryptoVault services") -> None:
@@ -33,7 +39,7 @@ class Authority:
     def certificates(self, service: str, *, trusting: "Authority | None" = None) -> Certificates:
         key = generate_private_key(SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
-        alternative = x509.SubjectAlternativeName([x509.DNSName(service)])
+        alternative = x509.SubjectAlternativeName([x509.DNSName(service), x509.DNSName("localhost")])
         return Certificates(
             authority=(trusting or self)._certificate.public_bytes(Encoding.PEM),
             certificate=self._sign(name, key, alternative).public_bytes(Encoding.PEM),
@@ -122,12 +128,31 @@ async def test_who_answers_must_be_the_service_that_was_called(address: str, aut
     assert refusal.value.reason == "unavailable"
 
 
-def test_certificates_are_files_named_by_settings(tmp_path: Path, authority: Authority) -> None:
-    made = authority.certificates("portfolio")
+def written(folder: Path, made: Certificates) -> dict[str, Path]:
+    """The files of a service's certificates, by the settings that name them."""
     files = {"tls_authority_file": made.authority, "tls_certificate_file": made.certificate, "tls_key_file": made.key}
     for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    paths = {name: tmp_path / name for name in files}
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in files}
+
+
+async def test_a_container_asks_its_own_service_for_its_health(
+    address: str, authority: Authority, tmp_path: Path
+) -> None:
+    environment = {
+        f"CRYPTOVAULT_{name.upper()}": str(path)
+        for name, path in written(tmp_path, authority.certificates("portfolio")).items()
+    }
+    for told, healthy in ((environment, True), ({}, False)):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(HEALTHCHECK), "grpc", address, env={**os.environ, **told}, stderr=DEVNULL
+        )
+        assert (await process.wait() == 0) is healthy
+
+
+def test_certificates_are_files_named_by_settings(tmp_path: Path, authority: Authority) -> None:
+    made = authority.certificates("portfolio")
+    paths = written(tmp_path, made)
     settings = ServiceSettings.model_validate({"listen": "127.0.0.1:0", **key_settings("portfolio"), **paths})
     assert ServiceIdentity.of(settings).certificates == made
 

@@ -58,10 +58,10 @@ class MixedStream(NamedTuple):
     steps: list[Step]
 
 
-def mixed_stream(length: int, seed: int = 1) -> MixedStream:
+def mixed_stream(length: int, *, resting_per_person: int = RESTING_PER_PERSON, seed: int = 1) -> MixedStream:
     """Cancels name orders that are open in a bare book at that moment."""
     random, markets = Random(seed), listed_markets()
-    resting = [_resting(number, random, markets) for number in range(1, PEOPLE * RESTING_PER_PERSON + 1)]
+    resting = [_resting(number, random, markets) for number in range(1, PEOPLE * resting_per_person + 1)]
     return MixedStream(resting, list(_steps(length, random, markets, resting)))
 
 

@@ -11,7 +11,7 @@ from trading.domain.events import KeyUsed, OrderAmended, WorkPostponed
 from trading.domain.house import fresh_quotation
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market
-from trading.domain.matching import Stop, Taker, Walk, walk
+from trading.domain.matching import Stop, Walk, walk
 from trading.domain.order_rules import check_price_band, check_size, check_steps, market_for_orders, protection_price
 from trading.domain.orders import LIFE, Order, OrderStatus, OrderStep, Side
 from trading.domain.outcomes import Decision
@@ -112,7 +112,7 @@ def _meet(state: ExchangeState, market_state: MarketState, amended: Order) -> Wa
     quotation = fresh_quotation(market_state.market, market_state.reference, now)
     if amended.post_only:
         check_post_only(amended, market_state, quotation, now)
-    taker = Taker(amended.owner, amended.side, amended.price, amended.remaining_quantity, 0)
+    taker = (amended.owner, amended.side, amended.price, amended.remaining_quantity, 0)
     return walk(market_state, taker, quotation, now, state.limits.fills_per_command)
 
 

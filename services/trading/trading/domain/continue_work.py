@@ -9,7 +9,7 @@ from trading.domain.errors import UnknownMarket
 from trading.domain.events import OrderRested, WorkFinished
 from trading.domain.expire_orders import check_no_expiry_due
 from trading.domain.house import fresh_quotation
-from trading.domain.matching import Stop, Taker, walk
+from trading.domain.matching import Stop, walk
 from trading.domain.orders import CloseReason, Order, Side
 from trading.domain.outcomes import Decision
 from trading.domain.place_order import take
@@ -56,9 +56,7 @@ def _go_on_taking(draft: TradingDraft, order: Order) -> bool:
     budget = order.quote_quantity
     if budget and order.side is Side.BUY:
         budget = notional_within(budget, order.taker_fee_basis_points)
-    taker = Taker(
-        order.owner, order.side, order.protection_price, order.remaining_quantity, budget - order.filled_notional
-    )
+    taker = (order.owner, order.side, order.protection_price, order.remaining_quantity, budget - order.filled_notional)
     quotation = fresh_quotation(market, market_state.reference, now)
     result = walk(market_state, taker, quotation, now, draft.state.limits.fills_per_command)
     take(draft, order, result)

@@ -19,7 +19,11 @@ class Stop(Enum):
     FILL_LIMIT = "fill_limit"  # the rest is postponed
 
 
-# (maker, price, quantity, notional); no maker is the house. Plain: a named tuple takes eight times as long to make.
+# Plain tuples: a named one takes eight times as long to make.
+# (owner, side, worst price, quantity, notional): what is to be traded, `quantity` base, or, where that is 0, what
+# `notional` buys or sells.
+Taker = tuple[str, Side, int, int, int]
+# (maker, price, quantity, notional); no maker is the house.
 Fill = tuple[Order | None, int, int, int]
 
 
@@ -27,16 +31,6 @@ class Walk(NamedTuple):
     fills: Sequence[Fill]
     stop: Stop
     quantity: int  # sum of the fills
-    notional: int
-
-
-class Taker(NamedTuple):
-    """What is to be traded: `quantity` base, or, where that is 0, what `notional` buys or sells."""
-
-    owner: str
-    side: Side
-    worst_price: int
-    quantity: int
     notional: int
 
 

@@ -26,7 +26,6 @@ from trading.domain.matching import (
     FILL_LIMIT,
     NOTHING,
     SELF_TRADE,
-    Taker,
     Walk,
     best_offer,
     meets_nobody,
@@ -110,7 +109,7 @@ def _plan(  # noqa: PLR0917 - by position, as all calls on the hot path
     if meets_nobody(market_state, side, worst_price, quotation):
         result = NOTHING
     else:
-        taker = Taker(owner_name, side, worst_price, quantity, budget)
+        taker = (owner_name, side, worst_price, quantity, budget)
         result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
     check_fills(command, market, worst_price, rates, result)
     stop = result.stop

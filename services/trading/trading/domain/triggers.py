@@ -10,7 +10,7 @@ from trading.domain.errors import Rejection
 from trading.domain.events import OrderTriggered, ReferencePriceSet
 from trading.domain.house import fresh_quotation
 from trading.domain.markets import FeeRates, Market
-from trading.domain.matching import Stop, Taker, Walk, walk
+from trading.domain.matching import Stop, Walk, walk
 from trading.domain.order_rules import check_price_band, protection_price
 from trading.domain.orders import CloseReason, Order, OrderStatus, OrderStep, Side
 from trading.domain.place_order import check_fills, check_post_only, take
@@ -83,7 +83,7 @@ def _meet(draft: TradingDraft, order: Order, reference: ReferencePriceSet) -> Wa
     budget = order.quote_quantity
     if budget and order.side is Side.BUY:
         budget = notional_within(budget, order.taker_fee_basis_points)
-    taker = Taker(order.owner, order.side, order.protection_price, order.quantity, budget)
+    taker = (order.owner, order.side, order.protection_price, order.quantity, budget)
     result = walk(market_state, taker, quotation, now, draft.state.limits.fills_per_command)
     rates = FeeRates(order.maker_fee_basis_points, order.taker_fee_basis_points)
     check_fills(order, market_state.market, order.protection_price, rates, result)

@@ -86,7 +86,7 @@ protos: setup ## Regenerate the code of protos/ and check it with buf
 	cd protos && ../.venv/bin/buf lint
 
 .PHONY: bench
-bench: setup ## Measure the platform against its floors; also writes .local/bench.json (SCOPE=core, stream, audit, start or door: that alone)
+bench: setup ## Measure the platform against its floors; also writes .local/bench.json (SCOPE=core, stream, audit, start, door or burst: that alone)
 	$(PYTHON) tests/load/bench.py $(SCOPE)
 
 .PHONY: web-build

@@ -1,5 +1,6 @@
 """`make bench`: starts the platform under the `bench` profile, measures it and its floors in one run, prints the table
-and writes `.local/bench.json`. `SCOPE=core`, `stream`, `audit`, `start` or `door`: that alone, and nothing is written.
+and writes `.local/bench.json`. `SCOPE=core`, `stream`, `audit`, `start`, `door` or `burst`: that alone, and nothing is
+written.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from local_stack.platform import Platform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that `python tests/load/bench.py` finds its siblings
 
-from tests.load import figures, floors, order_stream, table
+from tests.load import figures, floors, following, order_stream, table
 from tests.load.audit_trail import audit_rows
 from tests.load.call_proof import proof_rows
 from tests.load.core import core_rows
@@ -32,7 +33,6 @@ SIGN_UPS_AT_ONCE = 4  # a password hash is 200 ms of CPU; more at once only wait
 READ_CONCURRENCY = 16
 ORDER_CONCURRENCY = 64
 ORDER_SECONDS = 10.0
-SETTLING_SECONDS_MAX = 120.0
 MEMORY_GOAL_MEGABYTES = 1536
 NOTEWORTHY_SECONDS = 1e-6  # per order; the table leaves out processes that only stand by
 _MILLI = 1000.0
@@ -62,7 +62,7 @@ async def main(scope: str) -> int:
             _add(rows, await _login_flood(platform, people))
             _add(rows, await _door(platform, people))
             _add(rows, await _orders(platform, people, names))
-            _add(rows, await _projections(platform, people))
+            _add(rows, await _following(platform, people))
             memory = figures.megabytes(platform, names)
             goal = f"<= {MEMORY_GOAL_MEGABYTES}"
             rows.append(Row(name="memory, whole platform", value=sum(memory.values()), unit="MB", goal=goal))
@@ -191,16 +191,20 @@ async def _login_flood(platform: Platform, people: list[Person]) -> list[Row]:
     return rows
 
 
-async def _projections(platform: Platform, people: list[Person]) -> list[Row]:
-    """How long after the last of the orders each person's list of orders was complete."""
-    begun = time.monotonic()
-    async with httpx.AsyncClient(base_url=platform.gateway_url, timeout=30) as client:
-        for person in people:
-            while (await client.get("/api/v1/orders?limit=1", headers=person.headers)).headers.get("X-Data-Behind"):
-                if time.monotonic() - begun > SETTLING_SECONDS_MAX:
-                    raise RuntimeError(f"the projection is still behind after {SETTLING_SECONDS_MAX} s")
-                await asyncio.sleep(0.1)
-    return [Row(name="orders, projection complete after", value=time.monotonic() - begun, unit="s")]
+async def _following(platform: Platform, people: list[Person]) -> list[Row]:
+    """Right after the burst of orders."""
+    say("until all that follow have folded the burst, then how soon an order is in the records")
+    batch = await following.newest_batch(platform)
+    rows = await following.followers_rows(platform, batch, burst_seconds=ORDER_SECONDS)
+    return rows + await following.visibility_rows(platform.gateway_url, people)
+
+
+async def _burst() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="cryptovault-bench-") as folder:
+        async with Platform(data_dir=Path(folder), profile="bench") as platform:
+            people = await _people(platform)
+            rows = await _orders(platform, people, platform.names)
+            return rows + await _following(platform, people)
 
 
 def _p99(name: str, calm: Samples, flooded: Samples) -> Row:
@@ -242,7 +246,14 @@ async def _door_alone() -> list[Row]:
             return await _door(platform, await _people(platform))
 
 
-_SCOPES = {"core": _core, "stream": _order_stream, "audit": _audit_trail, "start": _start, "door": _door_alone}
+_SCOPES = {
+    "core": _core,
+    "stream": _order_stream,
+    "audit": _audit_trail,
+    "start": _start,
+    "door": _door_alone,
+    "burst": _burst,
+}
 
 if __name__ == "__main__":
     sys.exit(uvloop.run(main(*sys.argv[1:] or [""])))

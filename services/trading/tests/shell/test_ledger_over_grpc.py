@@ -118,8 +118,11 @@ async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> 
         first = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(sequence=1))
         early = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=Timestamp(seconds=1)))
         then = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=now.time, asset="USD"))
+        at_last = Timestamp(seconds=253_402_300_799)  # 9999-12-31T23:59:59Z: whatever has happened by now
+        newest = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=at_last))
     usd = next(balance for balance in balances.balances if balance.asset == "USD")
     assert explained.balance == usd
+    assert (newest.sequence, newest.balances) == (balances.sequence, now.balances)
     total = Decimal(usd.available) + Decimal(usd.held)
     assert Decimal(explained.total) == total == sum(Decimal(posting.amount) for posting in postings)
     assert sorted(hold.kind for hold in explained.holds) == ["order", "withdrawal"]

@@ -11,6 +11,7 @@ from trading.domain.orders import CloseReason, OrderStatus, OrderType, Side, Tim
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
 from trading.journal.codec import decode_body
+from trading.sequencer.errors import DeadlinePassed
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import OpenBatch
 from trading.sequencer.recovery import recover
@@ -80,6 +81,10 @@ async def test_one_tick_that_reaches_many_orders_triggers_them_all_and_refuses_n
         fays = shell.send(buy_for("fay", 100 * UNIT)._replace(market=ETH))
         assert (await shell.send(buy_for("eve", 100 * UNIT)._replace(market=ETH))).order is not None
         assert (await shell.send(cancel("eve", resting.order.order_id))).order is not None
+        late = shell.send(buy_for("gus", 100 * UNIT), deadline_milliseconds=shell.now + 1)
+        shell.clock.advance(0.005)
+        with pytest.raises(DeadlinePassed):
+            await late  # told when its time is over, not when the market is through
         assert len(waiting) > 0
         assert not here.done()
         assert not fays.done()

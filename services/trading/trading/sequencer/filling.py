@@ -82,6 +82,10 @@ class Filling:
             ticket = self._line.take()
             if ticket is None:
                 return
+            if 0 < ticket.deadline_milliseconds <= self._time.wall():
+                work.taken.append(ticket)
+                work.refused.append((ticket, DeadlinePassed()))
+                continue
             # The user's own earlier command waits: this one must not come before it.
             waits = bool(users_aside) and _user_of(ticket.command) in users_aside
             if waits or not self._execute(batch, ticket, work):
@@ -95,10 +99,6 @@ class Filling:
         symbol = self._market_of(command)
         if symbol and not self._go_on(batch, symbol):
             return False
-        if 0 < ticket.deadline_milliseconds <= self._time.wall():
-            work.taken.append(ticket)
-            work.refused.append((ticket, DeadlinePassed()))
-            return True
         if self._repeats.must_be_looked_up(ticket):
             self._repeats.look_up(ticket, self._line)
             return True

@@ -62,12 +62,13 @@ async def test_followers_are_told_the_same_and_the_journal_is_read_once() -> Non
         assert await reader.read(newest, 200) == []
 
 
-async def test_what_is_kept_of_the_journal_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_count", [False, True])
+async def test_what_is_kept_of_the_journal_has_limits(monkeypatch: pytest.MonkeyPatch, *, by_count: bool) -> None:
     journal = CountingJournal()
     async with running_shell(journal) as shell:
         reader, newest = await followed(shell, journal)
         size = len(journal.batches[newest].body) + len(journal.batches[newest - 1].body)
-        monkeypatch.setattr(journal_reader, "KEPT_BODY_BYTES_MAX", size)
+        monkeypatch.setattr(journal_reader, *(("KEPT_BATCHES_MAX", 2) if by_count else ("KEPT_BODY_BYTES_MAX", size)))
         first = await reader.read(0, 200)
         journal.read_numbers.clear()
         assert await reader.read(0, 200) == first

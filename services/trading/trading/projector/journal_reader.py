@@ -28,7 +28,10 @@ REPLY_BODY_BYTES_MAX = 1_000_000
 # alone to fill the reply, the fold would learn of nothing new, for ever.
 BATCHES_MIN = 2
 ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
-KEPT_BODY_BYTES_MAX = 8_000_000  # some 10,000 orders; their messages take a few times as much
+# What is kept for the others: some 10,000 orders, whose messages take a few times as much; and only so many batches, since
+# those of a quiet hour are small and their messages are not.
+KEPT_BODY_BYTES_MAX = 8_000_000
+KEPT_BATCHES_MAX = 2_000
 
 
 class _Told(NamedTuple):
@@ -82,7 +85,7 @@ class JournalReader:
         known = self._kept.pop(number, None)  # as where one before it was not kept any more
         self._kept[number] = told
         self._kept_bytes += told.body_bytes - (known.body_bytes if known is not None else 0)
-        while self._kept_bytes > KEPT_BODY_BYTES_MAX:
+        while self._kept_bytes > KEPT_BODY_BYTES_MAX or len(self._kept) > KEPT_BATCHES_MAX:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept))).body_bytes
 
     async def _closed_orders(self, decoded: Sequence[tuple[SealedBatch, list[Event]]]) -> dict[str, OrderView]:

@@ -28,8 +28,8 @@ REPLY_BODY_BYTES_MAX = 1_000_000
 # alone to fill the reply, the fold would learn of nothing new, for ever.
 BATCHES_MIN = 2
 ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
-# What is kept for the others: some 10,000 orders, whose messages take a few times as much; and only so many batches, since
-# those of a quiet hour are small and their messages are not.
+# What is kept for the others: some 10,000 orders, whose messages take a few times as much; and only so many batches,
+# since those of a quiet hour are small and their messages are not.
 KEPT_BODY_BYTES_MAX = 8_000_000
 KEPT_BATCHES_MAX = 2_000
 

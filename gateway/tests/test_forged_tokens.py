@@ -11,6 +11,7 @@ import pytest
 from gateway.admission.policy import Access
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from paths import path_of
 from replies import checked
 from stand_ins import ORDER, SESSION, USER, Minter
 
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
 Token = tuple[str, str]
 ME = "/api/v1/auth/me"
-VALUES = {
-    "order_id": ORDER,
-    "session_id": ORDER,
-    "key_id": ORDER,
-    "user_id": USER,
-    "client_order_id": "mine",
-    "symbol": "BTC-USD",
-}
 
 
 def encoded(part: Any) -> str:
@@ -185,10 +178,7 @@ async def test_every_forged_token_is_refused_on_every_protected_route(start: Any
         for _, token in forgeries(up):
             headers = {"Authorization": f"Bearer {token}".encode()}
             for route in routes:
-                parts = (
-                    VALUES.get(part[1:-1], "1") if part.startswith("{") else part for part in route.path.split("/")
-                )
-                reply = await up.client.request(route.method, "/".join(parts), headers=headers)
+                reply = await up.client.request(route.method, path_of(route), headers=headers)
                 checked(reply, 401, "AUTHENTICATION_ERROR")
         assert up.platform.auth.callers == []
         assert up.platform.trading.commands == []

@@ -5,9 +5,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from gateway.routes.endpoint import Endpoint
 from gateway.schemas.errors import ErrorReply
-from stand_ins import ORDER, USER
+from paths import path_of
 
 if TYPE_CHECKING:
     from conftest import Running
@@ -37,12 +36,6 @@ def damaged(body: bytes, random_: random.Random) -> bytes:
             ]
         )
     return body
-
-
-def path_of(endpoint: Endpoint) -> str:
-    known = {"symbol": "BTC-USD", "user_id": USER, "code": "BTC"}
-    parts = (known.get(part[1:-1], ORDER) if part.startswith("{") else part for part in endpoint.path.split("/"))
-    return "/".join(parts)
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])

@@ -6,8 +6,9 @@ import pytest
 from chassis.errors import ErrorKind, RemoteError
 from gateway.admission.policy import Access, Policy
 from gateway.routes.endpoint import API, Endpoint
+from paths import path_of
 from replies import checked
-from stand_ins import ORDER, PERMISSIONS, SESSION, USER
+from stand_ins import PERMISSIONS, SESSION
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,24 +17,10 @@ if TYPE_CHECKING:
 
 # What everybody who is signed in may do about their own account, whatever their roles.
 OWN_ACCOUNT = f"{API}/auth/"
-VALUES = {
-    "session_id": ORDER,
-    "key_id": ORDER,
-    "order_id": ORDER,
-    "symbol": "BTC-USD",
-    "user_id": USER,
-    "client_order_id": "mine",
-}
 
 
 def routes(up: "Running") -> list[Endpoint]:
     return list(up.gateway.application.endpoints)
-
-
-def path_of(endpoint: Endpoint) -> str:
-    """With something in the place of every parameter."""
-    parts = (VALUES.get(part[1:-1], "1") if part.startswith("{") else part for part in endpoint.path.split("/"))
-    return "/".join(parts)
 
 
 async def test_every_route_for_the_signed_in_demands_a_permission_or_is_about_ones_own_account(up: "Running") -> None:

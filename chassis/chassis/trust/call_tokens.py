@@ -1,12 +1,13 @@
 """A token in every call: proof of which service calls, for this method alone, in the name of this user, just now.
 
-`x-cv-token: <Unix seconds>.<HMAC-SHA256 in hex>`, under the secret of the pair of services, over the time, the method
-and the caller's identity as the metadata carries it. It is made anew for each call and costs some microseconds; nothing
-is remembered. Whoever hears one may repeat that very call for a minute, with contents of their own: on a network that
-others can listen to, services speak TLS (`transport`).
+`x-cv-token: <Unix seconds>.<nonce>.<HMAC-SHA256 in hex>`, under the secret of the pair of services, over the time, the
+nonce, the method and the caller's identity as the metadata carries it. It is made anew for each call and costs some
+microseconds. One that came with a command is spent: it is good once. Whoever hears one with a read may ask the same
+again for a minute; on a network that others can listen to, services speak TLS (`transport`).
 """
 
 import hmac
+import secrets
 from collections.abc import Iterable, Mapping
 
 from chassis.clock import Clock
@@ -17,6 +18,11 @@ from chassis.trust.service_keys import ServiceKeys
 TOKEN_KEY = "x-cv-token"  # noqa: S105 - its name, no secret
 # Both ways: for clocks that differ, and for a call that waits until the other side is there.
 LIFETIME_SECONDS = 60
+# A minute's worth of commands, a thousand a second; above that the oldest are forgotten. Orders are not among them:
+# they go by one stream.
+_SPENT_MAX = 60_000
+_PREFIX_BYTES = 6  # tells this signer from every other, past ones included
+_PARTS = 3
 _SIGNED_KEYS = (SERVICE_KEY, USER_KEY, SESSION_KEY, PERMISSIONS_KEY, REQUEST_KEY, ADDRESS_KEY)
 
 
@@ -36,11 +42,14 @@ class CallSigner:
     def __init__(self, secret: bytes, clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
+        self._prefix = secrets.token_hex(_PREFIX_BYTES)
+        self._count = 0
 
     def token(self, method: str, metadata: Iterable[tuple[str, str]]) -> tuple[str, str]:
         """The pair to add to `metadata`. `method` is "/package.Service/Method"."""
-        issued = str(int(self._clock.now().timestamp()))
-        return TOKEN_KEY, f"{issued}.{_mac(self._secret, issued, method, dict(metadata))}"
+        self._count += 1
+        head = f"{int(self._clock.now().timestamp())}.{self._prefix}{self._count:x}"
+        return TOKEN_KEY, f"{head}.{_mac(self._secret, head, method, dict(metadata))}"
 
 
 class CallVerifier:
@@ -49,22 +58,46 @@ class CallVerifier:
     def __init__(self, keys: ServiceKeys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
+        self._spent: dict[str, float] = {}  # in the order in which they are forgotten, and when
 
-    def verify(self, method: str, metadata: Mapping[str, str]) -> None:
-        """Returns where the metadata is exactly what the service that it names signed. Raises CallNotTrusted."""
-        issued, _, given = metadata.get(TOKEN_KEY, "").partition(".")
+    def verify(self, method: str, metadata: Mapping[str, str], *, once: bool) -> None:
+        """Returns where the metadata is exactly what the service that it names signed; with `once`, only once.
+
+        Raises CallNotTrusted.
+        """
+        issued, nonce, given = _parts(metadata.get(TOKEN_KEY, ""))
         # `isdecimal` alone would take digits of other scripts, but metadata is ASCII; the length bounds the number.
         if not issued.isdecimal() or len(issued) > len("9999999999"):
             raise CallNotTrusted
-        if abs(self._clock.now().timestamp() - int(issued)) > LIFETIME_SECONDS:
+        now = self._clock.now().timestamp()
+        if abs(now - int(issued)) > LIFETIME_SECONDS:
             raise CallNotTrusted
+        head = f"{issued}.{nonce}"
         for secret in self._keys.secrets_of(metadata.get(SERVICE_KEY, "")):
-            if hmac.compare_digest(_mac(secret, issued, method, metadata), given):
+            if hmac.compare_digest(_mac(secret, head, method, metadata), given):
+                if once:
+                    self._spend(given, now)
                 return
         raise CallNotTrusted
 
+    def _spend(self, token: str, now: float) -> None:
+        while self._spent:
+            oldest = next(iter(self._spent))
+            if self._spent[oldest] > now and len(self._spent) < _SPENT_MAX:
+                break
+            del self._spent[oldest]
+        if token in self._spent:
+            raise CallNotTrusted
+        # One from a clock that is ahead is good for twice the time.
+        self._spent[token] = now + 2 * LIFETIME_SECONDS
 
-def _mac(secret: bytes, issued: str, method: str, metadata: Mapping[str, str]) -> str:
+
+def _parts(token: str) -> tuple[str, str, str]:
+    parts = token.split(".", _PARTS)
+    return (parts[0], parts[1], parts[2]) if len(parts) == _PARTS else ("", "", "")
+
+
+def _mac(secret: bytes, head: str, method: str, metadata: Mapping[str, str]) -> str:
     # No value holds a line break: gRPC refuses it. So each line has one meaning.
-    text = "\n".join((issued, method, *[metadata.get(key, "") for key in _SIGNED_KEYS]))
+    text = "\n".join((head, method, *[metadata.get(key, "") for key in _SIGNED_KEYS]))
     return hmac.digest(secret, text.encode(), "sha256").hex()

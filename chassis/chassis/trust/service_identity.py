@@ -59,7 +59,7 @@ class ServiceIdentity:
         values = {key: value for key, value in metadata if isinstance(value, str)}
         if self.table.is_open(method):
             return replace(NOBODY, request_id=values.get(REQUEST_KEY, ""))
-        self._verifier.verify(method, values)
+        self._verifier.verify(method, values, once=not self.table.is_read(method))
         service = values[SERVICE_KEY]
         if self.certificates is not None and service not in certified_names(context):
             raise CallNotTrusted

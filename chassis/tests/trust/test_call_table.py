@@ -1,7 +1,7 @@
 """The platform's own table against the contracts: each RPC of each service, and each service as its caller."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,9 @@ def signed_as(service: str, path: str) -> list[tuple[str, str]]:
     return [*metadata, identity_of(service).signer_to("trading").token(path, metadata)]
 
 
-async def test_every_rpc_answers_its_callers_and_nobody_else() -> None:
+@pytest.fixture
+async def everything() -> AsyncIterator[tuple[grpc.aio.Channel, Answering]]:
+    """A server that plays trading and has every RPC there is."""
     answering = Answering()
     server = GrpcServer("127.0.0.1:0", identity_of("trading"))
     for service in contracts():
@@ -116,26 +118,31 @@ async def test_every_rpc_answers_its_callers_and_nobody_else() -> None:
         server.add(lambda _servicer, at, handlers=handlers: at.add_generic_rpc_handlers((handlers,)), None, "")
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        for path in METHODS:
-            assert await outcome(channel, path, []) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
-            stranger = signed_as("mallory", path)
-            assert await outcome(channel, path, stranger) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
-            for service in CALLERS:
-                answering.heard.clear()
-                status, reason = await outcome(channel, path, signed_as(service, path))
-                if service not in TABLE.methods[path]:
-                    assert (status, reason) == (grpc.StatusCode.PERMISSION_DENIED, "service_not_allowed"), path
-                    assert answering.heard == []
-                    continue
-                assert status is grpc.StatusCode.OK, path
-                (caller,) = answering.heard
-                assert caller.service == service
-                # Whom a call is about, only the door and what it asks by way of portfolio may say.
-                believed = service in {"gateway", "portfolio"}
-                assert caller.user_id == ("user-1" if believed else None)
-                assert caller.permissions == (PERSON.permissions if believed else frozenset())
-                assert (caller.request_id, caller.address) == ("request-1", "203.0.113.7")
+        yield channel, answering
     await server.stop(grace_seconds=0.1)
+
+
+async def test_every_rpc_answers_its_callers_and_nobody_else(everything: tuple[grpc.aio.Channel, Answering]) -> None:
+    channel, answering = everything
+    for path in METHODS:
+        assert await outcome(channel, path, []) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
+        stranger = signed_as("mallory", path)
+        assert await outcome(channel, path, stranger) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
+        for service in CALLERS:
+            answering.heard.clear()
+            status, reason = await outcome(channel, path, signed_as(service, path))
+            if service not in TABLE.methods[path]:
+                assert (status, reason) == (grpc.StatusCode.PERMISSION_DENIED, "service_not_allowed"), path
+                assert answering.heard == []
+                continue
+            assert status is grpc.StatusCode.OK, path
+            (caller,) = answering.heard
+            assert caller.service == service
+            # Whom a call is about, only the door and what it asks by way of portfolio may say.
+            believed = service in {"gateway", "portfolio"}
+            assert caller.user_id == ("user-1" if believed else None)
+            assert caller.permissions == (PERSON.permissions if believed else frozenset())
+            assert (caller.request_id, caller.address) == ("request-1", "203.0.113.7")
 
 
 async def test_an_rpc_without_a_row_is_refused_to_all() -> None:
@@ -153,3 +160,15 @@ async def test_a_probe_is_answered_without_a_name_and_is_nobody() -> None:
     metadata = caller_metadata(PERSON, service="gateway")
     caller = identity.admit("/grpc.health.v1.Health/Check", metadata, None)
     assert (caller.service, caller.user_id, caller.permissions) == ("", None, frozenset())
+
+
+async def test_a_command_that_was_overheard_is_not_taken_a_second_time(
+    everything: tuple[grpc.aio.Channel, Answering],
+) -> None:
+    channel, _ = everything
+    refused = (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
+    for path in METHODS:
+        overheard = signed_as(min(TABLE.methods[path]), path)
+        outcomes = [await outcome(channel, path, overheard) for _ in range(2)]
+        assert outcomes[0] == (grpc.StatusCode.OK, "")
+        assert outcomes[1] == (outcomes[0] if TABLE.is_read(path) else refused), path

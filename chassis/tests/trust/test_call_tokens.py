@@ -8,6 +8,7 @@ from chassis.errors import ErrorKind
 from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, REQUEST_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY
 from chassis.testing import FixedClock
 from chassis.testing.services import key_settings, private_key_of
+from chassis.trust import call_tokens
 from chassis.trust.call_tokens import LIFETIME_SECONDS, TOKEN_KEY, CallNotTrusted, CallSigner, CallVerifier
 from chassis.trust.service_keys import ServiceKeys, UnknownService, read_private_keys, read_public_keys
 from hypothesis import given
@@ -40,12 +41,12 @@ def signed(
 
 def refused(metadata: dict[str, str], *, method: str = METHOD, at: str = "trading") -> CallNotTrusted:
     with pytest.raises(CallNotTrusted) as refusal:
-        CallVerifier(keys_of(at), FixedClock()).verify(method, metadata)
+        CallVerifier(keys_of(at), FixedClock()).verify(method, metadata, once=False)
     return refusal.value
 
 
 def test_what_the_named_service_signed_for_us_is_trusted() -> None:
-    CallVerifier(keys_of("trading"), FixedClock()).verify(METHOD, signed())
+    CallVerifier(keys_of("trading"), FixedClock()).verify(METHOD, signed(), once=True)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,11 @@ def test_what_the_named_service_signed_for_us_is_trusted() -> None:
         lambda m: m.update({TOKEN_KEY: "." + m[TOKEN_KEY].partition(".")[2]}),
         lambda m: m.update({TOKEN_KEY: "-1." + m[TOKEN_KEY].partition(".")[2]}),
         lambda m: m.update({TOKEN_KEY: "9" * 5_000 + "." + m[TOKEN_KEY].partition(".")[2]}),
-        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].partition(".")[0] + "." + "0" * 64}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].rpartition(".")[0] + "." + "0" * 64}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].rpartition(".")[0]}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY] + ".0"}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].replace(".", "..", 1)}),
+        lambda m: m.update({TOKEN_KEY: "0.".join(m[TOKEN_KEY].rsplit(".", 1))}),
     ],
 )
 def test_a_token_that_is_missing_cut_or_made_up_is_refused(damage: Callable[[dict[str, str]], object]) -> None:
@@ -112,7 +117,7 @@ def test_a_service_that_nobody_has_heard_of_is_refused() -> None:
 def test_a_token_is_good_for_a_minute_on_clocks_that_differ(seconds: float) -> None:
     clock = FixedClock()
     metadata = signed(clock=FixedClock(clock.now() - timedelta(seconds=seconds)))
-    CallVerifier(keys_of("trading"), clock).verify(METHOD, metadata)
+    CallVerifier(keys_of("trading"), clock).verify(METHOD, metadata, once=False)
 
 
 @pytest.mark.parametrize("seconds", [-LIFETIME_SECONDS - 1, LIFETIME_SECONDS + 1, 86_400])
@@ -147,7 +152,7 @@ def test_a_new_key_is_introduced_without_a_moment_in_which_calls_fail() -> None:
         ):
             metadata = METADATA | {SERVICE_KEY: name}
             token = CallSigner(caller.secret_for(to), FixedClock()).token(METHOD, metadata.items())
-            CallVerifier(called, FixedClock()).verify(METHOD, dict([*metadata.items(), token]))
+            CallVerifier(called, FixedClock()).verify(METHOD, dict([*metadata.items(), token]), once=True)
 
 
 def test_the_secret_of_two_services_is_known_to_whoever_holds_one_of_their_private_keys_and_to_nobody_else() -> None:
@@ -161,6 +166,48 @@ def test_the_secret_of_two_services_is_known_to_whoever_holds_one_of_their_priva
 def test_without_a_public_key_there_is_no_way_to_call() -> None:
     with pytest.raises(UnknownService, match="mallory"):
         keys_of("gateway").secret_for("mallory")
+
+
+def test_the_token_of_a_command_is_good_once_and_that_of_a_read_for_its_minute() -> None:
+    clock = FixedClock()
+    verifier = CallVerifier(keys_of("trading"), clock)
+    signer = CallSigner(keys_of("gateway").secret_for("trading"), clock)
+    first, second = (dict([*METADATA.items(), signer.token(METHOD, METADATA.items())]) for _ in range(2))
+    verifier.verify(METHOD, first, once=False)
+    verifier.verify(METHOD, first, once=False)
+    verifier.verify(METHOD, first, once=True)
+    # The same words in the same second are another call, unless it is the same token.
+    verifier.verify(METHOD, second, once=True)
+    for seconds in (0, LIFETIME_SECONDS):
+        clock.advance(seconds)
+        for repeated in (first, second):
+            with pytest.raises(CallNotTrusted):
+                verifier.verify(METHOD, repeated, once=True)
+
+
+def test_spent_tokens_are_remembered_for_as_long_as_they_could_be_repeated() -> None:
+    """Made by a clock that is a minute ahead, one is good for two."""
+    clock = FixedClock()
+    verifier = CallVerifier(keys_of("trading"), clock)
+    ahead = signed(clock=FixedClock(clock.now() + timedelta(seconds=LIFETIME_SECONDS)))
+    verifier.verify(METHOD, ahead, once=True)
+    for _ in range(2 * LIFETIME_SECONDS - 1):
+        clock.advance(1)
+        verifier.verify(METHOD, signed(clock=clock), once=True)
+        with pytest.raises(CallNotTrusted):
+            verifier.verify(METHOD, ahead, once=True)
+
+
+def test_the_memory_of_spent_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_tokens, "_SPENT_MAX", 10)
+    clock = FixedClock()
+    verifier = CallVerifier(keys_of("trading"), clock)
+    tokens = [signed(clock=clock) for _ in range(30)]
+    for token in tokens:
+        verifier.verify(METHOD, token, once=True)
+    assert len(verifier._spent) <= 10
+    with pytest.raises(CallNotTrusted):
+        verifier.verify(METHOD, tokens[-1], once=True)
 
 
 def test_keys_are_read_from_settings() -> None:

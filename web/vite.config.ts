@@ -30,18 +30,20 @@ export default defineConfig({
           includeDependenciesRecursively: false,
           // Few files: over HTTP/1.1 a browser fetches six at once, and each small one costs a phone a whole way there and back.
           groups: [
+            // Kept by browsers from release to release.
+            { name: "react", test: /node_modules\/(react|react-dom|scheduler)\// },
             // What runs beside every page, once it is there.
             {
               name: "live",
-              test: /src\/(app\/LiveData|components\/layout\/(ConnectionChip|MemberMenu)|components\/ui\/[tT]oast|lib\/(live|stream|order-state|price-history|connection|back-off))/,
+              test: /src\/(app\/LiveData|components\/layout\/(ConnectionChip|Footer|MemberMenu|ThemeSelect)|components\/ui\/[tT]oast|lib\/(live|stream|order-state|price-history|connection|back-off|refresh-session))/,
             },
             {
               name: "forms",
-              test: /src\/(features\/auth\/(AuthCard|Countdown|SignUpPage|SignInPage|VerifyPage|api|schemas|pending-email))|node_modules\/(react-hook-form|@hookform|zod)/,
+              test: /src\/(features\/auth\/(AuthCard|Countdown|SecondFactorForm|SignUpPage|SignInPage|VerifyPage|api|schemas|pending-email))|node_modules\/(react-hook-form|@hookform|zod)/,
             },
             {
               name: "page",
-              test: /src\/(components\/(layout\/Page|ui\/(Card|Choice|Tabs|Field)|Money|PriceText|Change|DataView)|lib\/(decimal|format))|node_modules\/(big\.js|@tanstack\/.*\/(useMutation|mutationObserver)\.js)/,
+              test: /src\/(app\/MembersOnly|components\/(layout\/Page|ui\/(Card|Field|Notice|WideTable)|Money|PriceText|Change|DataView)|lib\/(decimal|format))|node_modules\/(big\.js|@tanstack\/.*\/(useMutation|mutationObserver)\.js)/,
             },
           ],
         },

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+import pytest
 from chassis.testing import eventually
 from playwright.async_api import expect
 
@@ -108,6 +109,56 @@ async def test_who_writes_a_comma_reads_and_types_amounts_with_a_comma(new_visit
     await price.fill("1000,5")
     await page.get_by_label("Amount", exact=True).fill("0,1")
     await expect(visitor.line("Total")).to_have_text("100,15\u00a0$")
+
+
+async def test_who_writes_a_point_is_asked_again_about_a_comma(member: Visitor) -> None:
+    page = member.page
+    amount = page.get_by_label("Amount to spend")
+    await amount.fill("1,5")
+    await member.button("Buy BTC").click()
+    await expect(page.get_by_text("with a point before the decimals")).to_be_visible()
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    await expect(amount).to_be_focused()
+
+
+async def test_too_much_is_said_while_it_is_typed(member: Visitor) -> None:
+    amount = member.page.get_by_label("Amount to spend")
+    said = member.page.get_by_text("Not enough: you have $10,000.00 available.")
+    await amount.fill("10000.01")
+    await expect(said).to_be_visible()
+    await expect(amount).to_have_attribute("aria-invalid", "true")
+    await amount.fill("10000")
+    await expect(said).to_be_hidden()
+
+
+async def test_a_phone_sees_that_the_holdings_go_on_beyond_its_edge(new_visitor: NewVisitor) -> None:
+    visitor = await new_visitor(width=390, height=844)
+    await visitor.sign_up()
+    page = visitor.page
+    await page.goto("/portfolio")
+    holdings = page.get_by_role("region", name="Holdings")
+    await holdings.scroll_into_view_if_needed()
+
+    async def edge() -> bytes:
+        # Above the words of the first line, where there is nothing but the ground.
+        box = await holdings.bounding_box()
+        assert box is not None
+        clip = {"x": box["x"] + box["width"] - 10, "y": box["y"] + 1, "width": 8, "height": 6}
+        return await page.screenshot(clip=clip)  # type: ignore[arg-type]
+
+    with_more = await edge()
+    await holdings.evaluate("region => region.scrollTo(region.scrollWidth, 0)")
+    at_the_end = await edge()
+    await holdings.evaluate("region => region.scrollTo(0, 0)")
+    assert with_more != at_the_end
+    assert await edge() == with_more
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/favicon.ico", "image/"), ("/robots.txt", "text/plain")])
+async def test_what_browsers_and_robots_ask_for_unasked_is_there(visitor: Visitor, path: str, kind: str) -> None:
+    reply = await visitor.context.request.get(path)
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith(kind)
 
 
 async def test_a_page_that_does_not_exist_says_so(visitor: Visitor) -> None:

@@ -2,11 +2,11 @@ import { Suspense, type ReactNode } from "react";
 import { Navigate, Outlet, Route, Routes, useLocation } from "react-router";
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { lazyPage } from "@/app/lazy-page";
+import { PageSkeleton } from "@/app/PageSkeleton";
 import { Shell } from "@/components/layout/Shell";
-import { ErrorNotice } from "@/components/ui/Notice";
-import { Skeleton } from "@/components/ui/Skeleton";
 import { useMe } from "@/lib/queries";
 
+const MembersOnly = lazyPage(() => import("@/app/MembersOnly"));
 const NotFoundPage = lazyPage(() => import("@/app/NotFoundPage"));
 const LandingPage = lazyPage(() => import("@/features/landing/LandingPage"));
 const SignUpPage = lazyPage(() => import("@/features/auth/SignUpPage"));
@@ -31,7 +31,9 @@ export function Router() {
         <Route path="markets" element={<MarketsPage />} />
         <Route path="trade" element={<Navigate to="/trade/BTC-USD" replace />} />
         <Route path="trade/:symbol" element={<TradePage />} />
-        <Route path="portfolio" element={<MembersOnly page={<PortfolioPage />} />} />
+        <Route element={<MembersOnly />}>
+          <Route path="portfolio" element={<PortfolioPage />} />
+        </Route>
         <Route path="*" element={<NotFoundPage />} />
       </Route>
     </Routes>
@@ -49,26 +51,6 @@ function Frame() {
       </ErrorBoundary>
     </Shell>
   );
-}
-
-function PageSkeleton() {
-  return (
-    <output className="block min-h-[70vh] space-y-4 py-8">
-      <span className="sr-only">Loading…</span>
-      <Skeleton className="h-8 w-48" />
-      <Skeleton className="h-64 w-full" />
-    </output>
-  );
-}
-
-/** Sends strangers to the door, and back here afterwards. */
-function MembersOnly({ page }: { readonly page: ReactNode }) {
-  const me = useMe();
-  const { pathname } = useLocation();
-  if (me.data === undefined) {
-    return me.error === null ? <PageSkeleton /> : <ErrorNotice error={me.error} onRetry={() => void me.refetch()} />;
-  }
-  return me.data === null ? <Navigate to="/sign-in" replace state={{ from: pathname }} /> : page;
 }
 
 /** Whoever is signed in goes where they wanted to go. */

@@ -2,7 +2,7 @@ import createClient from "openapi-fetch";
 import type { paths } from "@/api/schema";
 import { ApiError, NetworkError } from "@/lib/api-error";
 import type { ErrorFacts } from "@/lib/api-types";
-import { csrfToken, refreshSession } from "@/lib/session";
+import { csrfToken } from "@/lib/session";
 
 const SAFE_METHODS = new Set(["GET", "HEAD"]);
 // A 401 from these says something about what was sent, not about the session.
@@ -31,6 +31,8 @@ export async function fetchInSession(request: Request): Promise<Response> {
   const response = await send(request.clone(), token);
   if (response.status !== 401 || token === null || WITHOUT_SESSION.test(new URL(request.url).pathname)) return response;
   try {
+    // Comes with the stream: most pages are opened by strangers, or with access that has not ended.
+    const { refreshSession } = await import("@/lib/refresh-session");
     if (!(await refreshSession(token))) return response;
   } catch (cause) {
     throw new NetworkError(cause);

@@ -23,16 +23,20 @@ export function isAmount(text: string): boolean {
 }
 
 /**
- * What a person typed, as the API wants it; null where it is no amount. Comma and point both count as the decimal point,
- * except where it might be meant for thousands: 1,000 is a thousand in one country and one in another, so it is neither.
+ * What a person typed, as the API wants it; null where it is no amount. Only the decimal point of the reader's own locale
+ * is one: whoever reads $1,500 and types 1,5 may have meant either, so it is asked again and not guessed.
  */
 export function parseAmount(typed: string, point: "." | "," = LOCAL_POINT): string | null {
-  const thousands = point === "." ? /^[1-9]\d{0,2},\d{3}$/ : /^[1-9]\d{0,2}\.\d{3}$/;
-  if (thousands.test(typed.trim())) return null;
-  const text = typed.trim().replace(/^(\d*),(\d*)$/, "$1.$2");
+  if (typed.includes(point === "." ? "," : ".")) return null;
+  const text = typed.trim().replace(point, ".");
   const whole = text.startsWith(".") ? `0${text}` : text.replace(/\.$/, "");
   const trimmed = whole.replace(/^0+(?=\d)/, "");
   return isAmount(trimmed) ? trimmed : null;
+}
+
+/** What stands before the decimals here, as a word for people. */
+export function pointName(point: "." | "," = LOCAL_POINT): string {
+  return point === "." ? "a point" : "a comma";
 }
 
 /** An amount of the API as a person here would type it. */

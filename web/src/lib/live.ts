@@ -1,5 +1,6 @@
 /** The page's one stream, joined to the session. */
-import { csrfToken, refreshSession } from "@/lib/session";
+import { refreshSession } from "@/lib/refresh-session";
+import { csrfToken } from "@/lib/session";
 import { Stream } from "@/lib/stream";
 
 function openSocket(): WebSocket {

@@ -67,7 +67,6 @@ describe("what a person types", () => {
     [" 0.25 ", "0.25"],
     [".5", "0.5"],
     ["5.", "5"],
-    ["1,5", "1.5"],
     ["007", "7"],
     ["0", "0"],
   ])("%j is %s", (typed, expected) => {
@@ -75,21 +74,28 @@ describe("what a person types", () => {
   });
 
   test.each([
-    ["1,000", "."],
-    ["999,999", "."],
-    ["1.000", ","],
-  ] as const)("%j may be a thousand where the point is %j: nobody guesses", (typed, point) => {
-    expect(parseAmount(typed, point)).toBeNull();
+    ["1,5", ",", "1.5"],
+    [",5", ",", "0.5"],
+    ["5,", ",", "5"],
+    ["1,125", ",", "1.125"],
+    ["1.125", ".", "1.125"],
+  ] as const)("%j where %j stands before the decimals is %s", (typed, point, expected) => {
+    expect(parseAmount(typed, point)).toBe(expected);
   });
 
   test.each([
-    ["0.125", ","],
+    ["1,5", "."],
     ["0,125", "."],
-    ["1.0000", ","],
-    ["1,125", ","],
-    ["1.125", "."],
-  ] as const)("%j cannot be one where the point is %j", (typed, point) => {
-    expect(parseAmount(typed, point)).toBe(typed.replace(",", "."));
+    ["1,000", "."],
+    ["5,", "."],
+    ["1,000.5", "."],
+    ["1.5", ","],
+    ["0.125", ","],
+    ["1.000", ","],
+    ["1.000,5", ","],
+    ["1,5,5", ","],
+  ] as const)("%j is refused where %j stands before the decimals: nobody guesses", (typed, point) => {
+    expect(parseAmount(typed, point)).toBeNull();
   });
 
   test("an amount that we fill in is read as what it is", () => {

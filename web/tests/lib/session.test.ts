@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fetchInSession } from "@/lib/api-client";
 import { NetworkError } from "@/lib/api-error";
-import { csrfToken, onSessionNews, refreshSession } from "@/lib/session";
+import { refreshSession } from "@/lib/refresh-session";
+import { csrfToken, onSessionNews } from "@/lib/session";
 
 let cookie = "";
 let calls: string[] = [];

@@ -31,7 +31,7 @@ describe("a market buy", () => {
 
   test("without any price has no estimate", () => {
     const nothing = { ...around, book: undefined, livePrice: undefined };
-    expect(assess(draft({ amount: "10" }), nothing)).toEqual({ estimate: null, problems: {} });
+    expect(assess(draft({ amount: "10" }), nothing)).toEqual({ estimate: null, problems: {}, shortage: null });
   });
 });
 
@@ -59,10 +59,29 @@ describe("a limit order", () => {
 describe("what is refused before it is sent", () => {
   test.each([
     [{ amount: "" }, { amount: "Enter an amount." }],
-    [{ amount: "0" }, { amount: "Enter an amount above zero, such as 0.25, without marks for thousands." }],
-    [{ amount: "ten" }, { amount: "Enter an amount above zero, such as 0.25, without marks for thousands." }],
+    [
+      { amount: "0" },
+      {
+        amount:
+          "Enter an amount above zero, such as 0.25, with a point before the decimals and no marks for thousands.",
+      },
+    ],
+    [
+      { amount: "1,5" },
+      {
+        amount:
+          "Enter an amount above zero, such as 0.25, with a point before the decimals and no marks for thousands.",
+      },
+    ],
+    [
+      { amount: "ten" },
+      {
+        amount:
+          "Enter an amount above zero, such as 0.25, with a point before the decimals and no marks for thousands.",
+      },
+    ],
     [{ amount: "0.5" }, { amount: "The smallest order is worth $1.00." }],
-    [{ amount: "1000.01" }, { amount: "You have $1,000.00 available." }],
+    [{ amount: "1000.01" }, { amount: "Not enough: you have $1,000.00 available." }],
     [{ unit: "base", amount: "0.00015" }, { amount: "The amount moves in steps of 0.0001." }],
     [{ unit: "base", amount: "51" }, { amount: "The largest order is 50\u00a0BTC." }],
     [{ kind: "limit", unit: "base", amount: "1", price: "" }, { price: "Enter a price." }],
@@ -74,7 +93,14 @@ describe("what is refused before it is sent", () => {
   test("more coins than there are", () => {
     const selling = { ...around, available: "0.5" };
     const { problems } = assess(draft({ side: "sell", unit: "base", amount: "0.6" }), selling);
-    expect(problems.amount).toBe("You have 0.5\u00a0BTC available.");
+    expect(problems.amount).toBe("Not enough: you have 0.5\u00a0BTC available.");
+  });
+
+  test("what there is not enough for is said beside what else is wrong", () => {
+    const { problems, shortage } = assess(draft({ unit: "base", amount: "51" }), around);
+    expect(problems.amount).toBe("The largest order is 50\u00a0BTC.");
+    expect(shortage).toBe("Not enough: you have $1,000.00 available.");
+    expect(assess(draft({ amount: "1000" }), around).shortage).toBeNull();
   });
 
   test("a balance that is not known yet refuses nothing", () => {

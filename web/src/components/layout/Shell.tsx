@@ -2,11 +2,11 @@ import { lazy, Suspense, type ReactNode } from "react";
 import { Link, NavLink } from "react-router";
 import { AccountMenu } from "@/components/layout/AccountMenu";
 import { Logo, MarketsIcon, PortfolioIcon, TradeIcon } from "@/components/layout/icons";
-import { ThemeSelect } from "@/components/layout/ThemeSelect";
 import { classNames } from "@/components/ui/class-names";
 
-// With the stream, which the first paint does not wait for.
+// With the stream, which the first paint does not wait for. The footer is always below the first screen.
 const ConnectionChip = lazy(() => import("@/components/layout/ConnectionChip"));
+const Footer = lazy(() => import("@/components/layout/Footer"));
 
 const PLACES = [
   { to: "/markets", name: "Markets", Icon: MarketsIcon },
@@ -62,17 +62,9 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       >
         {children}
       </main>
-      <footer className="border-t border-line">
-        <div className="mx-auto flex max-w-[100rem] flex-wrap items-center justify-between gap-3 px-4 py-3 text-sm text-muted">
-          <p>
-            Open source, Apache-2.0 ·{" "}
-            <a href="/docs" className="underline hover:text-text">
-              API
-            </a>
-          </p>
-          <ThemeSelect />
-        </div>
-      </footer>
+      <Suspense>
+        <Footer />
+      </Suspense>
       <nav
         aria-label="Main, at the bottom"
         className="fixed inset-x-0 bottom-0 z-30 grid grid-cols-3 border-t border-line bg-surface sm:hidden"

@@ -11,7 +11,7 @@ export function Logo() {
   );
 }
 
-function Icon({ children }: { readonly children: ReactNode }) {
+export function Icon({ children }: { readonly children: ReactNode }) {
   return (
     <svg
       viewBox="0 0 24 24"
@@ -49,27 +49,6 @@ export function PortfolioIcon() {
     <Icon>
       <path d="M12 3v9h9a9 9 0 1 1-9-9Z" />
       <path d="M16 3.5A9 9 0 0 1 20.5 8H16Z" />
-    </Icon>
-  );
-}
-
-export function StarIcon({ filled }: { readonly filled: boolean }) {
-  return (
-    <Icon>
-      <path
-        d="m12 3 2.7 5.8 6.3.8-4.6 4.4 1.2 6.2L12 17.1l-5.6 3.1 1.2-6.2L3 9.6l6.3-.8Z"
-        fill={filled ? "currentColor" : "none"}
-      />
-    </Icon>
-  );
-}
-
-export function EyeIcon({ open }: { readonly open: boolean }) {
-  return (
-    <Icon>
-      <path d="M2 12s3.6-7 10-7 10 7 10 7-3.6 7-10 7S2 12 2 12Z" />
-      <circle cx="12" cy="12" r="3" />
-      {!open && <path d="m4 4 16 16" />}
     </Icon>
   );
 }

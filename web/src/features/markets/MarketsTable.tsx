@@ -1,10 +1,11 @@
 import { memo } from "react";
 import { Link } from "react-router";
 import { Change } from "@/components/Change";
-import { StarIcon } from "@/components/layout/icons";
 import { PriceText } from "@/components/PriceText";
 import { Sparkline } from "@/components/Sparkline";
 import { classNames } from "@/components/ui/class-names";
+import { WideTable } from "@/components/ui/WideTable";
+import { StarIcon } from "@/features/markets/StarIcon";
 import type { MarketsView, Sort } from "@/features/markets/view";
 import type { Market } from "@/lib/api-types";
 import { formatCompactDollars } from "@/lib/format";
@@ -35,30 +36,26 @@ interface MarketsTableProps {
 
 export function MarketsTable({ markets, view, onChange }: MarketsTableProps) {
   return (
-    // Scrolls sideways where the page is as narrow as a phone at twice its size; the keyboard scrolls it too.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="Markets">
-      <table className="w-full text-sm">
-        <thead className="text-xs text-muted">
-          <tr className="border-b border-line">
-            <th scope="col" className="w-10">
-              <span className="sr-only">Favourite</span>
-            </th>
-            {COLUMNS.map((column) => (
-              <SortHeader key={column.sort} column={column} view={view} onChange={onChange} />
-            ))}
-            <th scope="col" className="px-3 text-right font-medium max-md:hidden">
-              Last minute
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {markets.map((market) => (
-            <MarketRow key={market.symbol} market={market} />
+    <WideTable label="Markets">
+      <thead className="text-xs text-muted">
+        <tr className="border-b border-line">
+          <th scope="col" className="w-10">
+            <span className="sr-only">Favourite</span>
+          </th>
+          {COLUMNS.map((column) => (
+            <SortHeader key={column.sort} column={column} view={view} onChange={onChange} />
           ))}
-        </tbody>
-      </table>
-    </div>
+          <th scope="col" className="px-3 text-right font-medium max-md:hidden">
+            Last minute
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {markets.map((market) => (
+          <MarketRow key={market.symbol} market={market} />
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 

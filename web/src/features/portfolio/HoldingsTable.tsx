@@ -1,6 +1,7 @@
 import { Link } from "react-router";
 import { Money } from "@/components/Money";
 import { classNames } from "@/components/ui/class-names";
+import { WideTable } from "@/components/ui/WideTable";
 import type { Holding } from "@/lib/api-types";
 import { decimalsOf, isZero } from "@/lib/decimal";
 import { formatPercent } from "@/lib/format";
@@ -20,26 +21,22 @@ const HEADS = [
 
 export function HoldingsTable({ holdings }: { readonly holdings: readonly Holding[] }) {
   return (
-    // Scrolls sideways on a phone; the keyboard scrolls it too.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="Holdings">
-      <table className="w-full text-sm">
-        <thead className="text-xs text-muted">
-          <tr className="h-10 border-b border-line">
-            {HEADS.map(({ name, className }) => (
-              <th key={name} scope="col" className={classNames("px-4 font-medium whitespace-nowrap", className)}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {holdings.map((holding) => (
-            <Row key={holding.symbol} holding={holding} />
+    <WideTable label="Holdings">
+      <thead className="text-xs text-muted">
+        <tr className="h-10 border-b border-line">
+          {HEADS.map(({ name, className }) => (
+            <th key={name} scope="col" className={classNames("px-4 font-medium whitespace-nowrap", className)}>
+              {name}
+            </th>
           ))}
-        </tbody>
-      </table>
-    </div>
+        </tr>
+      </thead>
+      <tbody>
+        {holdings.map((holding) => (
+          <Row key={holding.symbol} holding={holding} />
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 

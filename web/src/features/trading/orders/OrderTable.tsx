@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import { Link } from "react-router";
 import { Money } from "@/components/Money";
 import { classNames } from "@/components/ui/class-names";
+import { WideTable } from "@/components/ui/WideTable";
 import type { Order } from "@/lib/api-types";
 import { formatDateTime, formatNumber } from "@/lib/format";
 
@@ -23,34 +24,29 @@ interface OrderTableProps {
 
 export function OrderTable({ orders, action }: OrderTableProps) {
   return (
-    // A region that scrolls sideways on a phone; the keyboard scrolls it too. Relative: what only screen readers see has
-    // its place in the table, not beyond the edge of the page.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="Orders">
-      <table className="w-full text-sm">
-        <thead className="text-left text-xs text-muted">
-          <tr className="h-9 border-b border-line">
-            <Head>Time</Head>
-            <Head>Market</Head>
-            <Head>Order</Head>
-            <Head right>Price</Head>
-            <Head right>Amount</Head>
-            <Head right>Filled</Head>
-            <Head>Status</Head>
-            {action !== undefined && (
-              <Head right>
-                <span className="sr-only">Action</span>
-              </Head>
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {orders.map((order) => (
-            <Row key={order.id} order={order} action={action?.(order)} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <WideTable label="Orders">
+      <thead className="text-left text-xs text-muted">
+        <tr className="h-9 border-b border-line">
+          <Head>Time</Head>
+          <Head>Market</Head>
+          <Head>Order</Head>
+          <Head right>Price</Head>
+          <Head right>Amount</Head>
+          <Head right>Filled</Head>
+          <Head>Status</Head>
+          {action !== undefined && (
+            <Head right>
+              <span className="sr-only">Action</span>
+            </Head>
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {orders.map((order) => (
+          <Row key={order.id} order={order} action={action?.(order)} />
+        ))}
+      </tbody>
+    </WideTable>
   );
 }
 

@@ -43,7 +43,7 @@ export function Ticket({ market }: { readonly market: Market }) {
   const balance = balances.data?.find((each) => each.asset === asset);
   const available = balances.data === undefined ? undefined : (balance?.available ?? "0");
   const around: Surroundings = { market, book, livePrice, available };
-  const { estimate, problems } = assess(draft, around);
+  const { estimate, problems, shortage } = assess(draft, around);
 
   const change = (news: DraftChange) => {
     setShown({});
@@ -91,7 +91,7 @@ export function Ticket({ market }: { readonly market: Market }) {
             error={shown.price}
           />
         )}
-        <AmountField draft={draft} around={around} error={shown.amount} onChange={change} />
+        <AmountField draft={draft} around={around} error={shown.amount ?? shortage ?? undefined} onChange={change} />
         <Summary draft={draft} market={market} estimate={estimate} available={signedIn ? available : undefined} />
         <FormError error={place.error} />
         {signedIn ? (

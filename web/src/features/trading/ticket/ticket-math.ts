@@ -12,6 +12,7 @@ import {
   multiply,
   parseAmount,
   percentOf,
+  pointName,
   roundToStep,
   smaller,
   subtract,
@@ -59,9 +60,11 @@ export interface Assessment {
   /** Null where there is nothing to count with yet. */
   readonly estimate: Estimate | null;
   readonly problems: Problems;
+  /** Of what is available: to be said while it is typed, when no more typing can mend it. */
+  readonly shortage: string | null;
 }
 
-const PLAIN = ", without marks for thousands";
+const PLAIN = `, with ${pointName()} before the decimals and no marks for thousands`;
 const QUOTE_STEP = "0.01"; // what a quote amount is shown and offered in
 
 export function spentAsset(draft: Pick<Draft, "side">, market: Market): string {
@@ -82,13 +85,14 @@ export function assess(draft: Draft, around: Surroundings): Assessment {
       draft.amount.trim() === ""
         ? "Enter an amount."
         : `Enter an amount above zero, such as ${asTyped("0.25")}${PLAIN}.`;
-    return { estimate: null, problems };
+    return { estimate: null, problems, shortage: null };
   }
-  if (problems.price !== undefined) return { estimate: null, problems };
+  if (problems.price !== undefined) return { estimate: null, problems, shortage: null };
   const estimate = price === null ? estimateMarket(draft, amount, around) : estimateLimit(draft, amount, price, around);
-  const wrong = amountProblem(draft, amount, estimate, around);
+  const shortage = estimate === null ? null : shortageOf(draft, estimate, around);
+  const wrong = amountProblem(draft, amount, estimate, around) ?? shortage;
   if (wrong !== null) problems.amount = wrong;
-  return { estimate, problems };
+  return { estimate, problems, shortage };
 }
 
 /** The largest amount that `percent` of what is available allows, in the draft's unit; null where it cannot be said. */
@@ -110,8 +114,12 @@ function priceProblem(typed: string, price: string | null, market: Market): stri
   return isMultipleOf(price, market.tick) ? null : `The price moves in steps of ${market.tick}.`;
 }
 
-function amountProblem(draft: Draft, amount: string, estimate: Estimate | null, around: Surroundings): string | null {
-  const { market, available } = around;
+function amountProblem(
+  draft: Draft,
+  amount: string,
+  estimate: Estimate | null,
+  { market }: Surroundings,
+): string | null {
   const inQuote = draft.unit === "quote" && draft.kind === "market" && draft.side === "buy";
   if (!inQuote && !isMultipleOf(amount, market.lot)) return `The amount moves in steps of ${market.lot}.`;
   if (estimate === null) return null;
@@ -122,11 +130,13 @@ function amountProblem(draft: Draft, amount: string, estimate: Estimate | null, 
   if (market.max_quantity !== null && compare(estimate.quantity, market.max_quantity) > 0) {
     return `The largest order is ${formatMoney(market.max_quantity, market.base_asset)}.`;
   }
-  const needed = draft.side === "buy" ? estimate.total : estimate.quantity;
-  if (available !== undefined && compare(needed, available) > 0) {
-    return `You have ${formatMoney(available, spentAsset(draft, market))} available.`;
-  }
   return null;
+}
+
+function shortageOf(draft: Draft, estimate: Estimate, { market, available }: Surroundings): string | null {
+  const needed = draft.side === "buy" ? estimate.total : estimate.quantity;
+  if (available === undefined || compare(needed, available) <= 0) return null;
+  return `Not enough: you have ${formatMoney(available, spentAsset(draft, market))} available.`;
 }
 
 function estimateLimit(draft: Draft, quantity: string, price: string, around: Surroundings): Estimate {

@@ -13,7 +13,8 @@ from trading.domain.errors import (
     OrderNotOpen,
     UnknownAsset,
 )
-from trading.domain.events import KeyUsed, OrderClosed, OrderPlaced, TransferPosted
+from trading.domain.events import BatchStarted, KeyUsed, OrderClosed, OrderPlaced, TransferPosted
+from trading.domain.history import History
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import Side
 from trading.domain.outcomes import Repeat
@@ -95,6 +96,25 @@ def test_keys_leave_memory_by_batch_number_alone(bench: Bench) -> None:
     bench.batch()
     assert ("user:alice", "k") not in bench.exchange.state.keys.idempotency
     assert not bench.exchange.state.keys.by_age or bench.exchange.state.keys.by_age[0][0] > 1
+
+
+def test_the_history_sees_a_second_effect_of_a_key_until_the_key_is_forgotten(bench: Bench) -> None:
+    place(bench, idempotency_key="k", client_order_id="mine")
+    placed = bench.events[-1]
+    assert isinstance(placed, OrderPlaced)
+    for evicted, seen in ((placed_in(bench) - 1, ["M14", "M14"]), (placed_in(bench), [])):
+        history = History()
+        for event in bench.events:
+            history.feed(event)
+        history.feed(BatchStarted(placed_in(bench) + 1, bench.now, evicted))
+        again = placed._replace(order_id="another", order_number=2, user_sequence=placed.user_sequence + 1)
+        history.feed(again)
+        second = [found.invariant for found in history.violations if "had a second effect" in found.message]
+        assert second == seen
+
+
+def placed_in(bench: Bench) -> int:
+    return bench.exchange.state.batch_number
 
 
 def test_a_cancel_gives_back_what_was_held_once(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 It trusts nothing but the events themselves, so it can be run over any journal; tests run it beside every engine run.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from trading.domain.accounts import HOUSE, SYSTEM_OWNERS
@@ -74,6 +75,7 @@ class History:
     _tapes: dict[str, int] = field(default_factory=dict)
     _pending: dict[str, TransferHeld] = field(default_factory=dict)
     _effects: dict[tuple[str, str, str], int] = field(default_factory=dict)  # the batch of each key's effect
+    _forgettable: deque[tuple[int, tuple[str, str, str]]] = field(default_factory=deque)  # those of them, oldest first
     _batch: int = 0
     _time: int = 0
     _immediate: list[str] = field(default_factory=list)
@@ -199,11 +201,10 @@ class History:
         self._batch = event.number
         self._time = event.time_milliseconds
         # An order's key may come again once it is forgotten; a business key never.
-        self._effects = {
-            key: batch
-            for key, batch in self._effects.items()
-            if key[0] == "business" or batch > event.keys_evicted_up_to
-        }
+        while self._forgettable and self._forgettable[0][0] <= event.keys_evicted_up_to:
+            batch, key = self._forgettable.popleft()
+            if self._effects.get(key) == batch:
+                del self._effects[key]
 
     def _feed_placed(self, event: OrderPlaced) -> None:
         if event.order_id in self._orders:
@@ -368,6 +369,8 @@ class History:
         if (kind, principal, key) in self._effects:
             self._violated("M14", principal, f"{kind} {key} had a second effect")
         self._effects[kind, principal, key] = self._batch
+        if kind != "business":
+            self._forgettable.append((self._batch, (kind, principal, key)))
 
     def _violated(self, invariant: str, subject: str, message: str) -> None:
         self.violations.append(Violation(invariant, subject, message))

@@ -82,6 +82,18 @@ async def test_a_bodys_end_is_where_its_length_says(up: "Running") -> None:
     assert answer.count(b"HTTP/1.1 202 ") == answer.count(b"x-request-id: hidden") == 1
 
 
+async def test_what_follows_a_body_is_no_header(up: "Running") -> None:
+    for name, value in (*up.bearer().items(), ("X-Request-ID", "hidden")):
+        trailer = f"{name}: {value}\r\n".encode()
+        answer = await raw(
+            up,
+            b"GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + trailer + b"\r\n",
+            wait=False,
+        )
+        assert answer.startswith(b"HTTP/1.1 401 "), answer
+        assert b"hidden" not in answer
+
+
 async def test_a_request_of_http_1_0_needs_no_host(up: "Running") -> None:
     assert (await raw(up, b"GET /health/live HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 

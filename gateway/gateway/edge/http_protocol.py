@@ -74,6 +74,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             self._start_head_timer()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # After a body come trailers, which say nothing here: as headers they would name a caller, or an address, that
+        # nobody in front has judged (RFC 9110, section 6.5.1).
+        if self._head_timer is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         names = [name for name, _ in self.headers]

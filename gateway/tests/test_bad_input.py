@@ -54,6 +54,8 @@ async def test_money_that_is_no_decimal_string_is_refused_by_field_and_rule(up: 
         (b'"text"', "body", "object"),
         (b"[" * 50_000, "body", "depth"),
         (b'{"a":' * 5_000, "body", "depth"),
+        # A text without an end, all of quotes: the brackets after it are text, and it is read once, not once per quote.
+        (b"[]" * 9 + b'"' + b'\\"' * 32_000 + b"[" * 9, "body", "json"),
         (b'{"a":' * 9 + b"1" + b"}" * 9, "body", "depth"),
         (b'{"a":"[[[[[[[[[[[["}', "market", "required"),
         (b'{"side":"buy","side":"sell"}', "body", "once"),

@@ -241,7 +241,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         clock=a.clock, ids=a.ids,
     )  # fmt: skip
     open_session = OpenSession(
-        sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens,
+        users=a.users, sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens,
         device_tokens=a.device_tokens, digests=a.digests, randomness=a.randomness, clock=a.clock, ids=a.ids,
     )  # fmt: skip
     revoke_sessions = RevokeSessions(

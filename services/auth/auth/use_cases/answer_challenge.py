@@ -56,7 +56,8 @@ class AnswerChallenge:
         session = self._open_session.prepare(user, device)
         if self._device_tokens.read(user.id, device.token) is None:
             await self._notice_device(user, session)
-        await self._open_session.store(session)
+        if not await self._open_session.store_unless_overtaken(session, user):
+            raise ChallengeExpired
         self._note_attempt(user.email, user)
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)

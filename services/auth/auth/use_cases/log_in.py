@@ -76,7 +76,13 @@ class LogIn:
             self._note_attempt(address, user, EmailNotVerified.reason)
             raise EmailNotVerified
         if check.stronger_hash is not None:
-            await self._users.replace_password(user.id, old_hash=user.password_hash, new_hash=check.stronger_hash)
+            if not await self._users.replace_password(
+                user.id, old_hash=user.password_hash, new_hash=check.stronger_hash
+            ):
+                # Another sign-in was first, or the password is another one now: look again.
+                return await self(email=email, password=password, device=device)
+            # A challenge and a link in a mail are bound to the hash that is stored.
+            user = replace(user, password_hash=check.stronger_hash)
         if user.frozen_at is not None:
             await self._refuse_if_locked(address, known)
             self._note_attempt(address, user, AccountFrozen.reason)
@@ -111,7 +117,8 @@ class LogIn:
         session = self._open_session.prepare(user, device)
         if known is None:
             await self._notice_device(user, session)
-        await self._open_session.store(session)
+        if not await self._open_session.store_unless_overtaken(session, user):
+            raise InvalidCredentials
         self._note_attempt(address, user)
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))
         return self._open_session.signed_in(replace(user, last_login=now, throttle=OPEN), session)

@@ -7,7 +7,7 @@ from chassis.ids import Ids
 from auth.domain.devices import Device, KnownDevice, device_name
 from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
 from auth.domain.users import User
-from auth.use_cases.ports import AccessTokens, DeviceTokens, Digests, Randomness, RefreshTokens, Sessions
+from auth.use_cases.ports import AccessTokens, DeviceTokens, Digests, Randomness, RefreshTokens, Sessions, Users
 
 SEED_BYTES = 32
 
@@ -31,6 +31,7 @@ class OpenSession:
     def __init__(
         self,
         *,
+        users: Users,
         sessions: Sessions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
@@ -40,6 +41,7 @@ class OpenSession:
         clock: Clock,
         ids: Ids,
     ) -> None:
+        self._users = users
         self._sessions = sessions
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
@@ -68,6 +70,19 @@ class OpenSession:
         """Joins the running transaction."""
         await self._sessions.add(session)
 
+    async def store_unless_overtaken(self, session: Session, user: User) -> bool:
+        """False, and there is no session, where the account is no longer as it was when `user` was read.
+
+        A sign-in may wait seconds for its hash. Who sets a password, switches the second factor on, takes a role or
+        freezes the account meanwhile ends the sessions there are after that; so of the two one sees the other.
+        """
+        await self._sessions.add(session)
+        present = await self._users.by_id(user.id)
+        if present is not None and _what_was_proven(present) == _what_was_proven(user):
+            return True
+        await self._sessions.revoke(session.id, self._clock.now())
+        return False
+
     def signed_in(self, user: User, session: Session) -> SignedIn:
         """Tokens for the session's current generation."""
         now = self._clock.now()
@@ -80,3 +95,7 @@ class OpenSession:
             access_expires_in=int(ACCESS_LIFETIME.total_seconds()),
             refresh_expires_in=max(0, int((session.expires_at - now).total_seconds())),
         )
+
+
+def _what_was_proven(user: User) -> tuple[object, ...]:
+    return user.password_hash, user.two_factor_enabled, user.frozen_at, user.roles

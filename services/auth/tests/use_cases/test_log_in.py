@@ -134,6 +134,41 @@ async def test_the_right_guess_that_was_hashed_while_others_failed_is_not_told(w
         await right
 
 
+@pytest.mark.parametrize("change", ["new password", "frozen", "second factor", "role taken"])
+async def test_who_waits_for_the_hash_while_the_account_changes_is_not_signed_in(world: Any, change: str) -> None:
+    hashing, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        def make_sure_of_room(self) -> None:
+            pass
+
+        async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
+            hashing.set()
+            await go_on.wait()
+            return PasswordCheck(right=True)
+
+    member = await world.member()
+    users, passwords = world.adapters.users, world.adapters.passwords
+    await users.add_role(member.user.id, "support")
+    world.adapters = replace(world.adapters, passwords=Slow())
+    waiting = asyncio.create_task(world.do.log_in(email=EMAIL, password=PASSWORD))
+    await hashing.wait()
+    world.adapters = replace(world.adapters, passwords=passwords)
+    if change == "new password":
+        await users.set_password(member.user.id, await passwords.hash("another password"))
+    elif change == "frozen":
+        await users.freeze(member.user.id, world.clock.now())
+    elif change == "second factor":
+        await users.set_two_factor(member.user.id, enabled=True)
+    else:
+        await users.remove_role(member.user.id, "support")
+    go_on.set()
+    with pytest.raises(InvalidCredentials):
+        await waiting
+    live = await world.adapters.sessions.live_of_user(member.user.id, world.clock.now(), 10)
+    assert [session.id for session in live] == [member.session.id]
+
+
 async def test_many_devices_may_sign_in_at_once(real_world: Any) -> None:
     await real_world.member()
     outcomes = await asyncio.gather(*(real_world.do.log_in(email=EMAIL, password=PASSWORD) for _ in range(16)))
@@ -193,8 +228,13 @@ async def test_a_weaker_hash_is_made_anew_at_sign_in(memory_world: Any) -> None:
 
     await memory_world.member()
     memory_world.adapters = replace(memory_world.adapters, passwords=Upgrading())
-    await memory_world.do.log_in(email=EMAIL, password=PASSWORD)
+    await memory_world.do.log_in(email=EMAIL, password=PASSWORD, device=Device(name="another browser"))
     assert (await memory_world.user()).password_hash == "stronger"
+    # The mail's link to freeze is bound to the hash that is stored now.
+    await memory_world.settle()
+    assert memory_world.notices() == ["new_device"]
+    await memory_world.do.freeze_account(ticket=memory_world.last_code())
+    assert (await memory_world.user()).frozen_at is not None
 
 
 async def test_every_attempt_is_on_record_without_a_strangers_address(real_world: Any, mongo: Any) -> None:

@@ -323,17 +323,15 @@ def make_use_cases(a: Adapters) -> UseCases:
         list_sessions=ListSessions(sessions=a.sessions, clock=a.clock),
         end_session=EndSession(sessions=a.sessions, revoke_sessions=revoke_sessions),
         freeze_account=FreezeAccount(
-            users=a.users, freeze_tickets=a.freeze_tickets, api_keys=a.api_keys,
-            revoke_api_keys=revoke_api_keys, end_sessions=end_sessions, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=audited, clock=a.clock,
+            users=a.users, freeze_tickets=a.freeze_tickets, revoke_api_keys=revoke_api_keys, end_sessions=end_sessions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=audited, clock=a.clock,
         ),
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),
         reset_password=ResetPassword(
-            users=a.users, passwords=a.passwords, spend_code=spend_code, api_keys=a.api_keys,
-            revoke_api_keys=revoke_api_keys, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
+            users=a.users, passwords=a.passwords, spend_code=spend_code, revoke_api_keys=revoke_api_keys,
+            end_sessions=end_sessions, notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         change_password=ChangePassword(
             users=a.users, sessions=a.sessions, throttles=a.throttles, passwords=a.passwords, end_sessions=end_sessions,

@@ -4,14 +4,13 @@ from chassis.clock import Clock
 from chassis.identity import current_caller
 from chassis.logs import get_logger
 
-from auth.domain.api_keys import KEYS_MAX
 from auth.domain.audit import AuditAction
 from auth.domain.errors import FreezeLinkExpired
 from auth.domain.notices import NoticeEvent
 from auth.domain.users import User
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import ApiKeys, Tickets, Transactions, Users
+from auth.use_cases.ports import Tickets, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 
@@ -31,7 +30,6 @@ class FreezeAccount:
         *,
         users: Users,
         freeze_tickets: Tickets,
-        api_keys: ApiKeys,
         revoke_api_keys: RevokeApiKeys,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
@@ -41,7 +39,6 @@ class FreezeAccount:
     ) -> None:
         self._users = users
         self._freeze_tickets = freeze_tickets
-        self._api_keys = api_keys
         self._revoke_api_keys = revoke_api_keys
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
@@ -63,7 +60,7 @@ class FreezeAccount:
         frozen = await self._transactions.run(freeze)
         # Also where it was frozen: an earlier attempt may have died between the two.
         await self._end_sessions(user.id, why="account_frozen")
-        await self._revoke_api_keys(await self._api_keys.of_user(user.id, KEYS_MAX), why="account_frozen")
+        await self._revoke_api_keys.all_of(user.id, why="account_frozen")
         if frozen:
             self._notify_owner(user, NoticeEvent.ACCOUNT_FROZEN)
             log.info("Account frozen", event="account_frozen", account_id=str(user.id), by_link=bool(ticket))

@@ -1,6 +1,5 @@
 from chassis.logs import get_logger
 
-from auth.domain.api_keys import KEYS_MAX
 from auth.domain.audit import AuditAction
 from auth.domain.email_address import email_address
 from auth.domain.errors import CodeExpired
@@ -9,7 +8,7 @@ from auth.domain.one_time_codes import CodePurpose, parse_code
 from auth.domain.passwords import new_password
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import ApiKeys, Passwords, Transactions, Users
+from auth.use_cases.ports import Passwords, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.spend_code import SpendCode
@@ -26,7 +25,6 @@ class ResetPassword:
         users: Users,
         passwords: Passwords,
         spend_code: SpendCode,
-        api_keys: ApiKeys,
         revoke_api_keys: RevokeApiKeys,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
@@ -36,7 +34,6 @@ class ResetPassword:
         self._users = users
         self._passwords = passwords
         self._spend_code = spend_code
-        self._api_keys = api_keys
         self._revoke_api_keys = revoke_api_keys
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
@@ -71,7 +68,7 @@ class ResetPassword:
         unfrozen = await self._transactions.run(change)
         await self._end_sessions(account.id, why="password_reset")
         # Who reset it may have lost the account for a while; a key made then would outlive the new password.
-        await self._revoke_api_keys(await self._api_keys.of_user(account.id, KEYS_MAX), why="password_reset")
+        await self._revoke_api_keys.all_of(account.id, why="password_reset")
         if unfrozen:
             self._notify_owner(account, NoticeEvent.ACCOUNT_UNFROZEN)
         self._notify_owner(account, NoticeEvent.PASSWORD_RESET)

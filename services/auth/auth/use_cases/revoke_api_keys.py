@@ -1,9 +1,10 @@
 from collections.abc import Sequence
+from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.logs import get_logger
 
-from auth.domain.api_keys import ApiKey
+from auth.domain.api_keys import KEYS_MAX, ApiKey
 from auth.domain.audit import AuditAction
 from auth.domain.sessions import ACCESS_LIFETIME
 from auth.use_cases.ports import ApiKeys, RevokedSessions, Transactions
@@ -29,6 +30,11 @@ class RevokeApiKeys:
         self._record_audit = record_audit
         self._transactions = transactions
         self._clock = clock
+
+    async def all_of(self, user_id: UUID, *, why: str) -> None:
+        """Until there is none."""
+        while keys := await self._api_keys.of_user(user_id, KEYS_MAX):
+            await self(keys, why=why)
 
     async def __call__(self, keys: Sequence[ApiKey], *, why: str) -> None:
         """All of them or none; one that is gone already is left out."""

@@ -1,6 +1,8 @@
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from auth.domain.api_keys import KEYS_MAX, PERMISSIONS_BY_SCOPE, permissions_of_key
@@ -99,6 +101,20 @@ async def test_an_account_has_so_many_keys(memory_world: Any) -> None:
         await made(memory_world, member)
     with pytest.raises(TooManyApiKeys):
         await made(memory_world, member)
+
+
+async def test_of_those_made_at_once_so_many_are_made_and_a_reset_ends_them_all(real_world: Any) -> None:
+    member = await real_world.member()
+    outcomes = await asyncio.gather(*(made(real_world, member) for _ in range(KEYS_MAX + 5)), return_exceptions=True)
+    assert sum(isinstance(outcome, TooManyApiKeys) for outcome in outcomes) == 5
+    keys = real_world.adapters.api_keys
+    [row] = await keys.of_user(member.user.id, 1)
+    # However more came to be there than there may be.
+    await keys.add(replace(row, id=uuid4()))
+    await real_world.do.request_password_reset(email=EMAIL)
+    await real_world.settle()
+    await real_world.do.reset_password(email=EMAIL, code=real_world.last_code(), password="a new battery staple")
+    assert list(await keys.of_user(member.user.id, KEYS_MAX)) == []
 
 
 async def test_a_key_ends_by_its_owner_alone_and_every_gateway_hears_of_it(world: Any) -> None:

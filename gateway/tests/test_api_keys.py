@@ -221,6 +221,19 @@ async def test_a_flood_of_made_up_keys_is_no_flood_on_auth(fresh: "Running") -> 
     assert fresh.platform.auth.found_keys == [made_up]
 
 
+async def test_nor_is_a_flood_of_ever_other_made_up_keys_and_those_who_have_one_go_on(fresh: "Running") -> None:
+    assert (await fresh.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+    asked = len(fresh.platform.auth.found_keys)
+    replies = [
+        await fresh.client.get(SELF, headers=signed("GET", SELF, key=f"01890000-0000-7000-8000-{number:012x}"))
+        for number in range(200)
+    ]
+    checked(replies[0], 401, "AUTHENTICATION_ERROR")
+    assert checked(replies[-1], 429, "RATE_LIMIT_EXCEEDED")["reason"] == "rate_limited"
+    assert len(fresh.platform.auth.found_keys) - asked < 150
+    assert (await fresh.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+
+
 async def test_guessing_signatures_is_counted_against_the_address(start: "Start") -> None:
     async with start(limit_account_per_address=2, limit_factor=1) as up:
         for _ in range(2):

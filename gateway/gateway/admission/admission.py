@@ -10,7 +10,7 @@ from chassis.clock import Clock
 from gateway.admission.access_tokens import AccessToken, AccessTokens
 from gateway.admission.cookies import ACCESS_COOKIE, csrf_is_right, read_cookies
 from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, Nonce, RedisGate
-from gateway.admission.limits import LocalLimits, Verdict
+from gateway.admission.limits import LocalLimits, Verdict, rate_limited
 from gateway.admission.policy import Access, LimitClass, Policy
 from gateway.admission.revocations import SeenRevocations, revocation_keys
 from gateway.admission.signatures import (
@@ -26,7 +26,7 @@ from gateway.edge.addresses import limited_address
 from gateway.edge.facts import RequestFacts
 from gateway.edge.metrics import GATE_FALLBACKS, RATE_LIMITED
 from gateway.edge.origins import Origins
-from gateway.errors import RATE_LIMIT_EXCEEDED, PublicError, forbidden, permission_missing, unauthenticated, unavailable
+from gateway.errors import PublicError, forbidden, permission_missing, unauthenticated, unavailable
 from gateway.settings import Allowance
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -290,16 +290,6 @@ def limit_headers(verdict: Verdict) -> list[tuple[bytes, bytes]]:
         (b"ratelimit-remaining", b"%d" % verdict.remaining),
         (b"ratelimit-reset", b"%d" % verdict.reset_seconds),
     ]
-
-
-def rate_limited(verdict: Verdict) -> PublicError:
-    seconds = str(verdict.retry_after_seconds)
-    return PublicError(
-        RATE_LIMIT_EXCEEDED,
-        f"Too many requests. Please wait {seconds} seconds.",
-        {"reason": "rate_limited", "limit": str(verdict.limit), "retry_after_seconds": seconds},
-        headers=(("Retry-After", seconds),),
-    )
 
 
 def _credentials(headers: Mapping[bytes, bytes]) -> _Credentials | None:

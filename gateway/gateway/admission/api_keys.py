@@ -12,8 +12,13 @@ from chassis.clock import Clock
 from chassis.errors import ErrorKind, RemoteError
 from cryptovault.auth.v1 import auth_pb2
 
+from gateway.admission.limits import LocalLimits, rate_limited
+from gateway.edge.addresses import limited_address
+
 _FRESH_SECONDS = 60.0
-_UNKNOWN_SECONDS = 5.0  # a flood of made-up ids must not become a flood on auth
+# A flood of made-up ids must not become a flood on auth: neither one id again and again, nor another one each time.
+_UNKNOWN_SECONDS = 5.0
+_STRANGE_IDS_PER_MINUTE = 120  # of one address; an account has thirty keys at most
 _REMEMBERED_MAX = 10_000
 
 
@@ -43,14 +48,19 @@ class ApiKeys:
     def __init__(self, fetch: Callable[[str], Awaitable[auth_pb2.FindApiKeyResponse]], clock: Clock) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._strange = LocalLimits()
         # Key id -> what it is (None: there is none), and until when that is believed.
         self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
 
-    async def find(self, key_id: str) -> ApiKey | None:
-        """Raises RemoteError where auth does not answer."""
+    async def find(self, key_id: str, address: str) -> ApiKey | None:
+        """`address` is who asks. PublicError 429 for too many ids of no key that we know; RemoteError where auth does not
+        answer.
+        """
         known = self._known.get(key_id)
         if known is not None and known[1] > self._clock.monotonic():
             return known[0]
+        if known is None or known[0] is None:
+            self._count_strange_id(address)
         try:
             key: ApiKey | None = _read(await self._fetch(key_id))
         except RemoteError as error:
@@ -63,6 +73,16 @@ class ApiKeys:
         while len(self._known) > _REMEMBERED_MAX:
             self._known.popitem(last=False)
         return key
+
+    def _count_strange_id(self, address: str) -> None:
+        # Before the limits of its route, which are asked when it is known who calls.
+        verdict = self._strange.take(
+            limited_address(address),
+            limit=_STRANGE_IDS_PER_MINUTE,
+            now_microseconds=int(self._clock.monotonic() * 1_000_000),
+        )
+        if not verdict.allowed:
+            raise rate_limited(verdict)
 
 
 def _read(found: auth_pb2.FindApiKeyResponse) -> ApiKey:

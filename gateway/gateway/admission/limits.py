@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from gateway.errors import RATE_LIMIT_EXCEEDED, PublicError
+
 PERIOD_MICROSECONDS = 60_000_000  # limits are per minute
 _MICROSECONDS = 1_000_000
 
@@ -28,6 +30,16 @@ def verdict(*, allowed: bool, limit: int, spent_microseconds: int, retry_microse
         remaining=max(0, (PERIOD_MICROSECONDS - spent_microseconds) // interval),
         reset_seconds=_ceil_seconds(spent_microseconds),
         retry_after_seconds=0 if allowed else max(1, _ceil_seconds(retry_microseconds)),
+    )
+
+
+def rate_limited(verdict: Verdict) -> PublicError:
+    seconds = str(verdict.retry_after_seconds)
+    return PublicError(
+        RATE_LIMIT_EXCEEDED,
+        f"Too many requests. Please wait {seconds} seconds.",
+        {"reason": "rate_limited", "limit": str(verdict.limit), "retry_after_seconds": seconds},
+        headers=(("Retry-After", seconds),),
     )
 
 

@@ -50,7 +50,7 @@ class Signatures:
         token's. Whether the nonce is new and the key not revoked is for the gate to say.
 
         PublicError 401: `invalid_signature`, the same for an unknown key and a wrong signature,
-        `timestamp_out_of_window`; 403 `address_not_allowed`.
+        `timestamp_out_of_window`; 403 `address_not_allowed`; 429 for too many keys that nobody knows.
         """
         fields = [headers.get(name, b"") for name in (KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER)]
         patterns = (_KEY_ID, _TIMESTAMP, _NONCE, _SIGNATURE)
@@ -60,7 +60,7 @@ class Signatures:
         now = self._clock.now().timestamp()
         if abs(int(timestamp) - now * 1000) > WINDOW_MILLISECONDS:
             raise unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
-        key = await self._keys.find(key_id.decode())
+        key = await self._keys.find(key_id.decode(), address)
         if key is None or key.is_expired(now):
             raise _invalid()
         expected = hmac.new(key.secret, _signed_text(timestamp, nonce, request), hashlib.sha256).hexdigest()

@@ -4,7 +4,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from gateway.admission.admission import limit_headers, rate_limited
+from gateway.admission.admission import limit_headers
+from gateway.admission.limits import rate_limited
 from gateway.edge.addresses import ClientAddresses
 from gateway.edge.metrics import RATE_LIMITED, REQUEST_SECONDS, REQUESTS
 from gateway.edge.origins import Origins

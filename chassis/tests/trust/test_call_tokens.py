@@ -62,6 +62,7 @@ def test_what_the_named_service_signed_for_us_is_trusted() -> None:
         lambda m: m.update({TOKEN_KEY: "-1." + m[TOKEN_KEY].partition(".")[2]}),
         lambda m: m.update({TOKEN_KEY: "9" * 5_000 + "." + m[TOKEN_KEY].partition(".")[2]}),
         lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].rpartition(".")[0] + "." + "0" * 64}),
+        lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].rpartition(".")[0] + "." + "é" * 64}),
         lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].rpartition(".")[0]}),
         lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY] + ".0"}),
         lambda m: m.update({TOKEN_KEY: m[TOKEN_KEY].replace(".", "..", 1)}),

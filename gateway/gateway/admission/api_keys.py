@@ -53,8 +53,9 @@ class ApiKeys:
         self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
 
     async def find(self, key_id: str, address: str) -> ApiKey | None:
-        """`address` is who asks. PublicError 429 for too many ids of no key that we know; RemoteError where auth does not
-        answer.
+        """`address` is who asks.
+
+        PublicError 429 for too many ids of no key that we know; RemoteError where auth does not answer.
         """
         known = self._known.get(key_id)
         if known is not None and known[1] > self._clock.monotonic():

@@ -333,6 +333,9 @@ class MemoryRevoked:
     async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
         self.published.add(revoked_id)
 
+    def doubt(self) -> None:
+        self.published |= self.remembered
+
 
 class MemoryAnnouncements:
     def __init__(self) -> None:

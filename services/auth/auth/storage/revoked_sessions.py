@@ -25,7 +25,8 @@ class MirroredRevokedSessions:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
-        self._redis_missed_one = False
+        # Until it was looked: whoever ran before may have died between the database and Redis.
+        self._redis_missed_one = True
 
     async def remember(self, revoked_id: UUID, *, user_id: UUID, now: datetime, until: datetime) -> None:
         await BlacklistedTokenDocument(id=revoked_id, user_id=user_id, revoked_at=now, expires_at=until).insert()
@@ -37,6 +38,9 @@ class MirroredRevokedSessions:
         except Unavailable:
             self._redis_missed_one = True
             log.warning("Revocation not in Redis yet", event="blacklist_behind", revoked_id=str(revoked_id))
+
+    def doubt(self) -> None:
+        self._redis_missed_one = True
 
     async def keep_loaded(self) -> None:
         """Background: whenever Redis has lost the list or missed an entry, write all of it again."""

@@ -257,6 +257,10 @@ class RevokedSessions(Protocol):
         """To Redis. Where that fails it is made good as soon as Redis is back; nothing is raised."""
         ...
 
+    def doubt(self) -> None:
+        """The database may remember some that were not published: soon all are."""
+        ...
+
 
 class Announcements(Protocol):
     """Facts for other services, written with the state they tell of. All join the running transaction."""

@@ -51,8 +51,13 @@ class RevokeApiKeys:
                     gone.append(key)
             return gone
 
-        for key in await self._transactions.run(revoke):
-            await self._revoked.publish(key.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
-            log.info(
-                "API key revoked", event="api_key_revoked", account_id=str(key.user_id), key_id=str(key.id), why=why
-            )
+        try:
+            for key in await self._transactions.run(revoke):
+                await self._revoked.publish(key.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
+                log.info(
+                    "API key revoked", event="api_key_revoked", account_id=str(key.user_id), key_id=str(key.id), why=why
+                )
+        except BaseException:
+            # As with sessions: gone they may be all the same.
+            self._revoked.doubt()
+            raise

@@ -42,12 +42,17 @@ class RevokeSessions:
                     ended.append(session)
             return ended
 
-        for session in await self._transactions.run(end):
-            await self._revoked.publish(session.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
-            log.info(
-                "Session ended",
-                event="session_revoked",
-                account_id=str(session.user_id),
-                session_id=str(session.id),
-                why=why,
-            )
+        try:
+            for session in await self._transactions.run(end):
+                await self._revoked.publish(session.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
+                log.info(
+                    "Session ended",
+                    event="session_revoked",
+                    account_id=str(session.user_id),
+                    session_id=str(session.id),
+                    why=why,
+                )
+        except BaseException:
+            # The caller gave up, or the commit's reply was lost: they may have ended all the same.
+            self._revoked.doubt()
+            raise

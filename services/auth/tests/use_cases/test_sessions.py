@@ -2,6 +2,7 @@ import asyncio
 import base64
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +14,10 @@ from auth.domain.errors import (
     SessionEnded,
     UserNotFound,
 )
+from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.open_session import SignedIn
 from chassis.identity import Caller, NotSignedIn, use_caller
+from chassis.mongo import DatabaseUnavailable
 
 HERE = "203.0.113.7"
 ELSEWHERE = "198.51.100.66"
@@ -222,6 +225,31 @@ async def test_an_emptied_redis_revives_no_revoked_session(real_world: Any, redi
     await revoked.load_if_lost()
     assert await real_world.is_blacklisted(signed_in.session.id)
     assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+
+
+async def test_a_session_whose_end_got_no_further_than_the_database_is_over_in_redis_too(
+    real_world: Any, redis: Any
+) -> None:
+    signed_in = await real_world.member()
+    revoked, transactions = real_world.adapters.revoked, real_world.adapters.transactions
+    await revoked.load_if_lost()
+
+    class ReplyLost:
+        async def run(self, work: Any) -> None:
+            await transactions.run(work)
+            raise DatabaseUnavailable
+
+    real_world.adapters = replace(real_world.adapters, transactions=ReplyLost())
+    with use_caller(caller(signed_in)), pytest.raises(DatabaseUnavailable):
+        await real_world.do.log_out(refresh_token="")
+    await revoked.load_if_lost()
+    assert await real_world.is_blacklisted(signed_in.session.id)
+    # Nor does it help that the process died in between: the next one looks.
+    await redis.delete(f"cryptovault:blacklist:{signed_in.session.id}")
+    await revoked.load_if_lost()
+    assert not await real_world.is_blacklisted(signed_in.session.id)
+    await MirroredRevokedSessions(redis, real_world.clock).load_if_lost()
+    assert await real_world.is_blacklisted(signed_in.session.id)
 
 
 async def test_a_profile_is_the_callers_own(world: Any) -> None:

@@ -21,7 +21,7 @@ STRANGE_ORIGINS = [
     "https://evil.example#app.example.com", "https://app.example.com%00.evil.example", "https://app.example.com_evil",
     "https://app.example.com`.evil.example", "https://app.examp1e.com", "https://APP.example.com", "HTTPS://app.example.com",
     "https://app.example.com, https://evil.example", "https://evil.example https://app.example.com",
-    "file://app.example.com", "https://xn--app-example-com", "https://appXexample.com", "https://[::1]",
+    "file://app.example.com", "https://xn--app-example-com", "https://appXexample.com", "https://[::1]", "https://[",
 ]  # fmt: skip
 
 

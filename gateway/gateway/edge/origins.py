@@ -48,6 +48,9 @@ class Origins:
             return False
         if origin in self._reply_headers:
             return True
-        parts = urlsplit(origin.decode("latin-1"))
+        try:
+            parts = urlsplit(origin.decode("latin-1"))
+        except ValueError:
+            return False  # half an IPv6 address, say
         host = headers.get(b"host", b"").decode("latin-1").lower()
         return parts.scheme in {"http", "https"} and bool(host) and parts.netloc.lower() == host

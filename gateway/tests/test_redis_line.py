@@ -70,6 +70,19 @@ async def test_an_answer_that_comes_after_its_question_was_given_up_answers_nobo
     await line.aclose()
 
 
+async def test_what_nobody_asked_for_answers_nobody() -> None:
+    """A proxy in between, say, that answers twice."""
+
+    async def answer_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"PING\r\n"):
+            writer.write(b"+right\r\n+another's\r\n")
+
+    async with await asyncio.start_server(answer_twice, "127.0.0.1", 0) as server:
+        line = RedisLine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert [await line.call("PING") for _ in range(3)] == [b"right"] * 3
+        await line.aclose()
+
+
 async def test_a_script_that_redis_has_forgotten_is_sent_again(redis: Any, redis_url: str) -> None:
     line = RedisLine(redis_url)
     script = RedisScript(line, "return {KEYS[1], ARGV[1] + 1}")

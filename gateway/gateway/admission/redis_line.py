@@ -103,6 +103,10 @@ class _Connection(asyncio.Protocol):
                     waiter.set_result(reply)
         except hiredis.ProtocolError:
             self.close()
+            return
+        if not self._waiting and self._reader.has_data():
+            # Nobody asked for this: were it kept, it and every later answer would go to the wrong one.
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chassis.testing import eventually
+from gateway.edge.door_limits import HEAD_BYTES_MAX
 from gateway.schemas.errors import ErrorReply
 from raw_http import raw
 
@@ -92,6 +93,18 @@ async def test_what_follows_a_body_is_no_header(up: "Running") -> None:
         )
         assert answer.startswith(b"HTTP/1.1 401 "), answer
         assert b"hidden" not in answer
+
+
+async def test_a_head_in_one_piece_is_no_larger_than_one_in_many(up: "Running") -> None:
+    large = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: " + b"x" * HEAD_BYTES_MAX + b"\r\n\r\n"
+    assert (await raw(up, large, wait=False)).startswith(b"HTTP/1.1 400 ")
+    # Nor is the second one of a connection.
+    reader, writer = await asyncio.open_connection(up.host, up.port)
+    writer.write(HIDDEN)
+    assert b"hidden" in await reader.read(65_536)
+    writer.write(large)
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
 
 
 async def test_a_request_of_http_1_0_needs_no_host(up: "Running") -> None:

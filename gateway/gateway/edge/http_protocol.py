@@ -24,6 +24,10 @@ class _Ambiguous(Exception):
     """For the parser, which makes of it what it makes of all that is not HTTP."""
 
 
+class _TooLarge(Exception):
+    """As well."""
+
+
 class GuardedHttpProtocol(HttpToolsProtocol):
     """A head of a request arrives whole within its time and size, or the connection closes.
 
@@ -36,7 +40,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head_bytes = 0
+        self._head_bytes = 0  # as they come
+        self._read_bytes = 0  # of them, names and values that were read
         self._head_timer: asyncio.TimerHandle | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
         self._message_complete = True
@@ -61,7 +66,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._head_timer is not None:
             self._head_bytes += len(data)
-            # A large body may come with its head in one piece; only what never ends its head is refused.
+            # A large body may come with its head in one piece: here only what never ends its head is refused.
             if self._head_bytes > HEAD_BYTES_MAX and b"\r\n\r\n" not in data:
                 self.send_400_response("The head of the request is too large.")
                 return
@@ -70,14 +75,20 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._message_complete = False
+        self._read_bytes = 0
         if self._head_timer is None:
             self._head_bytes = 0
             self._start_head_timer()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # After a body come trailers, which say nothing here: as headers they would name a caller, or an address, that
         # nobody in front has judged (RFC 9110, section 6.5.1).
         if self._head_timer is not None:
+            self._count(len(name) + len(value))
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -121,6 +132,11 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
         self.transport.close()
+
+    def _count(self, read: int) -> None:
+        self._read_bytes += read
+        if self._read_bytes > HEAD_BYTES_MAX:
+            raise _TooLarge
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self._give_up)

@@ -23,6 +23,7 @@ async def test_an_order_is_not_found_only_in_rows_that_are_whole(*, reached: boo
     servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,
+        fills=nothing,
         tape=nothing,
         event_log=nothing,
         journal_reader=nothing,

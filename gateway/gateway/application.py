@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from gateway.admission.admission import Admission, is_signed
-from gateway.admission.policy import Access
+from gateway.admission.admission import Admission
 from gateway.admission.signatures import SignedRequest
 from gateway.edge.bodies import read_bytes
 from gateway.edge.facts import facts_of
@@ -109,8 +108,9 @@ class Application(FastAPI):
             self._shedder.require_room(urgency)
             headers = dict(scope["headers"])
             body = b""
-            if policy.access is not Access.PUBLIC and is_signed(headers):
-                # The signature covers it, so it is read before anything is decided; in time and of bounded size.
+            if await self._admission.needs_body(facts, headers, policy):
+                # The signature covers it, so it is read before the limits are asked; in time and of bounded size. Never a
+                # stranger's: slow bodies that anybody may send would take all places among the requests at work.
                 body = await read_bytes(request)
                 request = Request(scope, _received(body), send)
             signed = SignedRequest(scope["method"], scope["raw_path"], scope["query_string"], body)

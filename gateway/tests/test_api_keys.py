@@ -14,6 +14,7 @@ import pytest
 import websockets
 from gateway.admission.signatures import WINDOW_MILLISECONDS
 from gateway.schemas import api_keys as schemas
+from raw_http import raw
 from replies import checked
 from stand_ins import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER, api_key
 
@@ -232,6 +233,15 @@ async def test_nor_is_a_flood_of_ever_other_made_up_keys_and_those_who_have_one_
     assert checked(replies[-1], 429, "RATE_LIMIT_EXCEEDED")["reason"] == "rate_limited"
     assert len(fresh.platform.auth.found_keys) - asked < 150
     assert (await fresh.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+
+
+async def test_a_stranger_is_refused_without_waiting_for_the_body(up: "Running") -> None:
+    for headers in (signed("POST", ORDERS, key="01890000-0000-7000-8000-0000000000ef"), {"X-API-Key": "x"}):
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = (
+            f"POST {ORDERS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{lines}Content-Length: 9\r\n\r\n"
+        )
+        assert (await raw(up, head.encode(), wait=False)).startswith(b"HTTP/1.1 401 ")
 
 
 async def test_guessing_signatures_is_counted_against_the_address(start: "Start") -> None:

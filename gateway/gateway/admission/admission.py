@@ -103,6 +103,15 @@ class Admission:
             _note(facts, token, policy)
         return token
 
+    async def needs_body(self, facts: RequestFacts, headers: Mapping[bytes, bytes], policy: Policy) -> bool:
+        """Whether the body is to be read for `let_in`: where a key signed it that we know.
+
+        A stranger's request `let_in` counts and refuses without.
+        """
+        if policy.access is Access.PUBLIC or not is_signed(headers):
+            return False
+        return await self._signatures.is_worth_its_body(headers, facts.address)
+
     async def authenticate_socket(
         self, headers: Mapping[bytes, bytes], *, request: SignedRequest, address: str
     ) -> AccessToken | None:

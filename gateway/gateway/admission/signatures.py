@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from gateway.admission.access_tokens import AccessToken
-from gateway.admission.api_keys import ApiKeys
+from gateway.admission.api_keys import ApiKey, ApiKeys
 from gateway.errors import PublicError, forbidden, unauthenticated
 
 KEY_HEADER = b"x-api-key"
@@ -52,17 +52,7 @@ class Signatures:
         PublicError 401: `invalid_signature`, the same for an unknown key and a wrong signature,
         `timestamp_out_of_window`; 403 `address_not_allowed`; 429 for too many keys that nobody knows.
         """
-        fields = [headers.get(name, b"") for name in (KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER)]
-        patterns = (_KEY_ID, _TIMESTAMP, _NONCE, _SIGNATURE)
-        if not all(pattern.fullmatch(field) for pattern, field in zip(patterns, fields, strict=True)):
-            raise _invalid()
-        key_id, timestamp, nonce, signature = fields
-        now = self._clock.now().timestamp()
-        if abs(int(timestamp) - now * 1000) > WINDOW_MILLISECONDS:
-            raise unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
-        key = await self._keys.find(key_id.decode(), address)
-        if key is None or key.is_expired(now):
-            raise _invalid()
+        key, key_id, timestamp, nonce, signature = await self._claimed(headers, address)
         expected = hmac.new(key.secret, _signed_text(timestamp, nonce, request), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), signature):
             raise _invalid()
@@ -76,6 +66,32 @@ class Signatures:
             expires_at=key.description.expires_at.seconds if key.description.HasField("expires_at") else _NO_END,
             key=key.description,
         )
+
+    async def is_worth_its_body(self, headers: Mapping[bytes, bytes], address: str) -> bool:
+        """Whether all is right but the signature, which covers the body.
+
+        Raises RemoteError where auth does not answer.
+        """
+        try:
+            await self._claimed(headers, address)
+        except PublicError:
+            return False
+        return True
+
+    async def _claimed(self, headers: Mapping[bytes, bytes], address: str) -> tuple[ApiKey, bytes, bytes, bytes, bytes]:
+        """The key; its id, timestamp, nonce and signature as they were sent."""
+        fields = [headers.get(name, b"") for name in (KEY_HEADER, TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER)]
+        patterns = (_KEY_ID, _TIMESTAMP, _NONCE, _SIGNATURE)
+        if not all(pattern.fullmatch(field) for pattern, field in zip(patterns, fields, strict=True)):
+            raise _invalid()
+        key_id, timestamp, nonce, signature = fields
+        now = self._clock.now().timestamp()
+        if abs(int(timestamp) - now * 1000) > WINDOW_MILLISECONDS:
+            raise unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
+        key = await self._keys.find(key_id.decode(), address)
+        if key is None or key.is_expired(now):
+            raise _invalid()
+        return key, key_id, timestamp, nonce, signature
 
 
 class SeenNonces:

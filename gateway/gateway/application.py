@@ -109,8 +109,8 @@ class Application(FastAPI):
             headers = dict(scope["headers"])
             body = b""
             if await self._admission.needs_body(facts, headers, policy):
-                # The signature covers it, so it is read before the limits are asked; in time and of bounded size. Never a
-                # stranger's: slow bodies that anybody may send would take all places among the requests at work.
+                # The signature covers it, so it is read before the limits are asked; in time and of bounded size.
+                # Never a stranger's: slow bodies that anybody may send would take all places of requests at work.
                 body = await read_bytes(request)
                 request = Request(scope, _received(body), send)
             signed = SignedRequest(scope["method"], scope["raw_path"], scope["query_string"], body)

@@ -31,6 +31,7 @@ FOLLOWERS = {
 }
 FOLDING_SECONDS_MAX = 180.0
 _LOOK_SECONDS = 0.2
+PEACE_SECONDS = 5.0
 _MILLI = 1000.0
 
 
@@ -102,6 +103,12 @@ async def newest_batch(platform: Platform) -> int:
     async with _client_of(platform.journal_url) as client:
         newest = await client["trading"]["journal"].find_one(sort=[("_id", -1)], projection={"_id": 1})
     return int(newest["_id"]) if newest is not None else 0
+
+
+async def peace(platform: Platform) -> None:
+    """Returns when all that follow have folded what was traded before, and its mails had some time to leave."""
+    await followers_rows(platform, await newest_batch(platform), burst_seconds=1.0)
+    await asyncio.sleep(PEACE_SECONDS)
 
 
 async def followers_rows(platform: Platform, batch: int, *, burst_seconds: float) -> list[Row]:

@@ -102,6 +102,9 @@ class _OpenDoor:
         facts.user_id = self._user_id
         facts.permissions = frozenset({policy.permission} if policy.permission else ())
 
+    async def needs_body(self, *_: Any) -> bool:
+        return False
+
 
 def _serve(app: Any, port: int) -> None:
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")

@@ -1,7 +1,7 @@
 """Everything the gateway can be told, read once at start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -31,7 +31,17 @@ class Allowance:
     """Requests per minute; as many may come at once, then they are given back evenly. 0: no limit of that kind."""
 
     per_address: int
-    per_user: int
+    per_user: int = 0
+    # Beside its user's: so that one program which runs away leaves something to the others, and to the person.
+    per_key: int = 0
+
+    def times(self, factor: int) -> Self:
+        return replace(
+            self,
+            per_address=self.per_address * factor,
+            per_user=self.per_user * factor,
+            per_key=self.per_key * factor,
+        )
 
 
 class GatewaySettings(ServiceSettings):
@@ -64,9 +74,14 @@ class GatewaySettings(ServiceSettings):
     limit_session_per_address: int = Field(default=240, ge=1)
     limit_trading_per_address: int = Field(default=2_400, ge=1)
     limit_trading_per_user: int = Field(default=600, ge=1)
+    limit_trading_per_key: int = Field(default=400, ge=1)
     limit_account_per_address: int = Field(default=2_400, ge=1)
     limit_account_per_user: int = Field(default=600, ge=1)
+    limit_account_per_key: int = Field(default=400, ge=1)
     limit_market_data_per_address: int = Field(default=1_200, ge=1)
+    # By hand: what an operator's stolen session changes in a minute is bounded too.
+    limit_admin_per_address: int = Field(default=600, ge=1)
+    limit_admin_per_user: int = Field(default=300, ge=1)
     # Instead of the profile's factor.
     limit_factor: int | None = Field(default=None, ge=1)
 
@@ -135,14 +150,21 @@ class GatewaySettings(ServiceSettings):
     def allowances(self) -> dict[str, Allowance]:
         """By name of the class of endpoints."""
         factor = self.limit_factor or _LIMIT_FACTORS[self.profile]
-        return {
-            "auth": Allowance(per_address=self.limit_auth_per_address * factor, per_user=0),
-            "session": Allowance(per_address=self.limit_session_per_address * factor, per_user=0),
+        rates = {
+            "auth": Allowance(per_address=self.limit_auth_per_address),
+            "session": Allowance(per_address=self.limit_session_per_address),
             "trading": Allowance(
-                per_address=self.limit_trading_per_address * factor, per_user=self.limit_trading_per_user * factor
+                per_address=self.limit_trading_per_address,
+                per_user=self.limit_trading_per_user,
+                per_key=self.limit_trading_per_key,
             ),
             "account": Allowance(
-                per_address=self.limit_account_per_address * factor, per_user=self.limit_account_per_user * factor
+                per_address=self.limit_account_per_address,
+                per_user=self.limit_account_per_user,
+                per_key=self.limit_account_per_key,
             ),
-            "market_data": Allowance(per_address=self.limit_market_data_per_address * factor, per_user=0),
+            "market_data": Allowance(per_address=self.limit_market_data_per_address),
+            # No key's scope reaches there.
+            "admin": Allowance(per_address=self.limit_admin_per_address, per_user=self.limit_admin_per_user),
         }
+        return {name: rate.times(factor) for name, rate in rates.items()}

@@ -1,6 +1,5 @@
 """Who comes in: tokens, cookies, revoked sessions, limits, and what goes on without Redis."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -11,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
-from chassis.testing import FixedClock, eventually
-from gateway.admission import admission
-from gateway.admission.gate import GateClosed, LimitKey, RedisGate
-from gateway.admission.limits import LocalLimits
-from gateway.admission.redis_line import RedisLine
+from chassis.testing import eventually
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from replies import checked
@@ -280,155 +275,6 @@ async def test_listed_origins_may_call_with_cookies_and_others_may_not(start: "S
             reply = await up.client.get("/api/v1/prices", headers={"Origin": origin})
             assert "access-control-allow-origin" not in reply.headers
             assert reply.headers["vary"] == "Origin"
-
-
-# Limits.
-
-
-async def test_limits_show_and_end_in_429(start: "Start") -> None:
-    async with start(limit_account_per_user=3, limit_factor=1) as up:
-        headers = up.bearer()
-        for remaining in (2, 1, 0):
-            reply = await up.client.get(ME, headers=headers)
-            assert reply.status_code == 200
-            assert reply.headers["ratelimit-limit"] == "3"
-            assert reply.headers["ratelimit-remaining"] == str(remaining)
-            assert 1 <= int(reply.headers["ratelimit-reset"]) <= 60
-        reply = await up.client.get(ME, headers=headers)
-        details = checked(reply, 429, "RATE_LIMIT_EXCEEDED")
-        assert details["reason"] == "rate_limited"
-        assert 1 <= int(reply.headers["retry-after"]) <= 20
-        assert reply.headers["ratelimit-remaining"] == "0"
-        # Another user at the same address, and another class, have their own.
-        assert (await up.client.get(ME, headers=up.bearer(sub="other", sid="s2"))).status_code == 200
-        assert (await up.client.post("/api/v1/orders", json=ORDER, headers=headers)).status_code == 201
-
-
-async def test_limits_are_shared_by_all_gateways(start: "Start") -> None:
-    async with (
-        start(limit_auth_per_address=2, limit_factor=1) as one,
-        start(limit_auth_per_address=2, limit_factor=1) as two,
-    ):
-        body = {"email": "ada@example.com"}
-        assert (await one.client.post("/api/v1/auth/resend-code", json=body)).status_code == 202
-        assert (await two.client.post("/api/v1/auth/resend-code", json=body)).status_code == 202
-        for up in (one, two):
-            checked(await up.client.post("/api/v1/auth/resend-code", json=body), 429, "RATE_LIMIT_EXCEEDED")
-
-
-async def test_guessing_tokens_is_counted_against_the_address(start: "Start") -> None:
-    async with start(limit_account_per_address=2, limit_factor=1) as up:
-        headers = {"Authorization": "Bearer guess"}
-        for _ in range(2):
-            checked(await up.client.get(ME, headers=headers), 401, "AUTHENTICATION_ERROR")
-        checked(await up.client.get(ME, headers=headers), 429, "RATE_LIMIT_EXCEEDED")
-
-
-async def test_without_redis_reads_and_orders_go_on_and_sign_in_does_not(start: "Start") -> None:
-    async with start(
-        redis_url="redis://127.0.0.1:1/0", ready=False, sign_in_patience_seconds=0.2, limit_account_per_user=2,
-        limit_factor=1,
-    ) as up:  # fmt: skip
-        await up.prices_known()
-        checked(
-            await up.client.post("/api/v1/auth/login", json={"email": "a@b.c", "password": "x"}), 503,
-            "SERVICE_UNAVAILABLE",
-        )  # fmt: skip
-        assert up.platform.auth.requests == []
-        assert (await up.client.get("/api/v1/prices")).status_code == 200
-        assert (await up.client.post("/api/v1/orders", json=ORDER, headers=up.bearer())).status_code == 201
-        for _ in range(2):
-            assert (await up.client.get(ME, headers=up.bearer())).status_code == 200
-        checked(await up.client.get(ME, headers=up.bearer()), 429, "RATE_LIMIT_EXCEEDED")
-        health = await up.client.get("/health")
-        assert (health.status_code, health.json()["status"]) == (503, "down")
-        assert health.json()["checks"]["redis"]["status"] == "down"
-
-
-async def test_a_redis_that_stalls_for_a_moment_delays_a_sign_in_and_nothing_else(start: "Start", redis: Any) -> None:
-    async with start(sign_in_patience_seconds=30) as up:
-        # For the gate, which waits half a second, it is gone; then it is back.
-        await redis.client_pause(1_500)
-        signing_in = asyncio.create_task(
-            up.client.post("/api/v1/auth/login", json={"email": "a@b.c", "password": "x", "delivery": "body"})
-        )
-        order = await up.client.post("/api/v1/orders", json=ORDER, headers=up.bearer())
-        assert (order.status_code, signing_in.done()) == (201, False), order.text
-        signed_in = await signing_in
-        assert signed_in.status_code == 200, signed_in.text
-
-
-async def test_only_so_many_sign_ins_wait_for_redis(start: "Start", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "_PATIENT_MAX", 2)
-    async with start(redis_url="redis://127.0.0.1:1/0", ready=False, sign_in_patience_seconds=30) as up:
-        body = {"email": "a@b.c", "password": "x"}
-        waiting = {asyncio.create_task(up.client.post("/api/v1/auth/login", json=body)) for _ in range(5)}
-        refused: set[asyncio.Task[httpx.Response]] = set()
-        while len(refused) < 3:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            refused |= done
-        assert len(waiting) == 2
-        for task in waiting:
-            task.cancel()
-        for reply in refused:
-            checked(reply.result(), 503, "SERVICE_UNAVAILABLE")
-
-
-async def test_the_gate_answers_many_at_once_as_if_one_by_one(redis: Any, redis_url: str) -> None:
-    gate = RedisGate(RedisLine(redis_url), FixedClock())
-    await redis.set("revoked:1", b"1")
-    limits = [LimitKey("limit:a", 50)]
-    answers = await asyncio.gather(*(gate.ask((), limits) for _ in range(200)))
-    assert sum(answer.verdicts[0].allowed for answer in answers) == 50
-    assert [answer.verdicts[0].remaining for answer in answers[:50]] == list(range(49, -1, -1))
-    one, two = await asyncio.gather(gate.ask(["revoked:1"], ()), gate.ask(["revoked:2"], ()))
-    assert (one.revoked, two.revoked) == (True, False)
-    await gate.close()
-
-
-async def test_a_refused_request_spends_of_no_limit(redis_url: str) -> None:
-    gate = RedisGate(RedisLine(redis_url), FixedClock())
-    small, large = LimitKey("limit:small", 1), LimitKey("limit:large", 10)
-    assert all(verdict.allowed for verdict in (await gate.ask((), (small, large))).verdicts)
-    for _ in range(5):
-        refused = await gate.ask((), (small, large))
-        assert [verdict.allowed for verdict in refused.verdicts] == [False, True]
-        assert refused.verdicts[0].retry_after_seconds > 50
-    assert (await gate.ask((), (large,))).verdicts[0].remaining == 8
-    await gate.close()
-
-
-async def test_a_gate_without_redis_is_closed_and_opens_again_by_itself(redis_url: str) -> None:
-    clock = FixedClock()
-    dead = RedisGate(RedisLine("redis://127.0.0.1:1/0"), clock)
-    with pytest.raises(GateClosed):
-        await dead.ask((), (LimitKey("k", 1),))
-    with pytest.raises(GateClosed):
-        await dead.ask((), (LimitKey("k", 1),))
-    other = RedisGate(RedisLine(redis_url), clock)
-    dead._script = other._script
-    clock.advance(2)
-    assert (await dead.ask((), (LimitKey("k", 1),))).verdicts[0].allowed
-    await dead.close()
-    await other.close()
-
-
-def test_local_limits_give_a_minutes_worth_at_once_and_then_evenly() -> None:
-    limits = LocalLimits()
-    second = 1_000_000
-    assert [limits.take("k", limit=60, now_microseconds=0).allowed for _ in range(61)] == [True] * 60 + [False]
-    assert not limits.take("k", limit=60, now_microseconds=second - 1).allowed
-    assert limits.take("k", limit=60, now_microseconds=second).allowed
-    assert not limits.take("k", limit=60, now_microseconds=second).allowed
-    assert limits.take("other", limit=60, now_microseconds=0).allowed
-
-
-def test_local_limits_forget_the_oldest_key_first() -> None:
-    limits = LocalLimits(keys_max=2)
-    for key in ("a", "b", "c"):
-        limits.take(key, limit=1, now_microseconds=0)
-    assert limits.take("a", limit=1, now_microseconds=0).allowed
-    assert not limits.take("c", limit=1, now_microseconds=0).allowed
 
 
 async def test_an_error_of_auth_about_a_second_factor_is_a_code_of_its_own(up: "Running") -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import websockets
+from cryptovault.auth.v1 import auth_pb2
 from gateway.admission.signatures import WINDOW_MILLISECONDS
 from gateway.schemas import api_keys as schemas
 from raw_http import raw
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SELF = "/api/v1/api-keys/self"
 ORDERS = "/api/v1/orders"
+OTHER_KEY = "01890000-0000-7000-8000-0000000000bb"
 PLACED = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
 
 
@@ -118,6 +120,24 @@ async def test_a_timestamp_outside_the_window_is_refused(up: "Running", seconds:
     assert details == {"reason": "timestamp_out_of_window"}
     near = signed("GET", SELF, timestamp=int(time.time() * 1000) - WINDOW_MILLISECONDS // 2)
     assert (await up.client.get(SELF, headers=near)).status_code == 200
+
+
+async def test_a_key_that_runs_away_leaves_something_to_its_persons_others(start: "Start") -> None:
+    async with start(limit_account_per_key=2, limit_account_per_user=4, limit_factor=1) as up:
+        up.platform.auth.api_keys[OTHER_KEY] = auth_pb2.FindApiKeyResponse(
+            key=api_key(OTHER_KEY), secret=KEY_SECRET, permissions=KEY_PERMISSIONS
+        )
+        for remaining in (1, 0):
+            reply = await up.client.get(SELF, headers=signed("GET", SELF))
+            assert (reply.status_code, reply.headers["ratelimit-limit"]) == (200, "2")
+            assert reply.headers["ratelimit-remaining"] == str(remaining)
+        details = checked(await up.client.get(SELF, headers=signed("GET", SELF)), 429, "RATE_LIMIT_EXCEEDED")
+        assert details["limit"] == "2"
+        # Another key, and the person; at last all of them together have had what one person may have.
+        assert (await up.client.get(SELF, headers=signed("GET", SELF, key=OTHER_KEY))).status_code == 200
+        assert (await up.client.get(ORDERS, headers=up.bearer())).headers["ratelimit-remaining"] == "0"
+        details = checked(await up.client.get(ORDERS, headers=up.bearer()), 429, "RATE_LIMIT_EXCEEDED")
+        assert details["limit"] == "4"
 
 
 async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> None:

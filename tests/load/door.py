@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from statistics import median
 
 import orjson
 import psutil
 from chassis.clock import SystemClock
-from gateway.admission.gate import LimitKey, RedisGate
+from gateway.admission.gate import LimitKey, Nonce, RedisGate
 from gateway.admission.redis_line import RedisLine
+from gateway.admission.signatures import NONCE_MILLISECONDS
 from local_stack.platform import Platform
 from redis.asyncio import Redis
 
@@ -36,7 +38,7 @@ _MICRO, _MILLI = 1e6, 1e3
 
 async def door_rows(platform: Platform, people: list[Person]) -> list[Row]:
     guarded, unguarded = await _read_microseconds(platform, people)
-    call, get = await _gate_microseconds(platform.redis_url)
+    call, signed, get = await _gate_microseconds(platform.redis_url)
     calm, besieged = await _besieged(platform.gateway_url, people)
     quiet, flooded, flood = await _flood(platform.gateway_url, people)
     label = f"while {LOGINS_PER_SECOND} logins/s are offered"
@@ -46,6 +48,7 @@ async def door_rows(platform: Platform, people: list[Person]) -> list[Row]:
             floor=unguarded, goal="<= 1.6",
         ),
         against("revocation and limits, against a bare Redis GET", call, "µs", floor=get, goal="<= 2.2"),
+        against("the same of a signed request, with its nonce", signed, "µs", floor=get, goal="<= 2.2"),
         against(
             f"private read, {READ_CONCURRENCY} clients, p99 besieged", besieged.percentile(99) * _MILLI, "ms",
             floor=calm.percentile(99) * _MILLI, goal="<= 2",
@@ -89,19 +92,25 @@ def _cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
-async def _gate_microseconds(redis_url: str) -> tuple[float, float]:
-    """One call after the other: what a request asks (is its session over, two limits), and a GET of a key that is."""
+async def _gate_microseconds(redis_url: str) -> tuple[float, float, float]:
+    """One call after the other: what a request asks (is its session over, two limits), what a signed one does (three
+    limits and a nonce), and a GET of a key that is.
+    """
     async with Redis.from_url(redis_url) as redis:
         gate = RedisGate(RedisLine(redis_url), SystemClock())
-        limits = [LimitKey(f"bench:limit:{number}", 60_000_000) for number in range(2)]
+        limits = [LimitKey(f"bench:limit:{number}", 60_000_000) for number in range(3)]
+        nonces = (Nonce(f"bench:nonce:{number}", NONCE_MILLISECONDS) for number in count())
+        revoked = ("bench:revoked",)
         await redis.set("bench:get", b"1")
         calls: list[float] = []
+        signed: list[float] = []
         gets: list[float] = []
         for _ in range(GATE_ROUNDS):
-            calls.append(await _seconds_per_call(lambda: gate.ask(("bench:revoked",), limits)))
+            calls.append(await _seconds_per_call(lambda: gate.ask(revoked, limits[:2])))
+            signed.append(await _seconds_per_call(lambda: gate.ask(revoked, limits, next(nonces))))
             gets.append(await _seconds_per_call(lambda: redis.get("bench:get")))
         await gate.close()
-        return median(calls) * _MICRO, median(gets) * _MICRO
+        return median(calls) * _MICRO, median(signed) * _MICRO, median(gets) * _MICRO
 
 
 async def _seconds_per_call(call: Callable[[], Awaitable[object]]) -> float:

@@ -261,6 +261,8 @@ class Admission:
         keys = [LimitKey(f"{prefix}:address:{limited_address(facts.address)}", allowance.per_address)]
         if token is not None and allowance.per_user:
             keys.append(LimitKey(f"{prefix}:user:{token.user_id}", allowance.per_user))
+        if token is not None and token.key is not None and allowance.per_key:
+            keys.append(LimitKey(f"{prefix}:key:{token.session_id}", allowance.per_key))
         return keys
 
     def _take_locally(self, key: LimitKey) -> Verdict:

@@ -10,6 +10,7 @@ class LimitClass(StrEnum):
     TRADING = "trading"
     ACCOUNT = "account"  # private reads
     MARKET_DATA = "market_data"
+    ADMIN = "admin"  # what operators see and change
 
     @property
     def fails_closed(self) -> bool:

@@ -31,12 +31,12 @@ class AdminAssetRoutes:
         return [
             Endpoint(
                 method="GET", path=f"{API}/admin/assets", handler=self.list_assets, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="listAssetStates", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="listAssetStates", tag=_TAG,
                 summary="Every asset, and why it is frozen where it is", reply=schemas.AssetStatePage,
             ),
             Endpoint(
                 method="POST", path=f"{API}/admin/assets/{{code}}/unfreeze", handler=self.unfreeze, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="unfreezeAsset", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="unfreezeAsset", tag=_TAG,
                 summary="Let withdrawals of an asset go on, after somebody has looked",
                 description="Its markets stay `cancel_only`: open each with PATCH /admin/markets/{symbol}. Does "
                 "nothing where the asset is not frozen.",

@@ -50,12 +50,12 @@ class AdminMarketRoutes:
         return [
             Endpoint(
                 method="GET", path=f"{API}/admin/markets", handler=self.list_markets, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="listMarketRules", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="listMarketRules", tag=_TAG,
                 summary="Every market with all its rules", reply=schemas.MarketRulesPage,
             ),
             Endpoint(
                 method="PATCH", path=f"{API}/admin/markets/{{symbol}}", handler=self.change, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="changeMarket", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="changeMarket", tag=_TAG,
                 summary="Change a market's status, fees or limits",
                 description="Refused with `market_changed` where the market is not at the version you name any more.",
                 path_fields=queries.MarketPath, body=schemas.ChangeMarket, reply=schemas.MarketRules,
@@ -64,14 +64,14 @@ class AdminMarketRoutes:
             ),
             Endpoint(
                 method="POST", path=f"{API}/admin/markets/{{symbol}}/resume", handler=self.resume, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="resumeMarket", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="resumeMarket", tag=_TAG,
                 summary="End a circuit breaker's pause before its time", path_fields=queries.MarketPath,
                 description="Does nothing where the market is not paused.",
                 body=schemas.ResumeMarket, reply=schemas.MarketRules, errors=(404,),
             ),
             Endpoint(
                 method="PUT", path=f"{API}/admin/users/{{user_id}}/fees", handler=self.set_fees, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission=_PERMISSION, operation_id="setUserFees", tag=_TAG,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="setUserFees", tag=_TAG,
                 summary="Give a user fee rates of their own, or (without rates) the tiers again",
                 path_fields=queries.UserPath, body=schemas.SetUserFees, status=204,
             ),

@@ -35,7 +35,7 @@ class AuditRoutes:
             ),
             Endpoint(
                 method="GET", path=f"{API}/admin/audit-logs", handler=self.search, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission="audit-logs:read", operation_id="searchAuditLogs", tag="admin",
+                limit=LimitClass.ADMIN, permission="audit-logs:read", operation_id="searchAuditLogs", tag="admin",
                 summary="The audit trail, newest first", description="As it was written, with each entry's place in "
                 "its stream's chain of hashes.",
                 query=queries.AuditSearchQuery, reply=schemas.AuditPage,

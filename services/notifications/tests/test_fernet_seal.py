@@ -5,9 +5,9 @@ from cryptography.fernet import Fernet
 from notifications.crypto.fernet_seal import FernetSeal
 from notifications.use_cases.ports import Secret
 
-from .conftest import NOON
+from .conftest import NOW
 
-SECRET = Secret(code="736251", name="Ann", expires_at=NOON + timedelta(minutes=10))
+SECRET = Secret(code="736251", name="Ann", expires_at=NOW + timedelta(minutes=10))
 
 
 def make_seal() -> FernetSeal:
@@ -18,17 +18,17 @@ def test_a_sealed_secret_opens_until_it_expires() -> None:
     seal = make_seal()
     sealed = seal.close(SECRET)
     assert "736251" not in sealed
-    assert seal.open(sealed, NOON) == SECRET
-    assert seal.open(sealed, NOON + timedelta(minutes=9, seconds=59)) == SECRET
-    assert seal.open(sealed, NOON + timedelta(minutes=10)) is None
+    assert seal.open(sealed, NOW) == SECRET
+    assert seal.open(sealed, NOW + timedelta(minutes=9, seconds=59)) == SECRET
+    assert seal.open(sealed, NOW + timedelta(minutes=10)) is None
 
 
 def test_another_key_or_a_changed_byte_opens_nothing() -> None:
     seal = make_seal()
     sealed = seal.close(SECRET)
-    assert make_seal().open(sealed, NOON) is None
-    assert seal.open(sealed[:-4] + "AAA=", NOON) is None
-    assert seal.open("nonsense", NOON) is None
+    assert make_seal().open(sealed, NOW) is None
+    assert seal.open(sealed[:-4] + "AAA=", NOW) is None
+    assert seal.open("nonsense", NOW) is None
 
 
 def test_digests_differ_by_part_and_by_key() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from chassis.testing import FixedClock
 from trading.domain.accounts import Posting
@@ -160,6 +161,11 @@ def cancel_all(user: str, key: str = "") -> CancelAll:
     return CancelAll(actor(user), MARKET, key)
 
 
+def clock_of_today() -> FixedClock:
+    """The day has just begun. Not any day: the database removes keys that are older than they may be kept."""
+    return FixedClock(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+
+
 @contextlib.asynccontextmanager
 async def running_shell(
     journal: Journal,
@@ -171,7 +177,7 @@ async def running_shell(
     clock: FixedClock | None = None,
 ) -> AsyncIterator[Shell]:
     """A leading sequencer with the default markets and one fresh price."""
-    clock = clock or FixedClock()
+    clock = clock or clock_of_today()
     time = JournalTime(clock)
     prices = ReferencePrices()
     sequencer = Sequencer(

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from chassis.mongo import MongoDatabase
-from chassis.testing import FixedClock, eventually
-from shell_factory import UNIT, MemoryJournal, Shell, actor, running_shell
+from chassis.testing import eventually
+from shell_factory import UNIT, MemoryJournal, Shell, actor, clock_of_today, running_shell
 from trading.domain.accounts import Posting
 from trading.domain.commands import HoldTransfer, PostTransfer, VoidTransfer
 from trading.domain.queries import user_cursor
@@ -53,9 +53,10 @@ async def projected(
     await projector.catch_up()
     following = asyncio.create_task(projector.run())
     shells: list[Shell] = []
-    history = MongoHistory(mongo_database, state=lambda: shells[0].state, now=FixedClock().now)
+    clock = clock_of_today()
+    history = MongoHistory(mongo_database, state=lambda: shells[0].state, now=clock.now)
     limits = Limits(remembered_batches=REMEMBERED)
-    async with running_shell(mongo_journal, history=history, limits=limits) as shell:
+    async with running_shell(mongo_journal, history=history, limits=limits, clock=clock) as shell:
         shells.append(shell)
         await shell.deposit("ann", "USD", 100 * UNIT)
         yield shell, projector

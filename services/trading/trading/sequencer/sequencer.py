@@ -5,6 +5,7 @@ and reads too) leaves only when the newest batch applied at that moment is durab
 """
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -182,6 +183,7 @@ class Sequencer:
         self._epoch = await take_next_number(
             self._journal, self._memory, writer=self._writer, now=self._time.now, may_lead=self._may_lead
         )
+        gc.freeze()  # what was folded while following stays; collecting among it would keep callers waiting
         self._leading = True
         log.info("Leading", event="leading", batch=self._memory.number, epoch=self._epoch)
         # Prices that crossed something while nobody led.

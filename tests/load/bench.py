@@ -29,7 +29,7 @@ from tests.load.table import Row, against
 
 RESULT = Path(__file__).resolve().parents[2] / ".local" / "bench.json"
 PEOPLE = 64
-SIGN_UPS_AT_ONCE = 4  # a password hash is 200 ms of CPU; more at once only wait
+SIGN_UPS_AT_ONCE = 4  # a sign-up is mostly one password hash; more at once only wait
 READ_CONCURRENCY = 16
 ORDER_CONCURRENCY = 64
 ORDER_SECONDS = 10.0

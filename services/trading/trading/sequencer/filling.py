@@ -124,7 +124,7 @@ class Filling:
         except ServiceError as error:
             # Only markets that there are: a label must not hold what a caller wrote.
             REFUSED_COMMANDS.labels(symbol if symbol in self._state.markets else "", error.reason).inc()
-            # Its traceback holds this frame, which holds `work`, which would hold it: a cycle, with the whole batch in it.
+            # Without its traceback, which holds this frame and so `work`: a cycle, with the whole batch in it.
             work.refused.append((ticket, error.with_traceback(None)))
         except Exception as error:
             raise CoreBroken(markets_to_stop(self._state, command), ticket) from error

@@ -93,7 +93,20 @@ async def test_another_sites_page_cannot_sign_its_visitor_in(up: "Running") -> N
 async def test_a_program_refreshes_with_its_token(up: "Running") -> None:
     reply = await up.client.post(f"{AUTH}/refresh", json={"refresh_token": "refresh-secret-1"})
     assert schemas.SignedIn.model_validate_json(reply.content).refresh_token == "refresh-secret-2"
-    assert up.platform.auth.requests[-1].refresh_token == "refresh-secret-1"
+    asked = up.platform.auth.requests[-1]
+    assert (asked.refresh_token, asked.device_token) == ("refresh-secret-1", "")
+
+
+async def test_a_refresh_shows_its_device_by_cookie_or_in_the_body(up: "Running") -> None:
+    cookies = "__Secure-cv_refresh=refresh-secret-1; __Secure-cv_device=device-secret-1; __Host-cv_csrf=c"
+    headers = {"Cookie": cookies, "X-CSRF-Token": "c"} | own_origin(up)
+    await up.client.post(f"{AUTH}/refresh", headers=headers)
+    asked = up.platform.auth.requests[-1]
+    assert (asked.refresh_token, asked.device_token) == ("refresh-secret-1", "device-secret-1")
+    body = {"refresh_token": "refresh-secret-2", "device_token": "device-secret-2"}
+    await up.client.post(f"{AUTH}/refresh", json=body)
+    asked = up.platform.auth.requests[-1]
+    assert (asked.refresh_token, asked.device_token) == ("refresh-secret-2", "device-secret-2")
 
 
 async def test_a_browser_refreshes_by_cookie_with_its_csrf_token_only(up: "Running") -> None:

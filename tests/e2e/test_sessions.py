@@ -148,6 +148,22 @@ async def test_a_browser_refreshes_and_signs_out_by_cookie(
     assert_error(await http.get("/api/v1/auth/me", headers=headers), 401, "AUTHENTICATION_ERROR")
 
 
+async def test_a_refresh_cookie_without_its_device_has_no_second_try_and_ends_the_session(
+    customer: Customer, http: httpx.AsyncClient, platform: Platform
+) -> None:
+    cookies = cookies_of(await log_in(http, customer.email, delivery="cookie"))
+    browser = {"Origin": platform.gateway_url, "X-CSRF-Token": cookies[CSRF].value, "Cookie": cookie_header(cookies)}
+    one, other = [await http.post("/api/v1/auth/refresh", json={}, headers=browser) for _ in range(2)]
+    assert cookies_of(one)[REFRESH].value == cookies_of(other)[REFRESH].value != cookies[REFRESH].value
+    stolen = browser | {"Cookie": cookie_header({name: cookies[name] for name in (REFRESH, CSRF)})}
+    reused = await http.post("/api/v1/auth/refresh", json={}, headers=stolen)
+    assert_error(reused, 401, "AUTHENTICATION_ERROR")
+    assert reused.json()["error"]["details"] == {"reason": "refresh_token_reused"}
+    owners = browser | {"Cookie": cookie_header(cookies_of(one)), "X-CSRF-Token": cookies_of(one)[CSRF].value}
+    assert_error(await http.post("/api/v1/auth/refresh", json={}, headers=owners), 401, "AUTHENTICATION_ERROR")
+    assert_error(await http.get("/api/v1/auth/me", headers=owners), 401, "AUTHENTICATION_ERROR")
+
+
 async def test_signing_up_twice_looks_the_same_and_changes_nothing(customer: Customer, http: httpx.AsyncClient) -> None:
     body = {"email": customer.email, "password": "another password, longer", "name": "Eve"}
     again = await http.post("/api/v1/auth/signup", json=body)

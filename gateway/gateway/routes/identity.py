@@ -92,7 +92,10 @@ class IdentityRoutes:
             Endpoint(
                 method="POST", path=f"{API}/auth/refresh", handler=self.refresh, access=Access.PUBLIC,
                 limit=LimitClass.SESSION, operation_id="refreshSession", summary="New tokens for a refresh token",
-                tag=_TAG, description="Each refresh token is good for one use.",
+                tag=_TAG,
+                description="Each refresh token is good for one use; a second one ends the session. From the device "
+                "that it was delivered to, a repeat within ten seconds gets the same successor: browsers show it by "
+                "cookie, programs by `device_token`.",
                 body=schemas.Refresh, body_required=False, reply=schemas.SignedIn, errors=(401, 403),
                 sets_cookies=True, body_example={},
             ),
@@ -167,7 +170,8 @@ class IdentityRoutes:
         self._check_delivery(request, delivery)
         try:
             answer = await self._auth.RefreshSession(
-                pb.RefreshSessionRequest(refresh_token=token), timeout=SPENDING_DEADLINE_SECONDS
+                pb.RefreshSessionRequest(refresh_token=token, device_token=device_of(request, body.device_token).token),
+                timeout=SPENDING_DEADLINE_SECONDS,
             )
         except RemoteError as error:
             public = public_error_of(error)

@@ -27,7 +27,8 @@ DeviceToken = Annotated[
     str,
     Field(
         pattern=TOKEN_PATTERN,
-        description="From an earlier sign-in, for programs: failures of strangers then do not close the door for you.",
+        description="From an earlier sign-in, for programs: failures of strangers then do not close the door for you, "
+        "and a refresh whose reply was lost can be sent again within ten seconds.",
     ),
 ]
 Code = Annotated[str, Field(pattern=CODE_PATTERN)]
@@ -121,6 +122,7 @@ class Refresh(RequestBody):
     """Empty for browsers: their refresh token comes by cookie."""
 
     refresh_token: Annotated[str, Field(pattern=TOKEN_PATTERN)] | None = None
+    device_token: DeviceToken | None = None
     delivery: Delivery | None = Field(
         default=None, description="As the token came, unless you say otherwise. " + _DELIVERY
     )

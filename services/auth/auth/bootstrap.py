@@ -242,7 +242,7 @@ def make_use_cases(a: Adapters) -> UseCases:
     )  # fmt: skip
     open_session = OpenSession(
         users=a.users, sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens,
-        device_tokens=a.device_tokens, digests=a.digests, randomness=a.randomness, clock=a.clock, ids=a.ids,
+        device_tokens=a.device_tokens, randomness=a.randomness, clock=a.clock, ids=a.ids,
     )  # fmt: skip
     revoke_sessions = RevokeSessions(
         sessions=a.sessions,
@@ -339,8 +339,8 @@ def make_use_cases(a: Adapters) -> UseCases:
             transactions=audited, clock=a.clock,
         ),
         refresh_session=RefreshSession(
-            sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, open_session=open_session,
-            revoke_sessions=revoke_sessions, digests=a.digests, clock=a.clock,
+            sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, device_tokens=a.device_tokens,
+            open_session=open_session, revoke_sessions=revoke_sessions, clock=a.clock,
         ),
         log_out=LogOut(sessions=a.sessions, refresh_tokens=a.refresh_tokens, revoke_sessions=revoke_sessions),
         log_out_all=LogOutAll(end_sessions=end_sessions),

@@ -210,7 +210,7 @@ class MemorySessions:
         return self.rows.get(session_id)
 
     async def rotate(
-        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+        self, session: Session, *, now: datetime, by_device: bool, address: str | None, expires_at: datetime
     ) -> bool:
         held = self.rows[session.id]
         if held.generation != session.generation or held.revoked_at:
@@ -219,7 +219,7 @@ class MemorySessions:
             held,
             generation=held.generation + 1,
             rotated_at=now,
-            rotated_origin=origin,
+            rotated_by_device=by_device,
             address=address,
             expires_at=expires_at,
         )

@@ -115,7 +115,7 @@ export interface paths {
         put?: never;
         /**
          * New tokens for a refresh token
-         * @description Each refresh token is good for one use.
+         * @description Each refresh token is good for one use; a second one ends the session. From the device that it was delivered to, a repeat within ten seconds gets the same successor: browsers show it by cookie, programs by `device_token`.
          */
         post: operations["refreshSession"];
         delete?: never;
@@ -2860,6 +2860,11 @@ export interface components {
              * @default null
              */
             refresh_token?: string | null;
+            /**
+             * Device Token
+             * @default null
+             */
+            device_token?: string | null;
             /**
              * Delivery
              * @description As the token came, unless you say otherwise. `cookie`: HttpOnly cookies and a CSRF token, for browsers. `body`: tokens in the reply, for programs.

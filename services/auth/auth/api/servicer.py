@@ -244,7 +244,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def RefreshSession(
         self, request: auth_pb2.RefreshSessionRequest, context: Any
     ) -> auth_pb2.RefreshSessionResponse:
-        signed_in = await self._do.refresh_session(refresh_token=request.refresh_token)
+        signed_in = await self._do.refresh_session(
+            refresh_token=request.refresh_token, device_token=request.device_token
+        )
         return auth_pb2.RefreshSessionResponse(session=_session(signed_in))
 
     @_without_database

@@ -14,8 +14,8 @@ _PROOF_BYTES = 32
 
 
 class SignedDeviceTokens:
-    """Token = device id, HMAC-SHA256(key, user id, device id). Good for one account, and for its lock alone: it lets
-    nobody in who has not the password too.
+    """Token = device id, HMAC-SHA256(key, user id, device id). Good for one account: it spares its holder the lock that
+    strangers cause, and vouches for a repeated refresh. It lets nobody in who has not a password or session too.
     """
 
     def __init__(self, root: bytes) -> None:

@@ -15,8 +15,8 @@ REPEAT_GRACE = timedelta(seconds=10)  # two tabs at once, or a reply that was lo
 class Session:
     """`generation` counts rotations: only the token of the current one is unspent. `seed` makes its tokens its own.
 
-    `rotated_origin` stands for the network address that asked for the last rotation, `address` is that address, for its
-    owner's eyes. `device_id` is the same for all sessions of one device.
+    `device_id` is the same for all sessions of one device. `rotated_by_device` says that whoever asked for the last
+    rotation showed that device's token; `address` is where they asked from, for the owner's eyes.
     """
 
     id: UUID
@@ -25,7 +25,7 @@ class Session:
     generation: int
     created_at: datetime
     rotated_at: datetime
-    rotated_origin: str
+    rotated_by_device: bool
     expires_at: datetime
     device_id: UUID
     device_name: str
@@ -38,8 +38,7 @@ class Session:
 class RefreshVerdict(StrEnum):
     ROTATE = "rotate"  # the current token: spend it
     REPEAT = "repeat"  # spent a moment ago by the same device: the same successor again
-    REFUSE = "refuse"  # spent a moment ago by another device: nothing, and nobody is signed out for a race
-    REUSED = "reused"  # spent long ago: a copy is about, the session ends
+    REUSED = "reused"  # spent long ago, or by somebody else: a copy is about, the session ends
     ENDED = "ended"
 
 
@@ -48,7 +47,6 @@ def opened_session(
     session_id: UUID,
     user_id: UUID,
     seed: bytes,
-    origin: str,
     device_id: UUID,
     device_name: str,
     address: str | None,
@@ -56,24 +54,24 @@ def opened_session(
 ) -> Session:
     return Session(
         id=session_id, user_id=user_id, seed=seed, generation=0, created_at=now, rotated_at=now,
-        rotated_origin=origin, expires_at=now + REFRESH_LIFETIME, device_id=device_id, device_name=device_name,
+        rotated_by_device=False, expires_at=now + REFRESH_LIFETIME, device_id=device_id, device_name=device_name,
         address=address,
     )  # fmt: skip
 
 
-def judge_refresh(session: Session, *, generation: int, origin: str, now: datetime) -> RefreshVerdict:
-    """What a genuine token of that generation gets.
+def judge_refresh(session: Session, *, generation: int, by_device: bool, now: datetime) -> RefreshVerdict:
+    """What a genuine token of that generation gets; `by_device` says that the token of the session's device came too.
 
-    A generation ahead of the session's is one that a restored backup has forgotten: it is ended, not trusted.
+    Of two who spend one token both must have shown it: an address proves no device, since a thief may share it. A
+    generation ahead of the session's is one that a restored backup has forgotten: it is ended, not trusted.
     """
     if session.revoked_at is not None or session.expires_at <= now or generation > session.generation:
         return RefreshVerdict.ENDED
     if generation == session.generation:
         return RefreshVerdict.ROTATE
     just_spent = generation == session.generation - 1 and now - session.rotated_at <= REPEAT_GRACE
-    if not just_spent:
-        return RefreshVerdict.REUSED
-    return RefreshVerdict.REPEAT if origin == session.rotated_origin else RefreshVerdict.REFUSE
+    same_device = by_device and session.rotated_by_device
+    return RefreshVerdict.REPEAT if just_spent and same_device else RefreshVerdict.REUSED
 
 
 def refresh_expiry(session: Session, now: datetime) -> datetime:

@@ -108,7 +108,7 @@ class SessionDocument(Document):
     generation: int
     created_at: datetime
     rotated_at: datetime
-    rotated_origin: str
+    rotated_by_device: bool = False  # nor had those of before this was asked shown anything
     expires_at: datetime
     device_id: UUID | None = None  # sessions that were opened before devices were known are each their own
     device_name: str = ""

@@ -15,7 +15,7 @@ class MongoSessions:
             generation=session.generation,
             created_at=session.created_at,
             rotated_at=session.rotated_at,
-            rotated_origin=session.rotated_origin,
+            rotated_by_device=session.rotated_by_device,
             expires_at=session.expires_at,
             device_id=session.device_id,
             device_name=session.device_name,
@@ -29,13 +29,13 @@ class MongoSessions:
         return _session(document) if document else None
 
     async def rotate(
-        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+        self, session: Session, *, now: datetime, by_device: bool, address: str | None, expires_at: datetime
     ) -> bool:
         # One conditional update decides the race; `find_one_and_update` would cost ten times as much.
         outcome = await SessionDocument.get_pymongo_collection().update_one(
             {"_id": session.id, "generation": session.generation, "revoked_at": None},
             {"$set": {
-                "generation": session.generation + 1, "rotated_at": now, "rotated_origin": origin,
+                "generation": session.generation + 1, "rotated_at": now, "rotated_by_device": by_device,
                 "address": address, "expires_at": expires_at,
             }},
         )  # fmt: skip
@@ -73,7 +73,7 @@ def _session(document: SessionDocument) -> Session:
         generation=document.generation,
         created_at=document.created_at,
         rotated_at=document.rotated_at,
-        rotated_origin=document.rotated_origin,
+        rotated_by_device=document.rotated_by_device,
         expires_at=document.expires_at,
         device_id=document.device_id or document.id,
         device_name=document.device_name,

@@ -7,7 +7,7 @@ from chassis.ids import Ids
 from auth.domain.devices import Device, KnownDevice, device_name
 from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
 from auth.domain.users import User
-from auth.use_cases.ports import AccessTokens, DeviceTokens, Digests, Randomness, RefreshTokens, Sessions, Users
+from auth.use_cases.ports import AccessTokens, DeviceTokens, Randomness, RefreshTokens, Sessions, Users
 
 SEED_BYTES = 32
 
@@ -36,7 +36,6 @@ class OpenSession:
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         device_tokens: DeviceTokens,
-        digests: Digests,
         randomness: Randomness,
         clock: Clock,
         ids: Ids,
@@ -46,7 +45,6 @@ class OpenSession:
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
         self._device_tokens = device_tokens
-        self._digests = digests
         self._randomness = randomness
         self._clock = clock
         self._ids = ids
@@ -54,15 +52,13 @@ class OpenSession:
     def prepare(self, user: User, device: Device) -> Session:
         """A session that exists once it is stored: outside a transaction, so that a second run stores the same."""
         known = self._device_tokens.read(user.id, device.token)
-        address = current_caller().address
         return opened_session(
             session_id=self._ids.new(),
             user_id=user.id,
             seed=self._randomness.bytes(SEED_BYTES),
-            origin=self._digests.of_origin(address),
             device_id=known.id if known else self._ids.new(),
             device_name=device_name(device.name),
-            address=address,
+            address=current_caller().address,
             now=self._clock.now(),
         )
 

@@ -136,7 +136,7 @@ class Sessions(Protocol):
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
     async def rotate(
-        self, session: Session, *, now: datetime, origin: str, address: str | None, expires_at: datetime
+        self, session: Session, *, now: datetime, by_device: bool, address: str | None, expires_at: datetime
     ) -> bool:
         """Spend the token of `session.generation`. False where it is spent already or the session is revoked."""
         ...

@@ -5,10 +5,11 @@ from chassis.errors import Unavailable
 from chassis.identity import current_caller
 from chassis.logs import get_logger
 
+from auth.domain.devices import KnownDevice
 from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, SessionEnded
 from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, refresh_expiry
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import Digests, PresentedToken, RefreshTokens, Sessions, Users
+from auth.use_cases.ports import DeviceTokens, PresentedToken, RefreshTokens, Sessions, Users
 from auth.use_cases.revoke_sessions import RevokeSessions
 
 RACES_MAX = 3  # who loses the race for a rotation reads once more and finds the token spent a moment ago
@@ -25,28 +26,30 @@ class RefreshSession:
         sessions: Sessions,
         users: Users,
         refresh_tokens: RefreshTokens,
+        device_tokens: DeviceTokens,
         open_session: OpenSession,
         revoke_sessions: RevokeSessions,
-        digests: Digests,
         clock: Clock,
     ) -> None:
         self._sessions = sessions
         self._users = users
         self._refresh_tokens = refresh_tokens
+        self._device_tokens = device_tokens
         self._open_session = open_session
         self._revoke_sessions = revoke_sessions
-        self._digests = digests
         self._clock = clock
 
-    async def __call__(self, *, refresh_token: str) -> SignedIn:
-        """Raises InvalidRefreshToken, SessionEnded, RefreshTokenReused (and the session is over)."""
+    async def __call__(self, *, refresh_token: str, device_token: str = "") -> SignedIn:
+        """`device_token` came with the session; without it a token is good for one use, however soon the second.
+
+        Raises InvalidRefreshToken, SessionEnded, RefreshTokenReused (and the session is over).
+        """
         token = self._refresh_tokens.read(refresh_token)
         if token is None:
             raise InvalidRefreshToken
-        origin = self._digests.of_origin(current_caller().address)
         for _ in range(RACES_MAX):
             session = await self._genuine_session(token)
-            continued = await self._continued(session, token, origin)
+            continued = await self._continued(session, token, device_token)
             if continued is not None:
                 break
         else:
@@ -57,15 +60,17 @@ class RefreshSession:
             raise SessionEnded
         return self._open_session.signed_in(user, continued)
 
-    async def _continued(self, session: Session, token: PresentedToken, origin: str) -> Session | None:
+    async def _continued(self, session: Session, token: PresentedToken, device_token: str) -> Session | None:
         """The session with its next token current; None where somebody else rotated it just now."""
         now = self._clock.now()
-        verdict = judge_refresh(session, generation=token.generation, origin=origin, now=now)
+        device = self._device_tokens.read(session.user_id, device_token)
+        by_device = device == KnownDevice(session.device_id)
+        verdict = judge_refresh(session, generation=token.generation, by_device=by_device, now=now)
         match verdict:
             case RefreshVerdict.ROTATE:
                 expires_at = refresh_expiry(session, now)
                 if not await self._sessions.rotate(
-                    session, now=now, origin=origin, address=current_caller().address, expires_at=expires_at
+                    session, now=now, by_device=by_device, address=current_caller().address, expires_at=expires_at
                 ):
                     return None
                 return replace(session, generation=session.generation + 1, expires_at=expires_at)
@@ -73,10 +78,8 @@ class RefreshSession:
                 return session
             case RefreshVerdict.REUSED:
                 await self._revoke_sessions([session], why=RefreshTokenReused.reason)
+                log.warning("Spent token came back", event="refresh_token_reused", session_id=str(session.id))
                 raise RefreshTokenReused
-            case RefreshVerdict.REFUSE:
-                log.warning("Spent token from elsewhere", event="refresh_refused", session_id=str(session.id))
-                raise InvalidRefreshToken
             case RefreshVerdict.ENDED:
                 raise SessionEnded
 

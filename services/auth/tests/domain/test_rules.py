@@ -75,38 +75,43 @@ def test_a_device_calls_itself_something_that_fits_a_line(header: str, name: str
     assert device_name(header) == name
 
 
-def session(*, generation: int = 3, rotated: float = 0, revoked: bool = False, expires: float = 1000) -> Session:
+def session(
+    *, generation: int = 3, rotated: float = 0, by_device: bool = True, revoked: bool = False, expires: float = 1000
+) -> Session:
     return Session(
         id=ID, user_id=ID, seed=b"s", generation=generation, created_at=NOON, rotated_at=after(rotated),
-        rotated_origin="here", expires_at=after(expires), device_id=ID, device_name="", address=None,
+        rotated_by_device=by_device, expires_at=after(expires), device_id=ID, device_name="", address=None,
         revoked_at=NOON if revoked else None,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("held", "generation", "origin", "seconds", "verdict"),
+    ("held", "generation", "shown", "seconds", "verdict"),
     [
-        (session(), 3, "here", 500, RefreshVerdict.ROTATE),
-        (session(), 3, "there", 500, RefreshVerdict.ROTATE),
-        (session(), 2, "here", 0, RefreshVerdict.REPEAT),
-        (session(), 2, "here", 10, RefreshVerdict.REPEAT),
-        (session(), 2, "here", 10.001, RefreshVerdict.REUSED),
-        (session(), 2, "there", 10, RefreshVerdict.REFUSE),
-        (session(), 2, "there", 11, RefreshVerdict.REUSED),
-        (session(), 1, "here", 0, RefreshVerdict.REUSED),
-        (session(), 0, "here", 500, RefreshVerdict.REUSED),
-        (session(), 4, "here", 0, RefreshVerdict.ENDED),
-        (session(), 3, "here", 1000, RefreshVerdict.ENDED),
-        (session(revoked=True), 3, "here", 0, RefreshVerdict.ENDED),
-        (session(revoked=True), 2, "here", 0, RefreshVerdict.ENDED),
-        (session(revoked=True), 1, "here", 0, RefreshVerdict.ENDED),
-        (session(expires=0), 1, "here", 0, RefreshVerdict.ENDED),
+        (session(), 3, "device", 500, RefreshVerdict.ROTATE),
+        (session(), 3, "nothing", 500, RefreshVerdict.ROTATE),
+        (session(), 2, "device", 0, RefreshVerdict.REPEAT),
+        (session(), 2, "device", 10, RefreshVerdict.REPEAT),
+        (session(), 2, "device", 10.001, RefreshVerdict.REUSED),
+        (session(), 2, "nothing", 0, RefreshVerdict.REUSED),
+        # The owner's device comes second: whoever was first did not show it.
+        (session(by_device=False), 2, "device", 0, RefreshVerdict.REUSED),
+        (session(by_device=False), 2, "nothing", 0, RefreshVerdict.REUSED),
+        (session(), 1, "device", 0, RefreshVerdict.REUSED),
+        (session(), 0, "device", 500, RefreshVerdict.REUSED),
+        (session(), 4, "device", 0, RefreshVerdict.ENDED),
+        (session(), 3, "device", 1000, RefreshVerdict.ENDED),
+        (session(revoked=True), 3, "device", 0, RefreshVerdict.ENDED),
+        (session(revoked=True), 2, "device", 0, RefreshVerdict.ENDED),
+        (session(revoked=True), 1, "device", 0, RefreshVerdict.ENDED),
+        (session(expires=0), 1, "device", 0, RefreshVerdict.ENDED),
     ],
 )
 def test_what_a_genuine_refresh_token_gets(
-    held: Session, generation: int, origin: str, seconds: float, verdict: RefreshVerdict
+    held: Session, generation: int, shown: str, seconds: float, verdict: RefreshVerdict
 ) -> None:
-    assert judge_refresh(held, generation=generation, origin=origin, now=after(seconds)) is verdict
+    by_device = shown == "device"
+    assert judge_refresh(held, generation=generation, by_device=by_device, now=after(seconds)) is verdict
 
 
 def test_a_new_session_has_an_unspent_token() -> None:
@@ -114,13 +119,12 @@ def test_a_new_session_has_an_unspent_token() -> None:
         session_id=ID,
         user_id=ID,
         seed=b"s",
-        origin="here",
         device_id=UUID(int=3),
         device_name="",
         address=None,
         now=NOON,
     )
-    assert judge_refresh(held, generation=0, origin="here", now=NOON) is RefreshVerdict.ROTATE
+    assert judge_refresh(held, generation=0, by_device=False, now=NOON) is RefreshVerdict.ROTATE
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,19 @@ def caller(signed_in: SignedIn | None = None, *, address: str = HERE, service: s
     )
 
 
-async def refresh(world: Any, token: str, *, address: str = HERE) -> SignedIn:
+async def refresh(world: Any, token: str, *, device: str = "", address: str = HERE) -> SignedIn:
     with use_caller(caller(address=address)):
-        signed_in: SignedIn = await world.do.refresh_session(refresh_token=token)
+        signed_in: SignedIn = await world.do.refresh_session(refresh_token=token, device_token=device)
         return signed_in
+
+
+async def assert_dead(world: Any, session: SignedIn, *tokens: str) -> None:
+    """The session is over, for whoever holds whichever token of it."""
+    for token in tokens:
+        with pytest.raises(SessionEnded):
+            await refresh(world, token, device=session.device_token)
+    assert await world.is_blacklisted(session.session.id)
+    assert Counter(name for name, _ in await world.events())["SessionRevoked"] == 1
 
 
 async def test_each_refresh_spends_the_token_and_gives_the_next(world: Any) -> None:
@@ -56,42 +65,91 @@ async def test_a_token_spent_long_ago_ends_the_session(world: Any) -> None:
     third = await refresh(world, second.refresh_token)
     world.clock.advance(11)
     with pytest.raises(RefreshTokenReused):
-        await refresh(world, first.refresh_token)
-    with pytest.raises(SessionEnded):
-        await refresh(world, third.refresh_token)
-    assert await world.is_blacklisted(first.session.id)
-    assert Counter(name for name, _ in await world.events())["SessionRevoked"] == 1
+        await refresh(world, first.refresh_token, device=first.device_token)
+    await assert_dead(world, first, third.refresh_token)
 
 
 async def test_two_generations_back_is_reuse_even_within_the_grace(world: Any) -> None:
     first = await world.member()
-    second = await refresh(world, first.refresh_token)
-    await refresh(world, second.refresh_token)
+    second = await refresh(world, first.refresh_token, device=first.device_token)
+    await refresh(world, second.refresh_token, device=first.device_token)
     with pytest.raises(RefreshTokenReused):
-        await refresh(world, first.refresh_token)
+        await refresh(world, first.refresh_token, device=first.device_token)
 
 
 async def test_a_lost_reply_is_answered_again_with_the_same_successor(world: Any) -> None:
     first = await world.member()
-    second = await refresh(world, first.refresh_token)
+    second = await refresh(world, first.refresh_token, device=first.device_token)
     world.clock.advance(10)
-    again = await refresh(world, first.refresh_token)
+    # Even from elsewhere: a phone that changes its network is the same phone.
+    again = await refresh(world, first.refresh_token, device=first.device_token, address=ELSEWHERE)
     assert again.refresh_token == second.refresh_token
     assert again.access_token != second.access_token
     assert (await refresh(world, again.refresh_token)).refresh_token != again.refresh_token
 
 
-async def test_a_token_just_spent_gives_another_device_nothing_and_ends_nothing(world: Any) -> None:
+@pytest.mark.parametrize("seconds", [0, 9])
+async def test_a_thief_of_the_token_who_is_second_ends_the_session_even_behind_the_same_address(
+    world: Any, seconds: int
+) -> None:
     first = await world.member()
-    second = await refresh(world, first.refresh_token)
-    with pytest.raises(InvalidRefreshToken):
-        await refresh(world, first.refresh_token, address=ELSEWHERE)
-    assert await refresh(world, second.refresh_token)
+    second = await refresh(world, first.refresh_token, device=first.device_token)
+    world.clock.advance(seconds)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, first.refresh_token)
+    await assert_dead(world, first, second.refresh_token)
+
+
+@pytest.mark.parametrize("seconds", [0, 9, 1800])
+async def test_a_thief_of_the_token_who_is_first_is_found_when_the_owner_comes(world: Any, seconds: int) -> None:
+    first = await world.member()
+    stolen = await refresh(world, first.refresh_token)
+    world.clock.advance(seconds)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, first.refresh_token, device=first.device_token)
+    await assert_dead(world, first, stolen.refresh_token)
+
+
+async def test_another_accounts_or_a_made_up_device_token_proves_no_device(world: Any) -> None:
+    for number, strange in enumerate(("bob", "", "x" * 64, "é")):
+        email = f"ada{number}@example.com"
+        first = await world.member(email)
+        other = await world.member("bob@example.com") if strange == "bob" else None
+        second = await refresh(world, first.refresh_token, device=first.device_token)
+        with pytest.raises(RefreshTokenReused):
+            await refresh(world, first.refresh_token, device=other.device_token if other else strange)
+        with pytest.raises(SessionEnded):
+            await refresh(world, second.refresh_token, device=first.device_token)
+
+
+async def test_another_device_of_the_same_owner_proves_not_this_one(world: Any) -> None:
+    first = await world.member()
+    phone = await world.do.log_in(email="ada@example.com", password="correct horse battery")
+    await refresh(world, first.refresh_token, device=first.device_token)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, first.refresh_token, device=phone.device_token)
+    assert await refresh(world, phone.refresh_token, device=phone.device_token)
+
+
+async def test_a_thief_of_both_tokens_is_found_when_the_two_part(world: Any) -> None:
+    """Within the grace nothing tells him from a second tab; but he gets the same successor, so there is one line."""
+    first = await world.member()
+    owners = await refresh(world, first.refresh_token, device=first.device_token)
+    thiefs = await refresh(world, first.refresh_token, device=first.device_token, address=ELSEWHERE)
+    assert thiefs.refresh_token == owners.refresh_token
+    world.clock.advance(1800)
+    ahead = await refresh(world, owners.refresh_token, device=first.device_token)
+    world.clock.advance(11)
+    with pytest.raises(RefreshTokenReused):
+        await refresh(world, thiefs.refresh_token, device=first.device_token, address=ELSEWHERE)
+    await assert_dead(world, first, ahead.refresh_token)
 
 
 async def test_parallel_refreshes_with_one_token_share_one_successor(world: Any) -> None:
     first = await world.member()
-    outcomes = await asyncio.gather(*(refresh(world, first.refresh_token) for _ in range(20)))
+    outcomes = await asyncio.gather(
+        *(refresh(world, first.refresh_token, device=first.device_token) for _ in range(20))
+    )
     assert len({outcome.refresh_token for outcome in outcomes}) == 1
     assert await refresh(world, outcomes[0].refresh_token)
     assert "SessionRevoked" not in {name for name, _ in await world.events()}
@@ -99,11 +157,14 @@ async def test_parallel_refreshes_with_one_token_share_one_successor(world: Any)
 
 async def test_two_tabs_that_race_two_hundred_times_sign_nobody_out(real_world: Any) -> None:
     """Of one browser: both wake up and send the token that they share. Sometimes the reply that was second is kept."""
-    token = (await real_world.member()).refresh_token
+    signed_in = await real_world.member()
+    token, device = signed_in.refresh_token, signed_in.device_token
     order = random.Random(1)
     spent = {token}
     for _ in range(200):
-        one, other = await asyncio.gather(refresh(real_world, token), refresh(real_world, token))
+        one, other = await asyncio.gather(
+            refresh(real_world, token, device=device), refresh(real_world, token, device=device)
+        )
         assert one.refresh_token == other.refresh_token
         token = order.choice([one, other]).refresh_token
         assert token not in spent
@@ -113,9 +174,8 @@ async def test_two_tabs_that_race_two_hundred_times_sign_nobody_out(real_world: 
     stolen = min(spent - {token})
     real_world.clock.advance(11)
     with pytest.raises(RefreshTokenReused):
-        await refresh(real_world, stolen)
-    with pytest.raises(SessionEnded):
-        await refresh(real_world, token)
+        await refresh(real_world, stolen, device=device)
+    await assert_dead(real_world, signed_in, token)
 
 
 async def test_a_refresh_token_ends_after_seven_days_and_a_session_after_thirty(world: Any) -> None:
@@ -301,10 +361,10 @@ async def test_a_rotation_that_comes_late_changes_nothing(world: Any) -> None:
     for generation in range(2):
         current = await sessions.by_id(opened.id)
         assert current.generation == generation
-        assert await sessions.rotate(current, now=now, origin="", address=None, expires_at=opened.expires_at)
-    assert not await sessions.rotate(opened, now=now, origin="", address=None, expires_at=opened.expires_at)
+        assert await sessions.rotate(current, now=now, by_device=False, address=None, expires_at=opened.expires_at)
+    assert not await sessions.rotate(opened, now=now, by_device=False, address=None, expires_at=opened.expires_at)
     assert (await sessions.by_id(opened.id)).generation == 2
     assert await sessions.revoke(opened.id, now)
     assert not await sessions.rotate(
-        await sessions.by_id(opened.id), now=now, origin="", address=None, expires_at=opened.expires_at
+        await sessions.by_id(opened.id), now=now, by_device=False, address=None, expires_at=opened.expires_at
     )

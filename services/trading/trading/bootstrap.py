@@ -21,6 +21,7 @@ from trading.sequencer.lasting_memory import LastingMemory
 from trading.sequencer.lease import Lease
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_markets import OpenMarkets
+from trading.sequencer.price_notes import PriceNotes
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
 from trading.settings import TradingSettings
@@ -28,6 +29,7 @@ from trading.storage.documents import DOCUMENTS
 from trading.storage.history import MongoHistory
 from trading.storage.lease import MongoLease
 from trading.storage.open_journal import open_journal
+from trading.storage.price_notes import MongoPriceNotes
 from trading.storage.snapshots import MongoSnapshots
 
 _LOOK_SECONDS = 0.05
@@ -66,6 +68,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         state=lambda: sequencer.state,
         time=time,
     )
+    notes = PriceNotes(MongoPriceNotes(journal.database), prices=prices, state=lambda: sequencer.state, time=time)
     open_markets = OpenMarkets(sequencer, default_assets(), default_markets())
 
     async def follow_prices() -> None:
@@ -73,6 +76,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
         # when it leads, its circuit breakers must know what the prices were.
         while not open_markets.are_open:  # noqa: ASYNC110 - they come by folding, which rings no bell
             await asyncio.sleep(_LOOK_SECONDS)
+        await notes.recall()
         await stream.run()
 
     books = Books(sequencer=sequencer, prices=prices, time=time)
@@ -86,6 +90,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
             tasks.create_task(sequencer.run(), name="sequencer")
             tasks.create_task(open_markets(), name="open-markets")
             tasks.create_task(Clockwork(sequencer).run(), name="clockwork")
+            tasks.create_task(notes.keep(), name="price-notes")
 
     async def leads() -> bool:
         return sequencer.is_leading and lease.is_live and bool(sequencer.state.markets)

@@ -30,7 +30,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from price_server import PriceServer, started
 from tcp_proxy import TcpProxy
 from trading.domain.events import TradingPaused
+from trading.storage.price_notes import MongoPriceNotes
 
+JUMPED_PRICE = 68_000  # from 60,000
 SERVICE = "cryptovault.trading.v1.TradingService"
 READER = Caller("gateway", "user-0", "session", "request-1", "203.0.113.7")
 # Enough that a leader was well under way; few, since a busy machine answers some ten a second.
@@ -146,28 +148,51 @@ async def test_a_follower_says_that_it_follows(processes: Processes) -> None:
     assert await refused_read(pair.address("trading-2")) == ""
 
 
-async def test_a_follower_that_takes_over_has_seen_the_prices_of_before(
-    processes: Processes, mongo: MongoConnection
-) -> None:
+@asynccontextmanager
+async def own_prices(processes: Processes) -> AsyncIterator[PriceServer]:
+    """Prices that do as the test says."""
     processes.kill("prices")
     prices = PriceServer()  # type: ignore[abstract]  # prices are all
     server = await started(prices, processes.prices_port)
     try:
+        yield prices
+    finally:
+        await server.stop(None)
+
+
+async def paused(mongo: MongoConnection) -> bool:
+    _, _, events = await read_whole_journal(mongo)
+    return any(isinstance(event, TradingPaused) for event in events)
+
+
+async def test_a_follower_that_takes_over_has_seen_the_prices_of_before(
+    processes: Processes, mongo: MongoConnection
+) -> None:
+    async with own_prices(processes) as prices:
         pair = Pair(processes)
         await pair.start_both()
         await eventually(lambda: prices.streams == 2, START_SECONDS_MAX)
         # The journal knows no price: nobody has traded. Only who listened knows that this is a jump.
         processes.kill("trading")
-        prices.price = 68_000
+        prices.price = JUMPED_PRICE
         await eventually(lambda: serves(processes.second_address, SERVICE), START_SECONDS_MAX)
+        await eventually(lambda: paused(mongo), START_SECONDS_MAX)
 
-        async def paused() -> bool:
-            _, _, events = await read_whole_journal(mongo)
-            return any(isinstance(event, TradingPaused) for event in events)
 
-        await eventually(paused, START_SECONDS_MAX)
-    finally:
-        await server.stop(None)
+async def test_a_leader_that_comes_back_alone_knows_the_prices_of_before(
+    processes: Processes, mongo: MongoConnection
+) -> None:
+    async with own_prices(processes) as prices:
+        processes.start_trading()
+
+        async def noted() -> bool:
+            return "BTC-USD" in (await MongoPriceNotes(mongo.database).load())[0]
+
+        await eventually(noted, START_SECONDS_MAX)
+        processes.kill("trading")
+        prices.price = JUMPED_PRICE
+        processes.start_trading()
+        await eventually(lambda: paused(mongo), START_SECONDS_MAX)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])

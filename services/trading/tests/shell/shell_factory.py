@@ -175,8 +175,9 @@ async def running_shell(
     writer: str = "writer-a",
     may_lead: Callable[[], bool] | None = None,
     clock: FixedClock | None = None,
+    price: int | None = PRICE,
 ) -> AsyncIterator[Shell]:
-    """A leading sequencer with the default markets and one fresh price."""
+    """A leading sequencer with the default markets and, unless it is None, one fresh price."""
     clock = clock or clock_of_today()
     time = JournalTime(clock)
     prices = ReferencePrices()
@@ -190,7 +191,8 @@ async def running_shell(
     shell = Shell(sequencer, prices, clock, running, time)
     try:
         await OpenMarkets(sequencer, default_assets(), default_markets())()
-        shell.tick()
+        if price is not None:
+            shell.tick(price)
         yield shell
     finally:
         running.cancel()

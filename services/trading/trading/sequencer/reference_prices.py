@@ -1,7 +1,7 @@
 """The newest ticks, in memory. They enter the journal as commands, and only when they matter."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from trading.domain.commands import SetReferencePrice
@@ -21,6 +21,14 @@ class Tick(NamedTuple):
     price: int
     source: str
     source_milliseconds: int
+
+
+class PriceWindow(NamedTuple):
+    """Of one market's prices within its circuit breaker's window."""
+
+    lowest: int
+    highest: int
+    newest: int
 
 
 class ReferencePrices:
@@ -71,12 +79,25 @@ class ReferencePrices:
     def with_window(self, tick: SetReferencePrice, market: MarketState, now_milliseconds: int) -> SetReferencePrice:
         """The tick with the prices that its circuit breaker compares it to."""
         recent = self._recent.get(tick.market)
-        breaker = market.market.breaker
-        if recent is None or not breaker.move_basis_points:
+        if recent is None or not market.market.breaker.move_basis_points:
             return tick
-        since = max(now_milliseconds - breaker.window_milliseconds, market.paused_until_milliseconds)
-        lowest, highest = recent.extremes(since)
+        lowest, highest = recent.extremes(_window_start(market, now_milliseconds))
         return tick._replace(lowest=lowest, highest=highest)
+
+    def windows(self, markets: Mapping[str, MarketState], now_milliseconds: int) -> dict[str, PriceWindow]:
+        """What has been heard of each market, for a process that comes after this one."""
+        return {
+            symbol: PriceWindow(*recent.extremes(_window_start(markets[symbol], now_milliseconds)), recent.newest)
+            for symbol, recent in self._recent.items()
+            if symbol in markets
+        }
+
+    def recall(self, windows: Mapping[str, PriceWindow], noted_milliseconds: int) -> None:
+        """Before the first `update`: what a process before this one had heard by then. No tick: nobody trades at it."""
+        for symbol, window in windows.items():
+            recent = self._recent[symbol] = _RecentPrices()
+            for price in window:
+                recent.add(price, noted_milliseconds)
 
     def as_reference(self, market: str, now_milliseconds: int) -> ReferencePriceSet | None:
         """The newest tick as if it were in the journal, for showing a book."""
@@ -88,6 +109,11 @@ class ReferencePrices:
         )
 
 
+def _window_start(market: MarketState, now_milliseconds: int) -> int:
+    """Of before a pause's end nothing counts."""
+    return max(now_milliseconds - market.market.breaker.window_milliseconds, market.paused_until_milliseconds)
+
+
 class _RecentPrices:
     """One market's prices of the last minutes, oldest first: (received, price)."""
 
@@ -97,9 +123,13 @@ class _RecentPrices:
     def add(self, price: int, received_milliseconds: int) -> None:
         self._prices.append((received_milliseconds, price))
 
+    @property
+    def newest(self) -> int:
+        return self._prices[-1][1]
+
     def extremes(self, since_milliseconds: int) -> tuple[int, int]:
         """The lowest and the highest price that stood at any moment since then."""
-        lowest = highest = self._prices[-1][1]
+        lowest = highest = self.newest
         for received, price in reversed(self._prices):
             lowest, highest = min(lowest, price), max(highest, price)
             if received < since_milliseconds:

@@ -9,12 +9,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped] # ships none
 
+from chassis.clock import SystemClock
 from chassis.deadlines import set_deadline
 from chassis.errors import ServiceError
 from chassis.failures import INTERNAL_MESSAGE, internal_metadata, status_of, trailing_metadata
 from chassis.identity import SERVICE_KEY, set_caller
 from chassis.logs import get_logger
 from chassis.metrics import RPC_IN_FLIGHT, RPC_NOT_ADMITTED, RPC_SECONDS
+from chassis.sparing_log import SparingLog
 from chassis.tracing import TRACEPARENT_KEY, set_traceparent, span
 from chassis.trust.call_table import ServiceNotAllowed
 from chassis.trust.call_tokens import CallNotTrusted
@@ -115,6 +117,7 @@ def _parts(message: Any) -> int:
 class _CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, identity: ServiceIdentity) -> None:
         self._identity = identity
+        self._refusals = SparingLog(SystemClock())
         self._handlers: dict[str, _Handler] = {}
         self._streams: set[_Stream] = set()
         self._stopping = False
@@ -161,7 +164,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: Any) -> Any:
             call = _Call(method, context)
             try:
-                call.admit(self._identity)
+                call.admit(self._identity, self._refusals)
                 if call.expired:
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before work began.")
                 with span(method):
@@ -182,7 +185,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
             stream = _Stream(task)
             self._streams.add(stream)
             try:
-                call.admit(self._identity)
+                call.admit(self._identity, self._refusals)
                 result = behaviour(stream.counted(request) if takes_stream else request, context)
                 if hasattr(result, "__aiter__"):
                     async for response in result:
@@ -223,19 +226,21 @@ class _Call:
         self._in_flight.inc()
         self._started = time.perf_counter()
 
-    def admit(self, identity: ServiceIdentity) -> None:
+    def admit(self, identity: ServiceIdentity, refusals: SparingLog) -> None:
         """From here on the work is its caller's. Raises what `identity` refuses with."""
         try:
             set_caller(identity.admit(self._method, self._metadata, self._context))
         except (CallNotTrusted, ServiceNotAllowed) as refusal:
-            claimed = next((value for key, value in self._metadata if key == SERVICE_KEY), "")
-            log.warning(
-                "Call by a stranger refused",
-                event="rpc_not_admitted",
-                method=self._method,
-                reason=refusal.reason,
-                claimed=claimed,
-            )
+            left_out = refusals.turn(refusal.reason)
+            if left_out is not None:
+                log.warning(
+                    "Call by a stranger refused",
+                    event="rpc_not_admitted",
+                    method=self._method,
+                    reason=refusal.reason,
+                    claimed=next((value for key, value in self._metadata if key == SERVICE_KEY), ""),
+                    left_out=left_out,
+                )
             RPC_NOT_ADMITTED.labels(refusal.reason).inc()
             raise
 

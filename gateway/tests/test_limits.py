@@ -173,6 +173,37 @@ async def test_a_gate_without_redis_is_closed_and_opens_again_by_itself(redis_ur
     await other.close()
 
 
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"*1\r\n:0\r\n", b"*5\r\n:0\r\n:0\r\n:0\r\n:0\r\n+x\r\n", b"*0\r\n"])
+async def test_an_answer_that_is_none_closes_the_gate_and_leaves_nobody_waiting(answer: bytes) -> None:
+    """Something else listens where Redis was, say."""
+
+    async def answer_wrongly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(answer_wrongly, "127.0.0.1", 0) as server:
+        gate = RedisGate(RedisLine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"), FixedClock())
+        async with asyncio.timeout(10):
+            asked = [gate.ask((), (LimitKey("k", 1),)) for _ in range(70)]
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {GateClosed}
+        await gate.close()
+
+
+async def test_who_waits_when_the_gate_is_closed_for_good_is_told(redis: Any, redis_url: str) -> None:
+    gate = RedisGate(RedisLine(redis_url), FixedClock())
+    await gate.ask((), (LimitKey("k", 100),))
+    await redis.client_pause(300)
+    asked = [asyncio.create_task(gate.ask((), (LimitKey("k", 100),))) for _ in range(70)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await gate.close()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {GateClosed}
+
+
 def test_local_limits_give_a_minutes_worth_at_once_and_then_evenly() -> None:
     limits = LocalLimits()
     second = 1_000_000

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.logs import get_logger
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from gateway.admission.limits import Verdict, interval_microseconds, verdict
 from gateway.admission.redis_line import RedisLine, RedisScript
 
 _BATCH_REQUESTS_MAX = 64  # in one script call: about 0.3 ms of Redis, which serves everybody
+_ANSWER_NUMBERS = 4  # of each request, before one for each of its limits
 _WAITING_MAX = 4_096  # above the requests in flight
 _TIMEOUT_SECONDS = 0.5  # Redis answers in 0.1 ms; after this long it is gone
 _PAUSE_SECONDS = 1.0  # how long a Redis that failed is left alone, so that not every request waits for it
@@ -92,7 +93,7 @@ class RedisGate:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH_REQUESTS_MAX))]
             try:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
-                    numbers = await self._call(batch)
+                    _deliver(batch, await self._call(batch))
             except (RedisError, OSError, TimeoutError) as error:
                 self._closed_until = self._clock.monotonic() + _PAUSE_SECONDS
                 log.warning("Redis does not answer", event="gate_closed", problem=type(error).__name__)
@@ -100,9 +101,10 @@ class RedisGate:
                 self._waiting.clear()
                 return
             except BaseException:
-                self._refuse(batch)
+                # Nobody must wait for an answer that will not come.
+                self._refuse([*batch, *self._waiting])
+                self._waiting.clear()
                 raise
-            _deliver(batch, numbers)
 
     async def _call(self, batch: list[_Question]) -> list[int]:
         keys: list[str] = []
@@ -116,7 +118,10 @@ class RedisGate:
             arguments += (len(question.revocation_keys), len(question.limits), remembered)
             for limit in question.limits:
                 arguments += (interval_microseconds(limit.limit), limit.count)
-        numbers: list[int] = await self._script.call(keys, arguments)
+        numbers = await self._script.call(keys, arguments)
+        expected = sum(_ANSWER_NUMBERS + len(question.limits) for question in batch)
+        if not isinstance(numbers, list) or len(numbers) != expected or not all(type(one) is int for one in numbers):
+            raise InvalidResponse("This is no answer of the gate's script.")
         return numbers
 
     def _refuse(self, questions: list[_Question]) -> None:
@@ -128,8 +133,8 @@ class RedisGate:
 def _deliver(batch: list[_Question], numbers: list[int]) -> None:
     at = 0
     for question in batch:
-        revoked, refused, wait, replayed = numbers[at : at + 4]
-        at += 4
+        revoked, refused, wait, replayed = numbers[at : at + _ANSWER_NUMBERS]
+        at += _ANSWER_NUMBERS
         verdicts = tuple(
             verdict(
                 allowed=refused != number,

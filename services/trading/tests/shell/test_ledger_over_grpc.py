@@ -140,6 +140,33 @@ async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> 
         assert (await queries.ExplainBalance(trading_pb2.ExplainBalanceRequest(asset="USD"))).total == "0"
 
 
+async def test_who_took_the_other_side_of_a_trade_stays_unknown(exchange: Exchange) -> None:
+    for user in ("ann", "bob"):
+        await exchange.pay(user, "1000", f"practice:{user}")
+    await exchange.ask(exchange.request("ann", "k1", **buy("200")))
+    price = str(PRICE // UNIT)
+    (resting,) = await exchange.ask(exchange.request("ann", "k2", **rest("sell", "0.001", price)))
+    (taken,) = await exchange.ask(exchange.request("bob", "k3", **rest("buy", "0.001", price)))
+    assert [fill.price for fill in taken.result.fills] == [price]
+    seen = {}
+    for caller in (ANN, BOB):
+        with use_caller(caller):
+            batch = (await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())).batch
+            replies = [
+                await exchange.queries.ListPostings(trading_pb2.ListPostingsRequest(at_least_batch=batch)),
+                await exchange.queries.ExplainBalance(trading_pb2.ExplainBalanceRequest(asset="USD")),
+                await exchange.queries.ListFills(trading_pb2.ListFillsRequest(at_least_batch=batch)),
+                await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest()),
+                await exchange.queries.ListUserEvents(trading_pb2.ListUserEventsRequest(at_least_batch=batch)),
+            ]
+        assert any("user" in posting.counterparties for posting in replies[0].postings)
+        seen[caller.user_id] = "".join(str(reply) for reply in replies)
+    for reader, other, order in (("ann", "bob", taken), ("bob", "ann", resting)):
+        assert order.result.order.id in seen[other]
+        assert order.result.order.id not in seen[reader]
+        assert other not in seen[reader]
+
+
 async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> None:
     await exchange.pay("ann", "1000", "practice:ann")
     queries = exchange.queries

@@ -5,6 +5,7 @@ from typing import Any
 
 from trading.domain.accounts import FEES, HOUSE, Account, owner_of_user
 from trading.domain.book import BookSide
+from trading.domain.by_position import by_position
 from trading.domain.events import (
     AssetFrozen,
     AssetSet,
@@ -42,6 +43,8 @@ from trading.domain.orders import BUY, FILLED, NEW, OPEN, Order, OrderStatus, Si
 from trading.domain.owners import owner_named
 from trading.domain.state import ExchangeState, MarketState, Owner, RememberedKey
 from trading.domain.traded_volume import TradedVolume
+
+_remembered_key = by_position(RememberedKey)
 
 
 def evolve(state: ExchangeState, event: Event) -> None:
@@ -163,7 +166,7 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
         order.expires_milliseconds = expires_milliseconds
         state.expiries.add(expires_milliseconds, order)
     if idempotency_key or client_order_id:
-        remembered = RememberedKey(fingerprint, state.batch_number, (order_id,), "", idempotency_key)
+        remembered = _remembered_key(fingerprint, state.batch_number, (order_id,), "", idempotency_key)
         _remember_order(state, name, client_order_id, remembered)
 
 

@@ -2,6 +2,7 @@
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import AMOUNT_MAX, format_amount
+from trading.domain.by_position import by_position
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import (
     AmountTooLarge,
@@ -47,6 +48,7 @@ from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
 from trading.domain.state import ExchangeState, Frame, MarketState, Owner, Quotation
 
+_order_placed = by_position(OrderPlaced)
 _UNTOUCHED = Walk((), FILL_LIMIT, 0, 0)  # of an order that waits: all of it is still to trade
 
 
@@ -263,7 +265,7 @@ def _placed(  # noqa: PLR0917 - what an order is made of
     _, worst_price, rests, hold = plan
     maker, taker = rates
     number = state.order_number + 1
-    return OrderPlaced(
+    return _order_placed(
         order_id(state.batch_milliseconds, number), number, actor.user_id, symbol, side, order_type, time_in_force,
         post_only, quantity, quote_quantity, price, worst_price, maker, taker,
         market.quote if side is BUY else market.base, hold, rests, client_order_id, idempotency_key, fingerprint,

@@ -6,6 +6,7 @@ maximal fee always covers it, which rounding each fill up would not.
 """
 
 from trading.domain.accounts import HOUSE, user_of_owner
+from trading.domain.by_position import by_position
 from trading.domain.commands import Actor
 from trading.domain.events import Event, OrderClosed, Traded, TradeSide, UserSequence
 from trading.domain.house import consumed
@@ -26,6 +27,7 @@ from trading.domain.orders import (
 )
 from trading.domain.state import ExchangeState, MarketState
 
+_order_closed, _traded, _trade_side = by_position(OrderClosed), by_position(Traded), by_position(TradeSide)
 # Columns of the table of lives, by the status before.
 _AFTER_FILL_PART = {before: after for (before, step), after in LIFE.items() if step is OrderStep.FILL_PART}
 _AFTER_FILL_REST = {before: after for (before, step), after in LIFE.items() if step is OrderStep.FILL_REST}
@@ -82,7 +84,7 @@ class Draft:
     def close(self, order: Order, reason: CloseReason, actor: Actor | None, step: OrderStep = OrderStep.CANCEL) -> None:
         market = self.state.markets[order.market].market
         self.events.append(
-            OrderClosed(
+            _order_closed(
                 order.order_id,
                 order.user_id,
                 order.market,
@@ -153,7 +155,7 @@ class TradingDraft(Draft):
         self._trade_number += 1
         self._tape_sequence += 1
         self.events.append(
-            Traded(
+            _traded(
                 market.symbol,
                 market.base,
                 market.quote,
@@ -204,7 +206,7 @@ class TradingDraft(Draft):
                 reduction = notional + fee
         owner = order.owner
         sequence = self.next_sequence(owner)
-        return TradeSide(owner, order.order_id, liquidity, rate, fee, reduction, status, sequence)
+        return _trade_side(owner, order.order_id, liquidity, rate, fee, reduction, status, sequence)
 
 
 def _required_quote(order: Order, market: Market, remaining: int, fee_numerator: int, fees: int) -> int:

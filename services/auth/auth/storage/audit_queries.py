@@ -27,12 +27,21 @@ class MongoAuditQueries:
             raise InvalidArgument("The page is too large.", field="limit", rule="maximum", limit=str(PAGE_SIZE_MAX))
         size = limit or PAGE_SIZE_DEFAULT
         query = _query(wanted)
+        found: list[dict[str, Any]] = []
         if cursor:
+            # What is left of the cursor's millisecond, then what is older: in one question it would be an `$or`, for
+            # which the embedded database looks at every entry there is.
             time, entry_id = _parse_cursor(cursor)
-            query["$or"] = [{"timestamp": {"$lt": time}}, {"timestamp": time, "id": {"$lt": entry_id}}]
-        found = await self._rows.find(query).sort([("timestamp", -1), ("id", -1)]).limit(size + 1).to_list(size + 1)
+            found = await self._newest({**query, "timestamp": time, "id": {"$lt": entry_id}}, size + 1)
+            query["timestamp"] = {**query.get("timestamp", {}), "$lt": time}
+        found += await self._newest(query, size + 1 - len(found))
         entries = [entry_of_row(row) for row in found[:size]]
         return AuditPage(entries, _cursor(entries[-1]) if len(found) > size else "")
+
+    async def _newest(self, query: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+        if limit == 0:
+            return []
+        return await self._rows.find(query).sort([("timestamp", -1), ("id", -1)]).limit(limit).to_list(limit)
 
 
 def _query(wanted: AuditFilter) -> dict[str, Any]:

@@ -43,12 +43,14 @@ from auth.storage.in_turn import InTurn
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.second_factor_throttles import MongoSecondFactorThrottles
 from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases import audit_ports, ports
 from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.answer_challenge import AnswerChallenge
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.change_profile import ChangeProfile
 from auth.use_cases.create_api_key import CreateApiKey
@@ -117,6 +119,7 @@ class Adapters:
     attempts: ports.LoginAttempts
     sessions: ports.Sessions
     second_factors: ports.SecondFactors
+    second_factor_throttles: ports.SecondFactorThrottles
     api_keys: ports.ApiKeys
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
@@ -169,6 +172,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         attempts=attempts,
         sessions=MongoSessions(),
         second_factors=MongoSecondFactors(),
+        second_factor_throttles=MongoSecondFactorThrottles(),
         api_keys=MongoApiKeys(),
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
@@ -260,9 +264,10 @@ def make_use_cases(a: Adapters) -> UseCases:
     record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
     note_attempt = NoteAttempt(attempts=a.attempts, digests=a.digests, clock=a.clock)
     prove_second_factor = ProveSecondFactor(
-        second_factors=a.second_factors, app_codes=a.app_codes, seal=a.seal, digests=a.digests,
-        notify_owner=notify_owner, clock=a.clock,
+        second_factors=a.second_factors, throttles=a.second_factor_throttles, app_codes=a.app_codes, seal=a.seal,
+        digests=a.digests, notify_owner=notify_owner, clock=a.clock,
     )  # fmt: skip
+    callers_device = CallersDevice(sessions=a.sessions)
     make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
     revoke_api_keys = RevokeApiKeys(
         api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=audited, clock=a.clock
@@ -301,16 +306,16 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         disable_second_factor=DisableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
+            callers_device=callers_device, notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         renew_recovery_codes=RenewRecoveryCodes(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            make_recovery_codes=make_recovery_codes, notify_owner=notify_owner, record_audit=record_audit,
-            transactions=audited,
+            callers_device=callers_device, make_recovery_codes=make_recovery_codes, notify_owner=notify_owner,
+            record_audit=record_audit, transactions=audited,
         ),
         step_up=StepUp(
-            users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, record_audit=record_audit,
-            transactions=audited, clock=a.clock,
+            users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, callers_device=callers_device,
+            record_audit=record_audit, transactions=audited, clock=a.clock,
         ),
         require_step_up=require_step_up,
         create_api_key=CreateApiKey(

@@ -40,6 +40,7 @@ from auth.storage.documents import DOCUMENTS
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.second_factor_throttles import MongoSecondFactorThrottles
 from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
@@ -273,19 +274,19 @@ class MemorySecondFactors:
     async def disable(self, user_id: UUID) -> bool:
         return self.rows.pop(user_id, SecondFactor(user_id=user_id)).is_enabled
 
-    async def spend_step(self, user_id: UUID, step: int, now: datetime) -> bool:
+    async def spend_step(self, user_id: UUID, step: int) -> bool:
         factor = await self.get(user_id)
-        if not factor.is_enabled or factor.last_step >= step or factor.throttle.seconds_locked(now):
+        if not factor.is_enabled or factor.last_step >= step:
             return False
-        self.rows[user_id] = replace(factor, last_step=step, throttle=OPEN)
+        self.rows[user_id] = replace(factor, last_step=step)
         return True
 
-    async def spend_recovery(self, user_id: UUID, digest: str, now: datetime) -> bool:
+    async def spend_recovery(self, user_id: UUID, digest: str) -> bool:
         factor = await self.get(user_id)
-        if digest not in factor.recovery_digests or factor.throttle.seconds_locked(now):
+        if digest not in factor.recovery_digests:
             return False
         left = tuple(held for held in factor.recovery_digests if held != digest)
-        self.rows[user_id] = replace(factor, recovery_digests=left, throttle=OPEN)
+        self.rows[user_id] = replace(factor, recovery_digests=left)
         return True
 
     async def replace_recovery(self, user_id: UUID, recovery_digests: Sequence[str]) -> bool:
@@ -293,12 +294,23 @@ class MemorySecondFactors:
         self.rows[user_id] = replace(factor, recovery_digests=tuple(recovery_digests))
         return factor.is_enabled
 
-    async def count_failure(self, user_id: UUID, now: datetime) -> LoginThrottle | None:
-        factor = await self.get(user_id)
-        if factor.throttle.seconds_locked(now):
+
+class MemorySecondFactorThrottles:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[UUID, KnownDevice | None], LoginThrottle] = {}
+
+    async def read(self, user_id: UUID, device: KnownDevice | None) -> LoginThrottle:
+        return self.rows.get((user_id, device), OPEN)
+
+    async def count_try(self, user_id: UUID, now: datetime, device: KnownDevice | None) -> LoginThrottle | None:
+        before = await self.read(user_id, device)
+        if before.seconds_locked(now):
             return None
-        self.rows[user_id] = replace(factor, throttle=factor.throttle.after_failure(now))
-        return self.rows[user_id].throttle
+        self.rows[user_id, device] = before.after_failure(now)
+        return self.rows[user_id, device]
+
+    async def forget(self, user_id: UUID, device: KnownDevice | None) -> None:
+        self.rows.pop((user_id, device), None)
 
 
 class MemoryApiKeys:
@@ -493,6 +505,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         attempts=MemoryAttempts(),
         sessions=MemorySessions(),
         second_factors=MemorySecondFactors(),
+        second_factor_throttles=MemorySecondFactorThrottles(),
         api_keys=MemoryApiKeys(),
         revoked=revoked,
         announcements=announcements,
@@ -557,6 +570,7 @@ async def real_world(
         attempts=MongoLoginAttempts(),
         sessions=MongoSessions(),
         second_factors=MongoSecondFactors(),
+        second_factor_throttles=MongoSecondFactorThrottles(),
         api_keys=MongoApiKeys(),
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from auth.domain.errors import MalformedCode
-from auth.domain.login_throttle import OPEN, LoginThrottle
 
 STEP_SECONDS = 30  # RFC 6238's, and every app's
 STEPS_AROUND = 1  # a clock half a minute off, or a code typed as it changes
@@ -28,7 +27,6 @@ class SecondFactor:
     proposed_secret: str | None = field(default=None, repr=False)
     last_step: int = 0
     recovery_digests: tuple[str, ...] = ()
-    throttle: LoginThrottle = OPEN
 
     @property
     def is_enabled(self) -> bool:

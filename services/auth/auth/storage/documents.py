@@ -66,7 +66,9 @@ class UserDocument(Document):
 
 
 class StrangerDocument(Document):
-    """Failed sign-ins at an address without an account, or from a known device. The id is the digest of either."""
+    """Failures of whoever has no row of their own: at an address without an account, of a known device, of a second
+    factor. The id says which, an address by its digest.
+    """
 
     id: str  # type: ignore[assignment] # beanie's own id is an ObjectId
     failed_login_attempts: int
@@ -133,10 +135,6 @@ class SecondFactorDocument(Document):
     proposed_secret: Annotated[str | None, Field(repr=False)] = None
     last_step: int
     recovery_digests: list[str]
-    failed_attempts: int
-    last_failure_at: datetime | None
-    locked_until: datetime | None
-    locks: int
 
     class Settings:
         name = "second_factors"

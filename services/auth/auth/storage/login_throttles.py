@@ -3,15 +3,13 @@ from datetime import datetime
 from typing import Any
 
 from chassis.errors import Unavailable
-from pymongo.errors import DuplicateKeyError
 
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress
-from auth.domain.login_throttle import OPEN, LoginThrottle
+from auth.domain.login_throttle import LoginThrottle
+from auth.storage import throttle_rows
 from auth.storage.documents import StrangerDocument, UserDocument
 from auth.use_cases.ports import Digests
-
-RACES_MAX = 50  # failures at one address that end in the same instant; each round at least one of them is counted
 
 # Counting at an account and counting among the strangers are writes of different cost, a millisecond apart: behind this
 # it does not show. Only failures wait, and nothing works meanwhile.
@@ -30,7 +28,7 @@ class MongoLoginThrottles:
 
     async def read(self, email: EmailAddress, device: KnownDevice | None = None) -> LoginThrottle:
         _, row = await self._row(email, device)
-        return _throttle(row)
+        return throttle_rows.throttle_of(row)
 
     async def count_failure(
         self, email: EmailAddress, now: datetime, device: KnownDevice | None = None
@@ -39,9 +37,9 @@ class MongoLoginThrottles:
         return counted
 
     async def _count(self, email: EmailAddress, now: datetime, device: KnownDevice | None) -> LoginThrottle | None:
-        for _ in range(RACES_MAX):
+        for _ in range(throttle_rows.RACES_MAX):
             is_account, row = await self._row(email, device)
-            before = _throttle(row)
+            before = throttle_rows.throttle_of(row)
             if before.seconds_locked(now):
                 return None
             after = before.after_failure(now)
@@ -50,7 +48,7 @@ class MongoLoginThrottles:
         raise Unavailable("Too many sign-ins fail at this address at once.")
 
     async def forget(self, email: EmailAddress, device: KnownDevice) -> None:
-        await StrangerDocument.get_pymongo_collection().delete_one({"_id": self._stranger(email, device)})
+        await throttle_rows.forget(self._stranger(email, device))
 
     async def _row(self, email: EmailAddress, device: KnownDevice | None) -> tuple[bool, dict[str, Any] | None]:
         strangers = StrangerDocument.get_pymongo_collection().find_one({"_id": self._stranger(email, device)})
@@ -74,40 +72,8 @@ class MongoLoginThrottles:
         *,
         is_account: bool,
     ) -> bool:
-        change = {"$set": _fields(after)}
-        if is_account:
-            accounts = UserDocument.get_pymongo_collection()
-            return (await accounts.update_one({"email": email, **_as_stored(before)}, change)).matched_count == 1
-        strangers = StrangerDocument.get_pymongo_collection()
-        which = {"_id": self._stranger(email, device), **_as_stored(before)}
-        try:
-            # Inserts the first failure; where another was counted meanwhile, the id exists with other fields.
-            await strangers.update_one(which, change, upsert=True)
-        except DuplicateKeyError:
-            return False
-        return True
-
-
-def _fields(throttle: LoginThrottle) -> dict[str, Any]:
-    return {
-        "failed_login_attempts": throttle.failed_attempts,
-        "last_failed_login": throttle.last_failure_at,
-        "locked_until": throttle.locked_until,
-        "login_locks": throttle.locks,
-    }
-
-
-def _as_stored(throttle: LoginThrottle) -> dict[str, Any]:
-    # An account from before locks were counted has no such field; `None` finds a field that is not there.
-    return {**_fields(throttle), "login_locks": throttle.locks or {"$in": [0, None]}}
-
-
-def _throttle(row: dict[str, Any] | None) -> LoginThrottle:
-    if row is None:
-        return OPEN
-    return LoginThrottle(
-        failed_attempts=row["failed_login_attempts"],
-        last_failure_at=row["last_failed_login"],
-        locked_until=row["locked_until"],
-        locks=row.get("login_locks", 0),
-    )
+        if not is_account:
+            return await throttle_rows.replace(self._stranger(email, device), before, after)
+        which = {"email": email, **throttle_rows.as_stored(before)}
+        change = {"$set": throttle_rows.fields_of(after)}
+        return (await UserDocument.get_pymongo_collection().update_one(which, change)).matched_count == 1

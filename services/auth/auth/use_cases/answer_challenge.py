@@ -47,14 +47,15 @@ class AnswerChallenge:
             raise ChallengeExpired
         if user.frozen_at is not None:
             raise AccountFrozen
-        if not await self._prove_second_factor(user, code):
+        known = self._device_tokens.read(user.id, device.token)
+        if not await self._prove_second_factor(user, code, known):
             self._note_attempt(user.email, user, WrongSignInCode.reason)
             raise WrongSignInCode
         now = self._clock.now()
         # Both factors were right, so nobody is guessing at this account who is not its owner.
         await self._users.note_sign_in(user.id, now)
         session = self._open_session.prepare(user, device)
-        if self._device_tokens.read(user.id, device.token) is None:
+        if known is None:
             await self._notice_device(user, session)
         if not await self._open_session.store_unless_overtaken(session, user):
             raise ChallengeExpired

@@ -6,6 +6,7 @@ from chassis.logs import get_logger
 from auth.domain.audit import AuditAction
 from auth.domain.errors import TwoFactorNotEnabled, WrongSecondFactor
 from auth.domain.notices import NoticeEvent
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.ports import SecondFactors, Transactions, Users
 from auth.use_cases.prove_second_factor import ProveSecondFactor
@@ -23,6 +24,7 @@ class DisableSecondFactor:
         users: Users,
         second_factors: SecondFactors,
         prove_second_factor: ProveSecondFactor,
+        callers_device: CallersDevice,
         notify_owner: NotifyOwner,
         record_audit: RecordAudit,
         transactions: Transactions,
@@ -30,6 +32,7 @@ class DisableSecondFactor:
         self._users = users
         self._second_factors = second_factors
         self._prove_second_factor = prove_second_factor
+        self._callers_device = callers_device
         self._notify_owner = notify_owner
         self._record_audit = record_audit
         self._transactions = transactions
@@ -41,7 +44,7 @@ class DisableSecondFactor:
             raise NotSignedIn
         if not user.two_factor_enabled:
             raise TwoFactorNotEnabled
-        if not await self._prove_second_factor(user, code):
+        if not await self._prove_second_factor(user, code, await self._callers_device()):
             raise WrongSecondFactor
 
         async def disable() -> bool:

@@ -179,20 +179,30 @@ class SecondFactors(Protocol):
         """False where none is on. Joins the running transaction."""
         ...
 
-    async def spend_step(self, user_id: UUID, step: int, now: datetime) -> bool:
-        """False where a code of that step or a later one was taken already, or it is locked. Clears the failures."""
+    async def spend_step(self, user_id: UUID, step: int) -> bool:
+        """False where a code of that step or a later one was taken already."""
         ...
 
-    async def spend_recovery(self, user_id: UUID, digest: str, now: datetime) -> bool:
-        """True once per code. Clears the failures."""
+    async def spend_recovery(self, user_id: UUID, digest: str) -> bool:
+        """True once per code."""
         ...
 
     async def replace_recovery(self, user_id: UUID, recovery_digests: Sequence[str]) -> bool:
         """False where none is on. Joins the running transaction."""
         ...
 
-    async def count_failure(self, user_id: UUID, now: datetime) -> LoginThrottle | None:
-        """What it is after the failure; None where it was locked already. Exact under concurrency: five are counted."""
+
+class SecondFactorThrottles(Protocol):
+    """One per account, for whoever has its password, and one per known device of it."""
+
+    async def read(self, user_id: UUID, device: KnownDevice | None) -> LoginThrottle: ...
+
+    async def count_try(self, user_id: UUID, now: datetime, device: KnownDevice | None) -> LoginThrottle | None:
+        """Takes a try, as if it had failed; None where it is locked. Exact under concurrency: five are taken."""
+        ...
+
+    async def forget(self, user_id: UUID, device: KnownDevice | None) -> None:
+        """The tries so far, after a right one."""
         ...
 
 

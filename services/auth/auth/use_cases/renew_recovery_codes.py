@@ -5,6 +5,7 @@ from chassis.identity import NotSignedIn, current_caller
 from auth.domain.audit import AuditAction
 from auth.domain.errors import TwoFactorNotEnabled, WrongSecondFactor
 from auth.domain.notices import NoticeEvent
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.make_recovery_codes import MakeRecoveryCodes
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.ports import SecondFactors, Transactions, Users
@@ -21,6 +22,7 @@ class RenewRecoveryCodes:
         users: Users,
         second_factors: SecondFactors,
         prove_second_factor: ProveSecondFactor,
+        callers_device: CallersDevice,
         make_recovery_codes: MakeRecoveryCodes,
         notify_owner: NotifyOwner,
         record_audit: RecordAudit,
@@ -29,6 +31,7 @@ class RenewRecoveryCodes:
         self._users = users
         self._second_factors = second_factors
         self._prove_second_factor = prove_second_factor
+        self._callers_device = callers_device
         self._make_recovery_codes = make_recovery_codes
         self._notify_owner = notify_owner
         self._record_audit = record_audit
@@ -43,7 +46,7 @@ class RenewRecoveryCodes:
             raise NotSignedIn
         if not user.two_factor_enabled:
             raise TwoFactorNotEnabled
-        if not await self._prove_second_factor(user, code):
+        if not await self._prove_second_factor(user, code, await self._callers_device()):
             raise WrongSecondFactor
         codes, digests = self._make_recovery_codes(user.id)
 

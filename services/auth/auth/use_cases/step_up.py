@@ -8,6 +8,7 @@ from chassis.logs import get_logger
 from auth.domain.audit import AuditAction
 from auth.domain.errors import SessionEnded, TwoFactorNotEnabled, WrongSecondFactor
 from auth.domain.second_factor import STEP_UP_LIFETIME
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.ports import Sessions, Transactions, Users
 from auth.use_cases.prove_second_factor import ProveSecondFactor
 from auth.use_cases.record_audit import RecordAudit
@@ -24,6 +25,7 @@ class StepUp:
         users: Users,
         sessions: Sessions,
         prove_second_factor: ProveSecondFactor,
+        callers_device: CallersDevice,
         record_audit: RecordAudit,
         transactions: Transactions,
         clock: Clock,
@@ -31,6 +33,7 @@ class StepUp:
         self._users = users
         self._sessions = sessions
         self._prove_second_factor = prove_second_factor
+        self._callers_device = callers_device
         self._record_audit = record_audit
         self._transactions = transactions
         self._clock = clock
@@ -45,7 +48,7 @@ class StepUp:
             raise NotSignedIn
         if not user.two_factor_enabled:
             raise TwoFactorNotEnabled
-        if not await self._prove_second_factor(user, code):
+        if not await self._prove_second_factor(user, code, await self._callers_device()):
             raise WrongSecondFactor
         session_id, until = UUID(caller.session_id), self._clock.now() + STEP_UP_LIFETIME
 

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +166,61 @@ async def test_of_200_parallel_guesses_at_most_five_are_judged_and_then_the_righ
         await world.do.answer_challenge(challenge=await challenged(world), code=phone.next_code())
     world.clock.advance(900)
     assert await world.do.answer_challenge(challenge=await challenged(world), code=phone.code())
+
+
+async def test_of_200_guesses_at_once_with_the_right_one_among_the_last_none_is_taken(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    challenge = await challenged(world)
+    guesses = [phone.wrong()] * 199 + [phone.next_code()]
+    outcomes = await asyncio.gather(
+        *(world.do.answer_challenge(challenge=challenge, code=guess) for guess in guesses), return_exceptions=True
+    )
+    assert Counter(type(outcome) for outcome in outcomes) == {WrongSignInCode: 5, SecondFactorLocked: 195}
+
+
+async def test_who_has_the_password_cannot_lock_the_owners_device_out_and_gets_no_guesses_of_it(world: Any) -> None:
+    member, phone, codes = await enrolled(world)
+    challenge, wrong = await challenged(world), phone.wrong()
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(WrongSignInCode):
+            await world.do.answer_challenge(challenge=challenge, code=wrong)
+    for strange in (Device(), Device(token="x"), Device(token=(await world.member("bob@example.com")).device_token)):
+        with pytest.raises(SecondFactorLocked):
+            await world.do.answer_challenge(challenge=challenge, code=phone.code(1), device=strange)
+    known = Device(token=member.device_token)
+    signed_in = await world.do.answer_challenge(challenge=challenge, code=phone.next_code(), device=known)
+    # In its session, too; and its coming and going gives the stranger no new guesses.
+    with use_caller(caller(signed_in)):
+        await world.do.step_up(code=codes[0])
+    with pytest.raises(SecondFactorLocked):
+        await world.do.answer_challenge(challenge=challenge, code=codes[1])
+
+
+async def test_a_known_device_has_five_guesses_of_its_own(world: Any) -> None:
+    member, phone, codes = await enrolled(world)
+    known = Device(token=member.device_token)
+    challenge, wrong = await challenged(world, known), phone.wrong()
+    outcomes = await asyncio.gather(
+        *(world.do.answer_challenge(challenge=challenge, code=wrong, device=known) for _ in range(20)),
+        return_exceptions=True,
+    )
+    assert Counter(type(outcome) for outcome in outcomes) == {WrongSignInCode: 5, SecondFactorLocked: 15}
+    with use_caller(caller(member)):
+        for use in (world.do.step_up, world.do.disable_second_factor, world.do.renew_recovery_codes):
+            with pytest.raises(SecondFactorLocked):
+                await use(code=codes[0])
+    # The owner's others go on.
+    assert await world.do.answer_challenge(challenge=challenge, code=codes[0])
+
+
+async def test_the_fifth_try_may_be_the_right_one_and_then_there_are_five_again(world: Any) -> None:
+    _, phone, codes = await enrolled(world)
+    challenge, wrong = await challenged(world), phone.wrong()
+    for right in codes[:2]:
+        for _ in range(FAILURES_MAX - 1):
+            with pytest.raises(WrongSignInCode):
+                await world.do.answer_challenge(challenge=challenge, code=wrong)
+        assert await world.do.answer_challenge(challenge=challenge, code=right)
 
 
 async def test_each_recovery_code_opens_once_however_it_is_typed(world: Any) -> None:

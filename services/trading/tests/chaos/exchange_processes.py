@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chassis.embedded.process import die_with_parent
 from chassis.errors import RemoteBugError, RemoteError
 from chassis.leader_channel import NOT_LEADING, open_leader_channel
 from chassis.mongo import MongoConnection
 from chassis.testing import eventually
 from chassis.testing.services import identity_of, key_settings
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
+from local_stack.nursery.nursery import ForkedProcess, Nursery
 from trading.domain.events import Event, OrderPlaced, TransferPosted
 from trading.domain.exchange import Exchange
 from trading.domain.history import History
@@ -30,21 +28,23 @@ from trading.storage.journal import MongoJournal
 
 USERS = [f"user-{index}" for index in range(4)]
 IN_FLIGHT = 16
-START_SECONDS_MAX = 90.0  # three in peace; the machine may be running all other tests
-LEASE_SECONDS = "1.5"  # half the default: these tests end leaders by the dozen
+START_SECONDS_MAX = 90.0  # one in peace; the machine may be running all other tests
 ANSWER_SECONDS_MAX = 2.5
 PORTS = 6  # trading, projector, prices, a second trading, a way to the journal, the projector's metrics
 
 
 @dataclass
 class Processes:
-    """The real processes on ports of their own."""
+    """The real processes on ports of their own, forked from one that has loaded what they are made of."""
 
+    nursery: Nursery
     mongo_url: str
     database: str
     ports: int
     logs: Path
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    # Where nobody follows, only the next life of the same process waits for the end of the one before.
+    lease_seconds: float = 0.6
+    running: dict[str, ForkedProcess] = field(default_factory=dict)
 
     @property
     def trading_address(self) -> str:
@@ -67,7 +67,10 @@ class Processes:
     def second_address(self) -> str:
         return f"127.0.0.1:{self.ports + 3}"
 
-    def start(self, name: str, *command: str, listen: str = "", crash_point: str = "", journal_url: str = "") -> None:
+    async def start(
+        self, name: str, *module: str, listen: str = "", crash_point: str = "", journal_url: str = ""
+    ) -> None:
+        """Returns when it was born; when it serves is for the test to see."""
         environment = {
             **os.environ,
             "CRYPTOVAULT_PROFILE": "test",
@@ -78,7 +81,7 @@ class Processes:
             "CRYPTOVAULT_TRADING_ADDRESS": f"{self.trading_address},{self.second_address}",
             "CRYPTOVAULT_RECONCILE_SECONDS": "0.2",
             "CRYPTOVAULT_METRICS_PORT": str(self.metrics_port) if name == "projector" else "0",
-            "CRYPTOVAULT_LEASE_SECONDS": LEASE_SECONDS,
+            "CRYPTOVAULT_LEASE_SECONDS": str(self.lease_seconds),
             "CRYPTOVAULT_LISTEN": listen,
             **{
                 f"CRYPTOVAULT_{setting.upper()}": value
@@ -87,26 +90,21 @@ class Processes:
             "CRYPTOVAULT_CRASH_POINT": crash_point,
         }
         with (self.logs / f"{name}.log").open("ab") as log:
-            # An interrupted run of tests leaves nobody behind.
-            command = (*die_with_parent(), sys.executable, *command)
-            self.running[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.running[name] = await self.nursery.spawn(
+                module, environment=environment, folder=self.logs, output=log.fileno()
+            )
 
-    def start_trading(self, crash_point: str = "", journal_url: str = "") -> None:
-        self.start(
-            "trading",
-            "-m",
-            "trading",
-            listen=self.trading_address,
-            crash_point=crash_point,
-            journal_url=journal_url,
+    async def start_trading(self, crash_point: str = "", journal_url: str = "") -> None:
+        await self.start(
+            "trading", "trading", listen=self.trading_address, crash_point=crash_point, journal_url=journal_url
         )
 
-    def start_second(self) -> None:
-        self.start("trading-2", "-m", "trading", listen=self.second_address)
+    async def start_second(self) -> None:
+        await self.start("trading-2", "trading", listen=self.second_address)
 
-    def start_projector(self, *command: str, crash_point: str = "") -> None:
-        program = command or ("-m", "trading.projector")
-        self.start("projector", *program, listen=self.queries_address, crash_point=crash_point)
+    async def start_projector(self, *module: str, crash_point: str = "") -> None:
+        program = module or ("trading.projector",)
+        await self.start("projector", *program, listen=self.queries_address, crash_point=crash_point)
 
     def events(self, name: str) -> list[str]:
         """The names of what the process has logged, one life after the other."""
@@ -116,15 +114,19 @@ class Processes:
     def signal(self, name: str, number: signal.Signals) -> None:
         self.running[name].send_signal(number)
 
-    def kill(self, name: str) -> None:
-        self.running[name].kill()
-        self.running[name].wait()
+    async def ended(self, name: str) -> int | None:
+        """How it ended, once it has."""
+        async with asyncio.timeout(START_SECONDS_MAX):
+            return await self.running[name].wait()
 
-    def stop_all(self) -> None:
-        for process in self.running.values():
-            process.kill()
-        for process in self.running.values():
-            process.wait()
+    async def kill(self, name: str) -> None:
+        self.signal(name, signal.SIGKILL)
+        await self.running[name].wait()
+
+    async def stop_all(self) -> None:
+        for name, process in self.running.items():
+            if process.returncode is None:
+                await self.kill(name)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
-"""A stand-in for market-data: `python price_server.py PORT` streams a price for every default market."""
+"""A stand-in for market-data: streams a price for every default market."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -50,11 +49,3 @@ async def started(prices: PriceServer, port: int) -> grpc.aio.Server:
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     return server
-
-
-async def serve(port: int) -> None:
-    await (await started(PriceServer(), port)).wait_for_termination()  # type: ignore[abstract]  # prices are all
-
-
-if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))

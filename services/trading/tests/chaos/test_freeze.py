@@ -55,10 +55,8 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
     processes: Processes, mongo: MongoConnection, tmp_path: Path
 ) -> None:
     corrupt = tmp_path / "corrupt"
-    processes.start_trading()
-    processes.start_projector(
-        str(Path(__file__).parent / "corrupt_projector.py"), str(corrupt), f"user:{USERS[0]}", SUSPECT
-    )
+    await processes.start_trading()
+    await processes.start_projector("corrupt_projector", str(corrupt), f"user:{USERS[0]}", SUSPECT)
     await pay_everybody(processes.trading_address)
     async with stubs(processes.trading_address) as (trading, operator, ledger):
 
@@ -92,8 +90,8 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
             await ledger.PostTransfer(trading_pb2.PostTransferRequest(business_key="w1:sent", hold_key="w1"))
 
         # The wrong memory is gone with its process; the journal never was wrong. Still nothing opens by itself.
-        processes.kill("projector")
-        processes.start_projector()
+        await processes.kill("projector")
+        await processes.start_projector()
         assert await reason_frozen()
         with use_caller(OPERATOR):
             unfreeze = operator_pb2.UnfreezeAssetRequest(asset=SUSPECT, reason="the projector's memory was corrupt")

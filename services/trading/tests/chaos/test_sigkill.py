@@ -26,18 +26,18 @@ KILLS = 5
 async def test_five_kills_under_load_lose_and_double_nothing(
     processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase
 ) -> None:
-    processes.start_trading()
-    processes.start_projector()
+    await processes.start_trading()
+    await processes.start_projector()
     await pay_everybody(processes.trading_address)
     load = Load(processes.trading_address)
     clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
     try:
         for _ in range(KILLS):
             await advances(lambda: len(load.acknowledged), by=60)
-            processes.kill("trading")
-            processes.start_trading()
-        processes.kill("projector")
-        processes.start_projector()
+            await processes.kill("trading")
+            await processes.start_trading()
+        await processes.kill("projector")
+        await processes.start_projector()
         await advances(lambda: len(load.acknowledged), by=60)
     finally:
         load.stopping = True
@@ -91,14 +91,13 @@ async def loaded(processes: Processes) -> AsyncIterator[Load]:
 async def test_a_projector_that_dies_between_rows_and_cursor_writes_them_again_to_the_same_end(
     processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase, times: int
 ) -> None:
-    processes.start_trading()
+    await processes.start_trading()
     await pay_everybody(processes.trading_address)
     async with loaded(processes) as load:
         for index in range(times):
-            processes.start_projector(crash_point=f"projection_before_cursor:{3 + index}")
-            await eventually(lambda: processes.running["projector"].poll() is not None, START_SECONDS_MAX)
-            assert processes.running["projector"].returncode == -signal.SIGKILL
-        processes.start_projector()
+            await processes.start_projector(crash_point=f"projection_before_cursor:{3 + index}")
+            assert await processes.ended("projector") == -signal.SIGKILL
+        await processes.start_projector()
     await check_records(mongo, mongo_database, load)
 
 
@@ -107,16 +106,15 @@ async def test_a_projector_that_dies_between_rows_and_cursor_writes_them_again_t
 async def test_each_crash_point_hit_ten_times_under_load_loses_and_doubles_nothing(
     processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase, crash_point: str
 ) -> None:
-    processes.start_projector()
-    processes.start_trading()
+    await processes.start_projector()
+    await processes.start_trading()
     await pay_everybody(processes.trading_address)
-    processes.kill("trading")
+    await processes.kill("trading")
     async with loaded(processes) as load:
         for hit in range(10):
-            processes.start_trading(f"{crash_point}:{10 + hit}")
-            await eventually(lambda: processes.running["trading"].poll() is not None, START_SECONDS_MAX)
-            assert processes.running["trading"].returncode == -signal.SIGKILL
-        processes.start_trading()
+            await processes.start_trading(f"{crash_point}:{10 + hit}")
+            assert await processes.ended("trading") == -signal.SIGKILL
+        await processes.start_trading()
     await check_records(mongo, mongo_database, load)
 
 
@@ -127,17 +125,17 @@ async def test_each_crash_point_hit_ten_times_under_load_loses_and_doubles_nothi
 async def test_a_retry_after_each_crash_point_has_one_effect(
     processes: Processes, mongo: MongoConnection, crash_point: str, *, durable: bool
 ) -> None:
-    processes.start_trading()
+    await processes.start_trading()
     await pay_everybody(processes.trading_address)
-    processes.kill("trading")
-    processes.start_trading(crash_point)
+    await processes.kill("trading")
+    await processes.start_trading(crash_point)
     load = Load(processes.trading_address)
     client = asyncio.create_task(load.client(0))
-    await eventually(lambda: processes.running["trading"].poll() is not None, START_SECONDS_MAX)
+    await processes.ended("trading")
     _, _, events = await read_whole_journal(mongo)
     unanswered = {event.idempotency_key for event in events if isinstance(event, OrderPlaced)} - set(load.acknowledged)
     assert bool(unanswered) is durable
-    processes.start_trading()
+    await processes.start_trading()
     await advances(lambda: len(load.acknowledged), by=5)
     load.stopping = True
     await client

@@ -59,14 +59,14 @@ class Withdrawals:
 
 
 async def test_withdrawals_under_kills_are_held_once_and_end_once(processes: Processes, mongo: MongoConnection) -> None:
-    processes.start_trading()
+    await processes.start_trading()
     await pay_everybody(processes.trading_address)
     withdrawals = Withdrawals(processes.trading_address)
     customers = [asyncio.create_task(withdrawals.customer(number)) for number in range(len(USERS))]
     for _ in range(KILLS):
         await advances(lambda: len(withdrawals.ended), by=ENDS_BETWEEN_KILLS)
-        processes.kill("trading")
-        processes.start_trading()
+        await processes.kill("trading")
+        await processes.start_trading()
     await advances(lambda: len(withdrawals.ended), by=ENDS_BETWEEN_KILLS)
     withdrawals.stopping = True
     await asyncio.gather(*customers)

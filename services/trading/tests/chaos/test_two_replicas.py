@@ -27,11 +27,12 @@ from exchange_processes import (
     trading_stub,
 )
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from price_server import PriceServer, started
+from price_server import PriceServer
 from tcp_proxy import TcpProxy
 from trading.domain.events import TradingPaused
 from trading.storage.price_notes import MongoPriceNotes
 
+LEASE_SECONDS = 1.5  # half the default: these tests end leaders by the dozen
 JUMPED_PRICE = 68_000  # from 60,000
 SERVICE = "cryptovault.trading.v1.TradingService"
 READER = Caller("gateway", "user-0", "session", "request-1", "203.0.113.7")
@@ -64,6 +65,7 @@ class Pair:
     """The replicas by role; the one that led before is started again as the follower."""
 
     def __init__(self, processes: Processes) -> None:
+        processes.lease_seconds = LEASE_SECONDS
         self.processes = processes
         self.leader = "trading"
 
@@ -78,25 +80,22 @@ class Pair:
     def address(self, name: str) -> str:
         return self.processes.trading_address if name == "trading" else self.processes.second_address
 
-    def start(self, name: str, journal_url: str = "") -> None:
+    async def start(self, name: str, journal_url: str = "") -> None:
         if name == "trading":
-            self.processes.start_trading(journal_url=journal_url)
+            await self.processes.start_trading(journal_url=journal_url)
         else:
-            self.processes.start_second()
+            await self.processes.start_second()
 
     async def start_both(self, journal_url: str = "") -> None:
-        self.start("trading", journal_url)
+        await self.start("trading", journal_url)
         await pay_everybody(self.processes.trading_address)
-        self.start("trading-2")
+        await self.start("trading-2")
         await eventually(lambda: serves(self.processes.second_address), START_SECONDS_MAX)
-
-    async def ended(self, name: str) -> None:
-        await eventually(lambda: self.processes.running[name].poll() is not None, START_SECONDS_MAX)
 
     async def swap(self) -> None:
         """The leader that was ended comes back and follows."""
         self.leader = self.follower
-        self.start(self.follower)
+        await self.start(self.follower)
         await eventually(lambda: serves(self.address(self.follower)), START_SECONDS_MAX)
 
 
@@ -123,7 +122,7 @@ async def stop_and_resume(pair: Pair, load: Load) -> None:
     await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
     pair.processes.signal(pair.leader, signal.SIGCONT)
     assert set(await asyncio.gather(*asked)) <= {"not_leading", "unavailable"}
-    await pair.ended(pair.leader)
+    await pair.processes.ended(pair.leader)
     ends = [
         event for event in pair.processes.events(pair.leader) if event in {"process_must_end", "background_crashed"}
     ]
@@ -131,7 +130,7 @@ async def stop_and_resume(pair: Pair, load: Load) -> None:
 
 
 async def kill_outright(pair: Pair, load: Load) -> None:
-    pair.processes.kill(pair.leader)
+    await pair.processes.kill(pair.leader)
     await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
 
 
@@ -142,22 +141,10 @@ async def test_a_follower_says_that_it_follows(processes: Processes) -> None:
     assert not await serves(pair.address("trading-2"), SERVICE)
     assert await refused_read(pair.address("trading-2")) == "not_leading"
     assert await refused_read(pair.addresses) == ""
-    processes.kill("trading")
+    await processes.kill("trading")
     # No longer ready to follow anybody, then the leader.
     await eventually(lambda: serves(pair.address("trading-2"), SERVICE), START_SECONDS_MAX)
     assert await refused_read(pair.address("trading-2")) == ""
-
-
-@asynccontextmanager
-async def own_prices(processes: Processes) -> AsyncIterator[PriceServer]:
-    """Prices that do as the test says."""
-    processes.kill("prices")
-    prices = PriceServer()  # type: ignore[abstract]  # prices are all
-    server = await started(prices, processes.prices_port)
-    try:
-        yield prices
-    finally:
-        await server.stop(None)
 
 
 async def paused(mongo: MongoConnection) -> bool:
@@ -166,33 +153,31 @@ async def paused(mongo: MongoConnection) -> bool:
 
 
 async def test_a_follower_that_takes_over_has_seen_the_prices_of_before(
-    processes: Processes, mongo: MongoConnection
+    processes: Processes, prices: PriceServer, mongo: MongoConnection
 ) -> None:
-    async with own_prices(processes) as prices:
-        pair = Pair(processes)
-        await pair.start_both()
-        await eventually(lambda: prices.streams == 2, START_SECONDS_MAX)
-        # The journal knows no price: nobody has traded. Only who listened knows that this is a jump.
-        processes.kill("trading")
-        prices.price = JUMPED_PRICE
-        await eventually(lambda: serves(processes.second_address, SERVICE), START_SECONDS_MAX)
-        await eventually(lambda: paused(mongo), START_SECONDS_MAX)
+    pair = Pair(processes)
+    await pair.start_both()
+    await eventually(lambda: prices.streams == 2, START_SECONDS_MAX)
+    # The journal knows no price: nobody has traded. Only who listened knows that this is a jump.
+    await processes.kill("trading")
+    prices.price = JUMPED_PRICE
+    await eventually(lambda: serves(processes.second_address, SERVICE), START_SECONDS_MAX)
+    await eventually(lambda: paused(mongo), START_SECONDS_MAX)
 
 
 async def test_a_leader_that_comes_back_alone_knows_the_prices_of_before(
-    processes: Processes, mongo: MongoConnection
+    processes: Processes, prices: PriceServer, mongo: MongoConnection
 ) -> None:
-    async with own_prices(processes) as prices:
-        processes.start_trading()
+    await processes.start_trading()
 
-        async def noted() -> bool:
-            return "BTC-USD" in (await MongoPriceNotes(mongo.database).load())[0]
+    async def noted() -> bool:
+        return "BTC-USD" in (await MongoPriceNotes(mongo.database).load())[0]
 
-        await eventually(noted, START_SECONDS_MAX)
-        processes.kill("trading")
-        prices.price = JUMPED_PRICE
-        processes.start_trading()
-        await eventually(lambda: paused(mongo), START_SECONDS_MAX)
+    await eventually(noted, START_SECONDS_MAX)
+    await processes.kill("trading")
+    prices.price = JUMPED_PRICE
+    await processes.start_trading()
+    await eventually(lambda: paused(mongo), START_SECONDS_MAX)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
@@ -233,13 +218,13 @@ async def test_an_append_that_is_let_go_after_the_takeover_changes_nothing(
                 proxy.held_bytes = 0
                 await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
                 processes.signal("trading", signal.SIGCONT)
-                await pair.ended("trading")
+                await pair.processes.ended("trading")
                 # Back to the beginning: the one behind the proxy leads again.
-                pair.start("trading", through_proxy)
+                await pair.start("trading", through_proxy)
                 await eventually(lambda: serves(processes.trading_address), START_SECONDS_MAX)
-                processes.kill("trading-2")
+                await processes.kill("trading-2")
                 await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
-                pair.start("trading-2")
+                await pair.start("trading-2")
                 await eventually(lambda: serves(processes.second_address), START_SECONDS_MAX)
         _, _, events = await read_whole_journal(mongo)
         check_outcomes(load, events)

@@ -1,5 +1,7 @@
 """PreviewOrder: what an order would do if it came now, around the newest tick, in a copy of the figures it needs."""
 
+import asyncio
+
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2
 
@@ -7,7 +9,7 @@ from trading.api import parsing
 from trading.api.messages import balance_message, fills_of, order_message
 from trading.api.teaching import teach
 from trading.domain.commands import Actor
-from trading.domain.errors import Rejection
+from trading.domain.errors import ExpiriesDue, MarketDraining, Rejection
 from trading.domain.events import WorkPostponed
 from trading.domain.preview_order import preview_order
 from trading.domain.state import ExchangeState
@@ -16,6 +18,10 @@ from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.next_batch import as_next_batch
 from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
+
+# What is due, or left of an earlier command, comes before an order and so before its preview: a batch or two.
+_FIRST_TRIES = 25
+_FIRST_SECONDS = 0.02
 
 
 class Previews:
@@ -28,10 +34,9 @@ class Previews:
         """Raises what the order itself would be refused with, suggestion included; `NotLeading`."""
         caller = current_caller()
         actor = Actor(caller.required_user(), caller.session_id or "", caller.request_id, caller.address or "")
-        now = self._time.now()
 
         def question(state: ExchangeState) -> trading_pb2.PreviewOrderResponse | Rejection:
-            shown = as_next_batch(state, request.market, self._prices, now)
+            shown = as_next_batch(state, request.market, self._prices, self._time.now())
             try:
                 return _preview(shown, request, actor)
             except Rejection as refusal:
@@ -40,6 +45,12 @@ class Previews:
                 return refusal
 
         answer = await self._sequencer.read(question)
+        for _ in range(_FIRST_TRIES):
+            if not isinstance(answer, ExpiriesDue | MarketDraining):
+                break
+            self._sequencer.look_at_the_clock()
+            await asyncio.sleep(_FIRST_SECONDS)
+            answer = await self._sequencer.read(question)
         if isinstance(answer, Rejection):
             raise answer
         return answer

@@ -49,6 +49,7 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
     accepted: Counter[str] = Counter()
     none: Counter[str] = Counter()
     unexplained = 0
+    ruleless: list[ServiceError] = []
 
     def run(command: Command) -> None:
         events = bench.done(command)
@@ -68,6 +69,7 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
         except ServiceError as refusal:
             if not isinstance(command, PlaceOrder | AmendOrder):
                 continue
+            ruleless += [] if "rule" in refusal.details else [refusal]
             before = state_hash(bench.exchange.state)
             state = bench.exchange.state
             suggested = (
@@ -82,6 +84,7 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
                 run(suggested)
                 accepted[refusal.reason] += 1
     bench.assert_sound()
+    assert not ruleless
     expected = {
         "invalid_order", "below_min_notional", "price_band", "post_only_would_take", "fill_or_kill_unfilled",
         "no_liquidity", "insufficient_funds", "invalid_tick", "invalid_lot", "stop_price_reached", "expiry_in_past",
@@ -146,6 +149,24 @@ def test_too_little_money_suggests_as_much_as_it_pays_for(bench: Bench) -> None:
 def test_money_for_nothing_has_no_suggestion_but_a_reason(bench: Bench) -> None:
     poor = bench.limit("carol", Side.BUY, "1", "99")
     assert suggest_order(bench.exchange.state, poor) == WHY_NONE["insufficient_funds"]
+
+
+def test_too_little_money_by_quote_amount_says_so_and_suggests_nothing_below_the_smallest_order(bench: Bench) -> None:
+    bench.deposit("carol", "USD", UNIT // 2)
+    for worth in ("0.3", "0.5", "20"):
+        poor = bench.market("carol", Side.BUY, quote_quantity=units(worth))
+        assert suggest_order(bench.exchange.state, poor) == WHY_NONE["insufficient_funds"]
+
+
+def test_a_fill_or_kill_of_which_too_little_can_be_filled_suggests_the_order_that_need_not_be() -> None:
+    bench = Bench()
+    bench.reference("100")
+    bench.batch(4_000)  # the house is out: its price is stale
+    bench.done(bench.limit("bob", Side.SELL, "1", "100"))
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    bench.done(bench.limit("carol", Side.BUY, "0.995", "100"))
+    command = bench.limit("alice", Side.BUY, "1", "100", time_in_force=TimeInForce.FOK)
+    assert suggestion(bench, command) == command._replace(time_in_force=TimeInForce.GTC)
 
 
 def test_a_stop_that_is_reached_already_suggests_the_next_that_waits_and_its_limit_goes_along(bench: Bench) -> None:

@@ -8,9 +8,11 @@ import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
+from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, running_exchange
 from shell_factory import PRICE, UNIT
+from trading.domain.queries import orders_are_due
 from trading.domain.snapshot import state_hash
 from trading.storage.journal import MongoJournal
 
@@ -72,6 +74,30 @@ async def test_a_preview_stands_around_the_newest_tick(exchange: Exchange) -> No
     exchange.shell.tick(PRICE + 1_000 * UNIT)
     second = await preview(exchange, order)
     assert float(second.fills[0].price) - float(first.fills[0].price) > 990
+
+
+async def test_a_preview_waits_for_what_is_due_before_it_as_the_order_does(exchange: Exchange) -> None:
+    """Anybody's expiry, in any market, comes before whatever may trade."""
+    await exchange.pay("ann", "100000", "practice:ann")
+    soon = place(market="BTC-USD", type="limit", side="buy", quantity="0.01", price="59000", time_in_force="gtd")
+    soon.expires_at.FromMilliseconds(exchange.shell.now + 300)
+    (placed,) = await exchange.ask(exchange.request("ann", "k", place_order=soon))
+    assert placed.result.order.status == "open"
+    await eventually(lambda: orders_are_due(exchange.shell.state, exchange.shell.now))
+    shown = await preview(exchange, place(market="BTC-USD", type="market", side="buy", quantity="0.01"))
+    assert shown.order.status == "filled"
+    assert not exchange.shell.state.orders
+
+
+async def test_under_a_key_that_is_taken_no_body_is_suggested(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    order = place(market="BTC-USD", side="buy", type="limit", quantity="0.01", price="59000")
+    await exchange.ask(exchange.request("ann", "k", place_order=order))
+    order.quantity = "0.02"
+    (answer,) = await exchange.ask(exchange.request("ann", "k", place_order=order))
+    assert answer.failure.reason == "idempotency_key_reused"
+    assert "suggested" not in answer.failure.details
+    assert "key of its own" in answer.failure.details["no_suggestion"]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -12,7 +12,7 @@ from cryptovault.trading.v1 import trading_pb2
 from trading.api import parsing
 from trading.domain.amounts import SCALE_MAX, format_amount
 from trading.domain.commands import Actor, AmendOrder, PlaceOrder
-from trading.domain.errors import InvalidLot, InvalidTick, Rejection, TooManyDecimals
+from trading.domain.errors import IdempotencyKeyReused, InvalidLot, InvalidTick, Rejection, TooManyDecimals
 from trading.domain.markets import Market
 from trading.domain.moments import moment_text
 from trading.domain.state import ExchangeState
@@ -31,6 +31,10 @@ def teach(
     actor: Actor,
 ) -> None:
     """Adds to the refusal's details; `state` is what the request would meet if it came again now. Never raises."""
+    if isinstance(error, IdempotencyKeyReused):
+        # Whatever the body, the key that comes with it is taken.
+        error.details["no_suggestion"] = WHY_NONE[error.reason]
+        return
     try:
         if isinstance(request, trading_pb2.PlaceOrder):
             suggested = _suggest_order(request, state, actor)

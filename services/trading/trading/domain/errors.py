@@ -101,7 +101,8 @@ class InsufficientFunds(Rejection):
     def __init__(self, *, asset: str, required: str, available: str) -> None:
         super().__init__(
             f"{required} {asset} are needed and {available} are available.",
-            rule="insufficient_funds", asset=asset, required=required, available=available,
+            rule="insufficient_funds", asset=asset, limit=available, given=required,
+            required=required, available=available,
         )  # fmt: skip
 
 
@@ -189,14 +190,19 @@ class MarketCancelOnly(Rejection):
     reason = "market_cancel_only"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__(f"{market} takes no new orders now; cancels are possible.", market=market)
+        super().__init__(
+            f"{market} takes no new orders now; cancels are possible.",
+            market=market, rule="market_status", limit="trading", given="cancel_only",
+        )  # fmt: skip
 
 
 class MarketHalted(Rejection):
     reason = "market_halted"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__(f"{market} is halted.", market=market)
+        super().__init__(
+            f"{market} is halted.", market=market, rule="market_status", limit="trading", given="halted"
+        )
 
 
 class MarketPaused(Rejection):
@@ -259,7 +265,7 @@ class UnknownMarket(Rejection):
     reason = "unknown_market"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__("There is no such market.", market=market[:32])
+        super().__init__("There is no such market.", market=market[:32], rule="known_market", given=market[:32])
 
 
 class UnknownAsset(Rejection):
@@ -277,7 +283,7 @@ class OrderNotOpen(Rejection):
     reason = "order_not_open"
 
     def __init__(self, *, order_id: str) -> None:
-        super().__init__("There is no such open order.", order_id=order_id[:64])
+        super().__init__("There is no such open order.", order_id=order_id[:64], rule="open_order")
 
 
 class IdempotencyKeyReused(Rejection):
@@ -294,8 +300,9 @@ class ClientOrderIdReused(Rejection):
 
     def __init__(self, *, client_order_id: str, order_id: str) -> None:
         super().__init__(
-            "This client order id belongs to another order.", client_order_id=client_order_id, order_id=order_id
-        )
+            "This client order id belongs to another order.",
+            client_order_id=client_order_id, order_id=order_id, rule="client_order_id",
+        )  # fmt: skip
 
 
 class InvalidMarket(Rejection):

@@ -28,6 +28,7 @@ WHY_NONE = {
     "stale_price": "There is no fresh price to measure an order by; send it again in a moment.",
     "too_many_open_orders": "Cancel one of your open orders first.",
     "insufficient_funds": "What you have does not pay for the smallest order.",
+    "idempotency_key_reused": "The key stands for another order: send this one under a key of its own.",
     "market_draining": "The market is busy with an earlier command; send the order again.",
     "expiries_due": "Orders whose time is over are being closed; send the order again.",
 }
@@ -137,10 +138,10 @@ def _tomorrow(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceO
 
 
 def _what_there_is(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
-    """Fill or kill: as much as can be filled at once; without any, an order that waits for others."""
+    """Fill or kill: as much as can be filled at once; where that is too little, an order that need not be."""
     market = _market(state, command)
     fillable = parse_amount(refusal.details["limit"], market.base_scale, field="quantity") if command.quantity else 0
-    if fillable:
+    if fillable >= _smallest_quantity(state, command):
         return command._replace(quantity=fillable)
     if command.price:
         return command._replace(time_in_force=TimeInForce.GTC)
@@ -168,7 +169,8 @@ def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     required = parse_amount(refusal.details["required"], scale, field="required")
     available = parse_amount(refusal.details["available"], scale, field="available")
     if command.quote_quantity:
-        return command._replace(quote_quantity=command.quote_quantity * available // required) if available else None
+        worth = command.quote_quantity * available // required
+        return command._replace(quote_quantity=worth) if worth >= market.minimum_notional else None
     quantity = command.quantity * available // required
     quantity -= quantity % market.lot
     # Below the smallest order the money is what lacks, not the size.

@@ -200,9 +200,7 @@ class MarketHalted(Rejection):
     reason = "market_halted"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__(
-            f"{market} is halted.", market=market, rule="market_status", limit="trading", given="halted"
-        )
+        super().__init__(f"{market} is halted.", market=market, rule="market_status", limit="trading", given="halted")
 
 
 class MarketPaused(Rejection):

@@ -5,15 +5,28 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from local_stack.platform import Platform
+from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.conftest import READY_SECONDS, door
+
+LEADER, FOLLOWER = REPLICAS_OF_TRADING
 
 
 @pytest.fixture(scope="package")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    """One process of the exchange alone, until `follower` starts the other."""
     folder = tmp_path_factory.mktemp("doomed-platform")
-    async with Platform(data_dir=folder, ready_seconds=READY_SECONDS) as platform:
+    async with Platform(data_dir=folder, trading_replicas=2, ready_seconds=READY_SECONDS) as platform:
+        await platform.stop(FOLLOWER)
         yield platform
+
+
+@pytest.fixture
+async def follower(platform: Platform) -> AsyncIterator[str]:
+    """The name of a second process of the exchange, for one test."""
+    await platform.start(FOLLOWER)
+    yield FOLLOWER
+    await platform.stop(FOLLOWER)
 
 
 @pytest.fixture(scope="package")

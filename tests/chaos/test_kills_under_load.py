@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +17,7 @@ from local_stack.platform import Platform
 from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.chaos.audit import audit
-from tests.conftest import READY_SECONDS, door
+from tests.chaos.conftest import LEADER
 from tests.customers import Customer, MarketRules, sign_up
 
 # Who dies where an order goes, and what it is told by.
@@ -29,6 +28,7 @@ RECOVERY_SECONDS = 90.0  # a few in peace; the machine may be running all other 
 # Far longer than any recovery: a command without a final answer by then is an error of the platform.
 ANSWER_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.05
+RESTING_MAX = 20  # of a trader's orders: each holds some of a newcomer's money
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Trader:
     dice: random.Random
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
+    resting: int = 0
     repeats: int = 0
 
     async def trade_until(self, over: asyncio.Event) -> None:
@@ -51,14 +52,18 @@ class Trader:
 
     async def _trade(self, key: str) -> None:
         if self.dice.random() < 0.6:
-            await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
+            bought = await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
+            # Back again: ten recoveries take longer than a newcomer's money lasts.
+            await self._place(f"{key}-back", side="sell", type="market", quantity=bought["filled_quantity"])
             return
         order = await self._place(
             key, type="limit", price=self.limit_price, quantity=self.rules.quantity(Decimal("0.0002"))
         )
-        if self.dice.random() < 0.7:
+        if self.resting == RESTING_MAX or self.dice.random() < 0.7:
             await self._until_known("DELETE", f"/orders/{order['id']}", None, key=f"cancel-{key}", expected=200)
             self.cancelled.add(order["id"])
+        else:
+            self.resting += 1
 
     async def _place(self, key: str, **order: str) -> dict[str, Any]:
         body = {"market": "BTC-USD", "side": "buy", "client_order_id": key, **order}
@@ -110,31 +115,34 @@ async def test_every_acknowledged_order_exists_once_whoever_is_killed(
     await _check_journal(platform, traders)
 
 
-async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(tmp_path: Path) -> None:
-    async with (
-        Platform(data_dir=tmp_path, trading_replicas=2, ready_seconds=READY_SECONDS) as platform,
-        door(platform) as http,
-    ):
-        traders = await _traders(http)
-        over = asyncio.Event()
-        trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
-        try:
-            await _orders_flow(traders, trading)
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
+async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(
+    platform: Platform, http: httpx.AsyncClient, follower: str, rounds: int
+) -> None:
+    traders = await _traders(http)
+    over = asyncio.Event()
+    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
+    try:
+        await _orders_flow(traders, trading)
+        for _ in range(rounds):
             first = await _leader(platform)
+            restarts = platform.restarts(first)
             platform.signal(first, signal.SIGSTOP)
             await _orders_flow(traders, trading)
             second = await _leader(platform, other_than=first)
+            assert {first, second} == {LEADER, follower}
             platform.signal(first, signal.SIGCONT)
             # It finds that it was followed, ends, and comes back as the one that follows.
-            await eventually(lambda: platform.restarts(first) > 0, timeout_seconds=RECOVERY_SECONDS)
+            await eventually(lambda: platform.restarts(first) > restarts, timeout_seconds=RECOVERY_SECONDS)  # noqa: B023
             await platform.wait_ready(first, timeout_seconds=RECOVERY_SECONDS)
             await platform.kill(second)
             await _orders_flow(traders, trading)
-        finally:
-            over.set()
-            await asyncio.gather(*trading)
-        await _check_people(traders)
-        await _check_journal(platform, traders)
+            await platform.wait_ready(second, timeout_seconds=RECOVERY_SECONDS)
+    finally:
+        over.set()
+        await asyncio.gather(*trading)
+    await _check_people(traders)
+    await _check_journal(platform, traders)
 
 
 async def _leader(platform: Platform, *, other_than: str = "") -> str:

@@ -7,7 +7,7 @@ import time
 
 import pyotp
 
-from tests.customers import Customer, Json
+from tests.customers import PASSWORD, Customer, Json
 
 SECONDS_PER_STEP = 30
 
@@ -32,7 +32,7 @@ async def enrolled(customer: Customer) -> tuple[Phone, list[str]]:
     proposed = (await customer.send("POST", "/auth/2fa/setup")).json()
     assert proposed["otpauth_uri"].startswith("otpauth://totp/CryptoVault:")
     phone = Phone(proposed["secret"])
-    reply = await customer.send("POST", "/auth/2fa/enable", {"code": phone.code()})
+    reply = await customer.send("POST", "/auth/2fa/enable", {"code": phone.code(), "password": PASSWORD})
     assert reply.status_code == 200, reply.text
     return phone, reply.json()["recovery_codes"]
 

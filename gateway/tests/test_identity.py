@@ -279,7 +279,6 @@ async def test_the_second_half_of_a_sign_in_delivers_like_the_first(up: "Running
 @pytest.mark.parametrize(
     ("path", "status", "document"),
     [
-        ("2fa/enable", 200, {"recovery_codes": ["abcde-fghij"]}),
         ("2fa/disable", 204, None),
         ("2fa/recovery-codes", 200, {"recovery_codes": ["abcde-fghij"]}),
         ("step-up", 200, {"expires_at": "2026-01-01T00:00:00.123Z"}),
@@ -297,6 +296,21 @@ async def test_a_second_factor_is_passed_on_and_its_answer_handed_out(
         reply = await up.client.post(f"{AUTH}/{path}", json={"code": code}, headers=up.bearer())
         details = checked(reply, 400, "VALIDATION_ERROR")
         assert (details["field"], details["rule"], details.get("value")) == ("code", "second_factor", None)
+    assert up.platform.auth.requests == []
+
+
+async def test_a_second_factor_is_switched_on_by_a_code_and_the_password(up: "Running") -> None:
+    body = {"code": "123456", "password": "correct horse battery"}
+    reply = await up.client.post(f"{AUTH}/2fa/enable", json=body, headers=up.bearer())
+    assert reply.json() == {"recovery_codes": ["abcde-fghij"]}
+    asked = up.platform.auth.requests[-1]
+    assert (asked.code, asked.password) == ("123456", "correct horse battery")
+    up.platform.auth.reset()
+    for field_name in body:
+        reply = await up.client.post(f"{AUTH}/2fa/enable", json=body | {field_name: ""}, headers=up.bearer())
+        assert checked(reply, 400, "VALIDATION_ERROR")["field"] == field_name
+        lacking = {name: value for name, value in body.items() if name != field_name}
+        checked(await up.client.post(f"{AUTH}/2fa/enable", json=lacking, headers=up.bearer()), 400, "VALIDATION_ERROR")
     assert up.platform.auth.requests == []
 
 

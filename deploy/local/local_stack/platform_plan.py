@@ -97,6 +97,9 @@ class PlatformPlan:
             "LOG_LEVEL": self._log_level,
             **self._connections(),
             **self._audit_settings(),
+            **self.trust_settings("auth"),
+            "NOTIFICATIONS_ADDRESS": self._ports.address("notifications"),
+            "ISSUER": self.gateway_url,
         }
         return {f"CRYPTOVAULT_{name}": value for name, value in settings.items()}
 

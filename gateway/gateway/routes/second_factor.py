@@ -10,6 +10,7 @@ from gateway.admission.policy import Access, LimitClass
 from gateway.edge.bodies import read_body
 from gateway.edge.replies import empty_reply, json_reply
 from gateway.routes.endpoint import API, Endpoint
+from gateway.routes.identity import HASHING_DEADLINE_SECONDS
 from gateway.schemas import identity as schemas
 from gateway.views.times import time_text
 
@@ -36,8 +37,10 @@ class SecondFactorRoutes:
             Endpoint(
                 method="POST", path=f"{API}/auth/2fa/enable", handler=self.enable, access=Access.USER,
                 limit=LimitClass.AUTH, operation_id="enableTwoFactor", summary="Switch two-factor sign-in on", tag=_TAG,
-                description="Ends your other sessions. The reply holds ten recovery codes.",
-                body=schemas.ShowSecondFactor, reply=schemas.RecoveryCodes, errors=(409,), body_example=_EXAMPLE,
+                description="By a code of the app and your password. Ends your other sessions. The reply holds ten "
+                "recovery codes.",
+                body=schemas.EnableTwoFactor, reply=schemas.RecoveryCodes, errors=(409,),
+                body_example={**_EXAMPLE, "password": "correct horse battery"},
             ),
             Endpoint(
                 method="POST", path=f"{API}/auth/2fa/disable", handler=self.disable, access=Access.USER,
@@ -63,7 +66,10 @@ class SecondFactorRoutes:
         return json_reply({"secret": answer.secret, "otpauth_uri": answer.uri, "qr_rows": list(answer.qr_rows)})
 
     async def enable(self, request: Request) -> Response:
-        answer = await self._auth.EnableSecondFactor(pb.EnableSecondFactorRequest(code=await _code(request)))
+        body = await read_body(request, schemas.EnableTwoFactor)
+        answer = await self._auth.EnableSecondFactor(
+            pb.EnableSecondFactorRequest(code=body.code, password=body.password), timeout=HASHING_DEADLINE_SECONDS
+        )
         return json_reply({"recovery_codes": list(answer.recovery_codes)})
 
     async def disable(self, request: Request) -> Response:

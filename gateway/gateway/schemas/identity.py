@@ -85,6 +85,10 @@ class ShowSecondFactor(RequestBody):
     code: SecondFactor
 
 
+class EnableTwoFactor(ShowSecondFactor):
+    password: Password = Field(description="Yours, once more: a session alone must not put a factor in your way.")
+
+
 class ProposedSecret(ReplyBody):
     """For the authenticator app, which counts only once a code of it was shown."""
 

@@ -23,11 +23,9 @@ from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
-from auth.crypto.tickets import SignedTickets
+from auth.crypto.tickets import challenge_tickets, freeze_tickets
 from auth.crypto.totp import AppCodes
 from auth.domain.audit_chain import AuditStream
-from auth.domain.notices import FREEZE_LINK_LIFETIME
-from auth.domain.second_factor import CHALLENGE_LIFETIME
 from auth.errands import BackgroundErrands
 from auth.events.subscriptions import audited
 from auth.settings import AuthSettings
@@ -76,6 +74,7 @@ from auth.use_cases.note_attempt import NoteAttempt
 from auth.use_cases.notice_device import NoticeDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession
+from auth.use_cases.prove_password import ProvePassword
 from auth.use_cases.prove_second_factor import ProveSecondFactor
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.refresh_session import RefreshSession
@@ -162,8 +161,8 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         access_tokens=access_tokens,
         refresh_tokens=SeededRefreshTokens(root),
         device_tokens=SignedDeviceTokens(root),
-        challenges=SignedTickets(root, purpose="sign-in-challenge", lifetime=CHALLENGE_LIFETIME),
-        freeze_tickets=SignedTickets(root, purpose="freeze", lifetime=FREEZE_LINK_LIFETIME),
+        challenges=challenge_tickets(root),
+        freeze_tickets=freeze_tickets(root),
         freeze_page=f"{settings.issuer}/freeze",
         app_codes=AppCodes(),
         seal=RootSeal(root),
@@ -268,6 +267,9 @@ def make_use_cases(a: Adapters) -> UseCases:
         digests=a.digests, notify_owner=notify_owner, clock=a.clock,
     )  # fmt: skip
     callers_device = CallersDevice(sessions=a.sessions)
+    prove_password = ProvePassword(
+        throttles=a.throttles, passwords=a.passwords, callers_device=callers_device, clock=a.clock
+    )
     make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
     revoke_api_keys = RevokeApiKeys(
         api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=audited, clock=a.clock
@@ -301,8 +303,8 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         enable_second_factor=EnableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            make_recovery_codes=make_recovery_codes, end_sessions=end_sessions, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=audited, clock=a.clock,
+            prove_password=prove_password, make_recovery_codes=make_recovery_codes, end_sessions=end_sessions,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         disable_second_factor=DisableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
@@ -339,9 +341,8 @@ def make_use_cases(a: Adapters) -> UseCases:
             end_sessions=end_sessions, notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
         ),
         change_password=ChangePassword(
-            users=a.users, sessions=a.sessions, throttles=a.throttles, passwords=a.passwords, end_sessions=end_sessions,
-            notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit,
-            transactions=audited, clock=a.clock,
+            users=a.users, passwords=a.passwords, prove_password=prove_password, end_sessions=end_sessions,
+            notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit, transactions=audited,
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, device_tokens=a.device_tokens,

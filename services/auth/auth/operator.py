@@ -9,37 +9,50 @@ import argparse
 import asyncio
 import getpass
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
+from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
 from chassis.ids import RandomIds
 from chassis.logs import configure_logging
 from chassis.mongo import MongoConnection, connect, init_documents
 from chassis.outbox import Outbox
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
+from chassis.trust.service_identity import ServiceIdentity
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from auth.audit_command import add_commands, print_key, verify_audit
+from auth.clients.notifications import NotificationsCourier
+from auth.crypto.tickets import freeze_tickets
 from auth.domain.audit_chain import AuditStream
 from auth.domain.roles import PERMISSIONS_BY_ROLE
+from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
+from auth.storage.api_keys import MongoApiKeys
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.documents import DOCUMENTS
 from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
 from auth.use_cases.audit_ports import BrokenRecord
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.grant_role import GrantRole
+from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.remove_second_factor import RemoveSecondFactor
+from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_role import RevokeRole
 from auth.use_cases.revoke_sessions import RevokeSessions
 
+MAIL_SECONDS_MAX = 10.0  # an operator waits for the prompt
 EXIT_UNREACHABLE = 3  # could not look; 1 says that something is wrong
 
 
@@ -55,7 +68,7 @@ def main() -> int:
         mongo_url, redis_url = settings.required("mongo_url"), settings.required("redis_url")
     except MissingSetting as missing:
         refuse_to_start(str(missing))
-    return asyncio.run(_run(arguments, mongo_url, redis_url, settings.database_name))
+    return asyncio.run(_run(arguments, settings, mongo_url, redis_url))
 
 
 async def _verify(settings: AuthSettings, anchors: Path | None) -> int:
@@ -66,8 +79,8 @@ async def _verify(settings: AuthSettings, anchors: Path | None) -> int:
         return EXIT_UNREACHABLE
 
 
-async def _run(arguments: argparse.Namespace, mongo_url: str, redis_url: str, database: str) -> int:
-    connection = connect(mongo_url, database)
+async def _run(arguments: argparse.Namespace, settings: AuthSettings, mongo_url: str, redis_url: str) -> int:
+    connection = connect(mongo_url, settings.database_name)
     redis = Redis.from_url(redis_url)
     operator = Caller(
         service=f"operator:{getpass.getuser()}",
@@ -81,40 +94,86 @@ async def _run(arguments: argparse.Namespace, mongo_url: str, redis_url: str, da
         await redis.ping()
         await init_documents(connection.database, DOCUMENTS)
         with use_caller(operator):
-            return await _change(arguments, connection, redis)
+            changed = await _change(arguments, settings, connection, redis)
+    except MissingSetting as missing:
+        refuse_to_start(str(missing))
     except (ServiceError, RedisError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
         await redis.aclose()
         await connection.close()
+    sys.stdout.write("Done.\n" if changed else "Nothing to change.\n")
+    return 0
 
 
-async def _change(arguments: argparse.Namespace, connection: MongoConnection, redis: Redis) -> int:
+async def _change(
+    arguments: argparse.Namespace, settings: AuthSettings, connection: MongoConnection, redis: Redis
+) -> bool:
+    """Whether there was anything to change. Raises ServiceError, MissingSetting."""
     clock, ids, users, sessions = SystemClock(), RandomIds(), MongoUsers(), MongoSessions()
     audit_trail = MongoAuditTrail()
     await audit_trail.open(AuditStream.AUTH)
     record_audit = RecordAudit(audit_trail=audit_trail, clock=clock, ids=ids)
     if arguments.command == "grant-role":
         grant = GrantRole(users=users, record_audit=record_audit, transactions=connection.transactions)
-        changed = await grant(email=arguments.email, role=arguments.role)
-    else:
-        revoke_sessions = RevokeSessions(
-            sessions=sessions,
-            revoked=MirroredRevokedSessions(redis, clock),
-            announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
+        return await grant(email=arguments.email, role=arguments.role)
+    revoked = MirroredRevokedSessions(redis, clock)
+    revoke_sessions = RevokeSessions(
+        sessions=sessions,
+        revoked=revoked,
+        announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
+        transactions=connection.transactions,
+        clock=clock,
+    )
+    end_sessions = EndSessions(sessions=sessions, revoke_sessions=revoke_sessions, clock=clock)
+    if arguments.command == "revoke-role":
+        revoke = RevokeRole(
+            users=users, end_sessions=end_sessions, record_audit=record_audit, transactions=connection.transactions
+        )
+        return await revoke(email=arguments.email, role=arguments.role)
+    async with _notices(settings) as notify_owner:
+        remove = RemoveSecondFactor(
+            users=users,
+            second_factors=MongoSecondFactors(),
+            end_sessions=end_sessions,
+            revoke_api_keys=RevokeApiKeys(
+                api_keys=MongoApiKeys(),
+                revoked=revoked,
+                record_audit=record_audit,
+                transactions=connection.transactions,
+                clock=clock,
+            ),
+            notify_owner=notify_owner,
+            record_audit=record_audit,
             transactions=connection.transactions,
             clock=clock,
         )
-        revoke = RevokeRole(
-            users=users,
-            end_sessions=EndSessions(sessions=sessions, revoke_sessions=revoke_sessions, clock=clock),
-            record_audit=record_audit,
-            transactions=connection.transactions,
+        return await remove(email=arguments.email)
+
+
+@asynccontextmanager
+async def _notices(settings: AuthSettings) -> AsyncIterator[NotifyOwner]:
+    """Mails to owners, handed over before it ends. Raises MissingSetting."""
+    clock, errands = SystemClock(), BackgroundErrands()
+    channel = open_channel(settings.notifications_address, to="notifications", identity=ServiceIdentity.of(settings))
+    working = asyncio.create_task(errands.run())
+    try:
+        yield NotifyOwner(
+            courier=NotificationsCourier(channel, clock),
+            errands=errands,
+            freeze_tickets=freeze_tickets(settings.root_secret.encode()),
+            freeze_page=f"{settings.issuer}/freeze",
+            clock=clock,
+            ids=RandomIds(),
         )
-        changed = await revoke(email=arguments.email, role=arguments.role)
-    sys.stdout.write("Done.\n" if changed else "Nothing to change.\n")
-    return 0
+        async with asyncio.timeout(MAIL_SECONDS_MAX):
+            await errands.drained()
+    except TimeoutError:
+        sys.stderr.write("The mail to the owner could not be handed over: notifications does not answer.\n")
+    finally:
+        working.cancel()
+        await channel.close()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,6 +183,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("email")
         command.add_argument("role", choices=tuple(PERMISSIONS_BY_ROLE))
+    remove = commands.add_parser(
+        "remove-second-factor", help="once you are sure who asks; freezes the account until its mailbox opens it"
+    )
+    remove.add_argument("email")
     add_commands(commands)
     return parser
 

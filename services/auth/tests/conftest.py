@@ -17,7 +17,7 @@ from auth.crypto.digests import KeyedDigests, SystemRandomness
 from auth.crypto.password_pool import PasswordPool
 from auth.crypto.refresh_tokens import SeededRefreshTokens
 from auth.crypto.seal import RootSeal
-from auth.crypto.tickets import SignedTickets
+from auth.crypto.tickets import challenge_tickets, freeze_tickets
 from auth.crypto.totp import AppCodes
 from auth.domain.api_keys import ApiKey
 from auth.domain.audit import AuditEntry
@@ -25,9 +25,8 @@ from auth.domain.audit_chain import AuditStream, SealedEntry, StreamHead, seal
 from auth.domain.devices import KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.login_throttle import OPEN, LoginThrottle
-from auth.domain.notices import FREEZE_LINK_LIFETIME
 from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
-from auth.domain.second_factor import CHALLENGE_LIFETIME, SecondFactor
+from auth.domain.second_factor import SecondFactor
 from auth.domain.sessions import Session
 from auth.domain.users import CodeCount, User
 from auth.errands import BackgroundErrands
@@ -51,7 +50,8 @@ from chassis.identity import Caller, use_caller
 from chassis.ids import RandomIds
 from chassis.mongo import MongoConnection, init_documents
 from chassis.outbox import COLLECTION, Outbox
-from chassis.testing import FixedClock
+from chassis.testing import FixedClock, serve
+from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 from joserfc.jwk import OKPKey
 from redis.asyncio import BlockingConnectionPool, Redis
 
@@ -153,7 +153,9 @@ class MemoryUsers:
         return True
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
-        self.rows[user_id] = replace(self.rows[user_id], password_hash=password_hash, throttle=OPEN)
+        user = self.rows[user_id]
+        resets = user.password_resets + 1
+        self.rows[user_id] = replace(user, password_hash=password_hash, throttle=OPEN, password_resets=resets)
 
     async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
         if self.rows[user_id].password_hash != old_hash:
@@ -531,6 +533,29 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
     )
 
 
+class Notifications(notifications_pb2_grpc.NotificationsServiceServicer):
+    """Takes every mail, over real gRPC."""
+
+    def __init__(self) -> None:
+        self.requests: list[notifications_pb2.SendCodeRequest] = []
+        self.address = ""
+
+    async def SendCode(  # noqa: N802 - the contract's name
+        self, request: notifications_pb2.SendCodeRequest, context: Any
+    ) -> notifications_pb2.SendCodeResponse:
+        self.requests.append(request)
+        return notifications_pb2.SendCodeResponse()
+
+
+@pytest.fixture
+async def notifications() -> AsyncIterator[Notifications]:
+    servicer = Notifications()
+    add = notifications_pb2_grpc.add_NotificationsServiceServicer_to_server
+    entry = (add, servicer, "cryptovault.notifications.v1.NotificationsService")
+    async with serve([entry], plays="notifications") as servicer.address:
+        yield servicer
+
+
 class ListErrands:
     def __init__(self) -> None:
         self._waiting: list[Callable[[], Awaitable[None]]] = []
@@ -632,8 +657,8 @@ def _common(clock: FixedClock, signing_key: OKPKey) -> dict[str, Any]:
         "access_tokens": SignedAccessTokens(key=signing_key, issuer="https://issuer", audience="cryptovault"),
         "refresh_tokens": SeededRefreshTokens(ROOT),
         "device_tokens": SignedDeviceTokens(ROOT),
-        "challenges": SignedTickets(ROOT, purpose="sign-in-challenge", lifetime=CHALLENGE_LIFETIME),
-        "freeze_tickets": SignedTickets(ROOT, purpose="freeze", lifetime=FREEZE_LINK_LIFETIME),
+        "challenges": challenge_tickets(ROOT),
+        "freeze_tickets": freeze_tickets(ROOT),
         "freeze_page": "https://issuer/freeze",
         "app_codes": AppCodes(),
         "seal": RootSeal(ROOT),

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from auth.crypto.checkpoint_key import CheckpointKey
 from auth.domain.audit_checkpoints import checkpoint_text
+from auth.domain.errors import AccountFrozen
 from auth.domain.roles import permissions_of
 from auth.storage.audit_checkpoints import MongoAuditCheckpoints
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.use_cases.take_checkpoint import TakeCheckpoint
+from chassis.testing.services import key_settings
 from joserfc.jwk import OKPKey
 
 EMAIL = "ada@example.com"
+ROOT = {"JWT_PRIVATE_KEY": OKPKey.generate_key("Ed25519").as_pem(private=True).decode()}
 
 
 @pytest.fixture
@@ -80,12 +83,43 @@ async def test_what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing(
     assert (await real_world.user()).roles == ("user",)
 
 
+async def test_a_second_factor_is_removed_by_hand_and_the_mailbox_alone_opens_again(
+    real_world: Any, mongo_database: Any, operate: Any, notifications: Any
+) -> None:
+    member = await real_world.member()
+    trust = {**key_settings("auth"), **ROOT, "NOTIFICATIONS_ADDRESS": notifications.address}
+    command = ("remove-second-factor", EMAIL)
+    assert (await operate(*command, **trust))[:2] == (0, "Nothing to change.\n")
+    assert not await real_world.is_blacklisted(member.session.id)
+    users, factors = real_world.adapters.users, real_world.adapters.second_factors
+    await factors.propose(member.user.id, "sealed")
+    await factors.enable(member.user.id, secret="sealed", step=1, recovery_digests=[])
+    await users.set_two_factor(member.user.id, enabled=True)
+    # Nothing is done where its owner would not hear of it.
+    assert (await operate(*command))[0] == 78
+    assert (await factors.get(member.user.id)).is_enabled
+    assert (await operate(*command, **trust))[:2] == (0, "Done.\n")
+    user = await real_world.user()
+    assert (user.two_factor_enabled, user.frozen_at is None) == (False, False)
+    assert not (await factors.get(user.id)).is_enabled
+    assert await real_world.is_blacklisted(member.session.id)
+    [mail] = notifications.requests
+    assert (mail.email, mail.facts["event"]) == (EMAIL, "two_factor_removed")
+    rows = await mongo_database["audit_logs"].find({}).sort("sequence", 1).to_list(None)
+    assert [(row["action"], row["user_id"]) for row in rows] == [
+        ("two_factor_removed", user.id),
+        ("account_frozen", user.id),
+    ]
+    assert {row["actor"] for row in rows} == {f"operator:{getpass.getuser()}"}
+    with pytest.raises(AccountFrozen):
+        await real_world.do.log_in(email=EMAIL, password="correct horse battery")
+    assert (await operate(*command, **trust))[:2] == (0, "Nothing to change.\n")
+    assert await operate("remove-second-factor", "nobody@example.com", **trust) == (1, "", "There is no such user.\n")
+
+
 async def test_an_address_that_nobody_has_proven_gets_no_role(real_world: Any, operate: Any) -> None:
     await real_world.sign_up()
     assert await operate("grant-role", EMAIL, "admin") == (1, "", "There is no such user.\n")
-
-
-ROOT = {"JWT_PRIVATE_KEY": OKPKey.generate_key("Ed25519").as_pem(private=True).decode()}
 
 
 async def test_an_auditor_verifies_with_the_public_key_alone_and_is_told_what_is_wrong(

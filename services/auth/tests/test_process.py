@@ -14,10 +14,10 @@ from chassis.embedded.ports import free_port_block
 from chassis.errors import RemoteError
 from chassis.events import Envelope
 from chassis.grpc_client import open_channel
-from chassis.testing import eventually, serve
+from chassis.testing import eventually
 from chassis.testing.services import identity_of, key_settings
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc, events_pb2
-from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
+from cryptovault.notifications.v1 import notifications_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from joserfc.jwk import OKPKey
 
@@ -25,17 +25,6 @@ EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
 PEM = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
 STOP_SECONDS_MAX = 30.0
-
-
-class Notifications(notifications_pb2_grpc.NotificationsServiceServicer):
-    def __init__(self) -> None:
-        self.requests: list[notifications_pb2.SendCodeRequest] = []
-
-    async def SendCode(  # noqa: N802 - the contract's name
-        self, request: notifications_pb2.SendCodeRequest, context: Any
-    ) -> notifications_pb2.SendCodeResponse:
-        self.requests.append(request)
-        return notifications_pb2.SendCodeResponse()
 
 
 @asynccontextmanager
@@ -74,7 +63,7 @@ def backends(mongo_url: str, mongo_database: Any, redis_url: str, amqp_url: str,
 
 
 async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
-    backends: dict[str, str], signing_key: OKPKey
+    backends: dict[str, str], signing_key: OKPKey, notifications: Any
 ) -> None:
     heard: list[str] = []
 
@@ -84,18 +73,12 @@ async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
     bus = await Bus.connect(backends["amqp_url"], backends["bus_namespace"])
     for queue, event in (("verified", events_pb2.UserVerified), ("revoked", events_pb2.SessionRevoked)):
         await bus.subscribe(Subscription(queue=queue, event=event, handler=hear))
-    notifications, port = Notifications(), free_port_block()
-    entry = (
-        notifications_pb2_grpc.add_NotificationsServiceServicer_to_server,
-        notifications,
-        "cryptovault.notifications.v1.NotificationsService",
-    )
+    port = free_port_block()
     async with (
-        serve([entry], plays="notifications") as notifications_address,
         auth(
             listen=f"127.0.0.1:{port}",
             **backends,
-            notifications_address=notifications_address,
+            notifications_address=notifications.address,
             jwt_private_key=signing_key.as_pem(private=True).decode(),
         ) as process,
         open_channel(f"127.0.0.1:{port}", to="auth", identity=identity_of("gateway"), deadline_seconds=30) as channel,

@@ -279,7 +279,7 @@ export interface paths {
         put?: never;
         /**
          * Switch two-factor sign-in on
-         * @description Ends your other sessions. The reply holds ten recovery codes.
+         * @description By a code of the app and your password. Ends your other sessions. The reply holds ten recovery codes.
          */
         post: operations["enableTwoFactor"];
         delete?: never;
@@ -1593,6 +1593,21 @@ export interface components {
             expires_at: string;
             /** Current */
             current: boolean;
+        };
+        /** EnableTwoFactor */
+        EnableTwoFactor: {
+            /**
+             * Code
+             * @description Six digits of the authenticator app, or a recovery code.
+             * @example 123456
+             */
+            code: string;
+            /**
+             * Password
+             * Format: password
+             * @description Yours, once more: a session alone must not put a factor in your way.
+             */
+            password: string;
         };
         /** ErrorFacts */
         ErrorFacts: {
@@ -6441,10 +6456,11 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "code": "123456"
+                 *       "code": "123456",
+                 *       "password": "correct horse battery"
                  *     }
                  */
-                "application/json": components["schemas"]["ShowSecondFactor"];
+                "application/json": components["schemas"]["EnableTwoFactor"];
             };
         };
         responses: {

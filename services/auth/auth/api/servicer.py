@@ -152,7 +152,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def EnableSecondFactor(
         self, request: auth_pb2.EnableSecondFactorRequest, context: Any
     ) -> auth_pb2.EnableSecondFactorResponse:
-        codes = await self._do.enable_second_factor(code=request.code)
+        codes = await self._do.enable_second_factor(code=request.code, password=request.password)
         return auth_pb2.EnableSecondFactorResponse(recovery_codes=codes)
 
     @_without_database

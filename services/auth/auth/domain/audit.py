@@ -23,6 +23,7 @@ class AuditAction(StrEnum):
     STEPPED_UP = "stepped_up"
     TWO_FACTOR_DISABLED = "two_factor_disabled"
     TWO_FACTOR_ENABLED = "two_factor_enabled"
+    TWO_FACTOR_REMOVED = "two_factor_removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ class AccountFrozen(ServiceError):
 
 
 class FreezeLinkExpired(ServiceError):
-    """Too old, made up, or the password was changed since."""
+    """Too old, made up, or a new password was set by a code to the mailbox since."""
 
     kind = ErrorKind.UNAUTHENTICATED
     reason = "freeze_link_expired"

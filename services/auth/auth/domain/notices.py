@@ -16,7 +16,9 @@ class NoticeEvent(StrEnum):
     NEW_DEVICE = "new_device"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
     PASSWORD_RESET = "password_reset"  # noqa: S105 - an event
+    PASSWORD_RESET_TWO_FACTOR_ON = "password_reset_two_factor_on"  # noqa: S105 - an event
     RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     TWO_FACTOR_DISABLED = "two_factor_disabled"
     TWO_FACTOR_ENABLED = "two_factor_enabled"
+    TWO_FACTOR_REMOVED = "two_factor_removed"

@@ -57,6 +57,8 @@ class User:
     reset_codes: CodeCount | None = None
     # Closed by its owner: nobody signs in until a new password is set by a code to the mailbox.
     frozen_at: datetime | None = None
+    # How often a password was set by a code to the mailbox.
+    password_resets: int = 0
 
     @property
     def permissions(self) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class UserDocument(Document):
     sign_up: ClaimFields | None
     reset_codes: CodeCountFields | None = None
     frozen_at: datetime | None = None
+    password_resets: int = 0
 
     class Settings:
         name = "users"

@@ -58,7 +58,8 @@ class MongoUsers:
         return await self._update({"id": before.id, "reset_codes": held}, {"$set": {"reset_codes": _count(count)}})
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
-        await self._update({"id": user_id}, {"$set": {"password_hash": password_hash, **_OPEN}})
+        change = {"$set": {"password_hash": password_hash, **_OPEN}, "$inc": {"password_resets": 1}}
+        await self._update({"id": user_id}, change)
 
     async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
         return await self._update({"id": user_id, "password_hash": old_hash}, {"$set": {"password_hash": new_hash}})
@@ -122,6 +123,7 @@ def _document(user: User) -> UserDocument:
         sign_up=_claim(user.claim) if user.claim else None,
         reset_codes=CodeCountFields(**_count(user.reset_codes)) if user.reset_codes else None,
         frozen_at=user.frozen_at,
+        password_resets=user.password_resets,
     )
 
 
@@ -147,4 +149,5 @@ def _user(document: UserDocument | None) -> User | None:
         claim=SignUpClaim(**document.sign_up.model_dump()) if document.sign_up else None,
         reset_codes=CodeCount(**document.reset_codes.model_dump()) if document.reset_codes else None,
         frozen_at=document.frozen_at,
+        password_resets=document.password_resets,
     )

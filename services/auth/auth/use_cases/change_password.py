@@ -1,18 +1,16 @@
 from uuid import UUID
 
-from chassis.clock import Clock
 from chassis.identity import NotSignedIn, current_caller
 from chassis.logs import get_logger
 
 from auth.domain.audit import AuditAction
-from auth.domain.devices import KnownDevice
-from auth.domain.errors import AccountLocked, PasswordUnchanged, WrongPassword
+from auth.domain.errors import PasswordUnchanged, WrongPassword
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import new_password, normal_form
-from auth.domain.users import User
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import LoginThrottles, Passwords, Sessions, Transactions, Users
+from auth.use_cases.ports import Passwords, Transactions, Users
+from auth.use_cases.prove_password import ProvePassword
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.require_step_up import RequireStepUp
 
@@ -26,26 +24,22 @@ class ChangePassword:
         self,
         *,
         users: Users,
-        sessions: Sessions,
-        throttles: LoginThrottles,
         passwords: Passwords,
+        prove_password: ProvePassword,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
         require_step_up: RequireStepUp,
         record_audit: RecordAudit,
         transactions: Transactions,
-        clock: Clock,
     ) -> None:
         self._users = users
-        self._sessions = sessions
-        self._throttles = throttles
         self._passwords = passwords
+        self._prove_password = prove_password
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
         self._require_step_up = require_step_up
         self._record_audit = record_audit
         self._transactions = transactions
-        self._clock = clock
 
     async def __call__(self, *, current_password: str, password: str) -> None:
         """Raises NotSignedIn, StepUpRequired (where a second factor is on), WeakPassword, WrongPassword, AccountLocked,
@@ -59,7 +53,7 @@ class ChangePassword:
             await self._require_step_up()
         chosen = new_password(password, email=user.email)
         given = normal_form(current_password)
-        await self._prove(user, given)
+        await self._prove_password(user, given)
         if chosen == given:
             raise PasswordUnchanged
         new_hash = await self._passwords.hash(chosen)
@@ -70,23 +64,12 @@ class ChangePassword:
             await self._record_audit(AuditAction.PASSWORD_CHANGED, user_id=user.id)
             return True
 
+        own = UUID(caller.session_id) if caller.session_id else None
+        # Before, so that a process that dies half-way leaves no session of the old password; after, for one that was
+        # opened with it in between.
+        await self._end_sessions(user.id, why="password_changed", but=own)
         if not await self._transactions.run(change):
             raise WrongPassword
-        await self._end_sessions(
-            user.id, why="password_changed", but=UUID(caller.session_id) if caller.session_id else None
-        )
+        await self._end_sessions(user.id, why="password_changed", but=own)
         self._notify_owner(user, NoticeEvent.PASSWORD_CHANGED)
         log.info("Password changed", event="password_changed", account_id=str(user.id))
-
-    async def _prove(self, user: User, given: str) -> None:
-        """A stolen session is no place to guess the password: failures count as at sign-in, against its device."""
-        session_id = current_caller().session_id
-        session = await self._sessions.by_id(UUID(session_id)) if session_id else None
-        device = KnownDevice(session.device_id) if session else None
-        seconds = (await self._throttles.read(user.email, device)).seconds_locked(self._clock.now())
-        if seconds:
-            raise AccountLocked(retry_after_seconds=seconds)
-        check = await self._passwords.verify(given, user.password_hash)
-        if not check.right:
-            await self._throttles.count_failure(user.email, self._clock.now(), device)
-            raise WrongPassword

@@ -81,7 +81,7 @@ class LogIn:
             ):
                 # Another sign-in was first, or the password is another one now: look again.
                 return await self(email=email, password=password, device=device)
-            # A challenge and a link in a mail are bound to the hash that is stored.
+            # A challenge is bound to the hash that is stored.
             user = replace(user, password_hash=check.stronger_hash)
         if user.frozen_at is not None:
             await self._refuse_if_locked(address, known)

@@ -19,7 +19,10 @@ WITH_LINK = frozenset(
     {
         NoticeEvent.API_KEY_CREATED,
         NoticeEvent.NEW_DEVICE,
+        NoticeEvent.PASSWORD_CHANGED,
         NoticeEvent.RECOVERY_CODE_USED,
+        NoticeEvent.RECOVERY_CODES_RENEWED,
+        NoticeEvent.TWO_FACTOR_DISABLED,
         NoticeEvent.TWO_FACTOR_ENABLED,
     }
 )

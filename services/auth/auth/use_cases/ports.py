@@ -82,7 +82,7 @@ class Users(Protocol):
         ...
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
-        """Whatever it was before; the failures are cleared. Joins the running transaction."""
+        """By a code to the mailbox, which is counted; the failures are cleared. Joins the running transaction."""
         ...
 
     async def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
@@ -245,7 +245,7 @@ class Seal(Protocol):
 
 
 class Tickets(Protocol):
-    """Good for one account and purpose, for a while, until the password changes. Nothing is stored."""
+    """Good for one account and purpose, for a while, until the account is not as it was. Nothing is stored."""
 
     def issue(self, user: User, now: datetime) -> str: ...
 

@@ -49,7 +49,7 @@ class ProveSecondFactor:
         # Counted before it is judged: of codes sent at once five are looked at, even if the right one is among them.
         if await self._throttles.count_try(user.id, now, device) is None:
             throttle = await self._throttles.read(user.id, device)
-            raise SecondFactorLocked(retry_after_seconds=throttle.seconds_locked(now))
+            raise SecondFactorLocked(retry_after_seconds=max(1, throttle.seconds_locked(now)))
         if await self._spend(user, await self._second_factors.get(user.id), code):
             await self._throttles.forget(user.id, device)
             return True

@@ -17,7 +17,10 @@ log = get_logger(__name__)
 
 
 class ResetPassword:
-    """Sets a new password by the code from the mail, opens a locked address and a frozen account, ends all sessions."""
+    """Sets a new password by the code from the mail, opens a locked address and a frozen account, ends all sessions.
+
+    A second factor stays on: whoever has the mailbox alone must not get past it.
+    """
 
     def __init__(
         self,
@@ -71,5 +74,8 @@ class ResetPassword:
         await self._revoke_api_keys.all_of(account.id, why="password_reset")
         if unfrozen:
             self._notify_owner(account, NoticeEvent.ACCOUNT_UNFROZEN)
-        self._notify_owner(account, NoticeEvent.PASSWORD_RESET)
+        # A mailbox alone takes no second factor off; but where it is not the owner's, the owner has to hear of it.
+        factor_stays = account.two_factor_enabled
+        event = NoticeEvent.PASSWORD_RESET_TWO_FACTOR_ON if factor_stays else NoticeEvent.PASSWORD_RESET
+        self._notify_owner(account, event)
         log.info("Password reset", event="password_reset", account_id=str(account.id))

@@ -32,7 +32,7 @@ async def enrolled(world: Any) -> Any:
             world.clock.advance(30)
             return pyotp.TOTP(proposed.secret).at(int(world.clock.now().timestamp()))
 
-        await world.do.enable_second_factor(code=code())
+        await world.do.enable_second_factor(code=code(), password=PASSWORD)
     return member, code
 
 

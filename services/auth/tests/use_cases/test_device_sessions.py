@@ -119,7 +119,28 @@ async def test_the_link_in_the_mail_freezes_and_a_new_password_opens_again(world
     ]
 
 
-async def test_a_link_is_good_for_a_week_one_account_and_one_password(world: Any) -> None:
+async def test_a_thief_who_changes_the_password_does_not_void_the_owners_link_but_a_reset_does(world: Any) -> None:
+    await world.member()
+    thief = await log_in(world, Device(name="Thief"))
+    ticket = freeze_ticket(world)
+    with use_caller(caller(thief)):
+        await world.do.change_password(current_password=PASSWORD, password="the thief's own choice")
+    await world.settle()
+    changed = world.courier.mails[-1]
+    assert (changed.facts["event"], changed.facts["link"].endswith("/freeze")) == ("password_changed", True)
+    for link in (ticket, changed.code):
+        await world.do.freeze_account(ticket=link)
+        assert (await world.user()).frozen_at is not None
+        await world.adapters.users.unfreeze((await world.user()).id)
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    await world.do.reset_password(email=EMAIL, code=world.last_code(), password=NEW_PASSWORD)
+    for link in (ticket, changed.code):
+        with pytest.raises(FreezeLinkExpired):
+            await world.do.freeze_account(ticket=link)
+
+
+async def test_a_link_is_good_for_a_week_and_one_account(world: Any) -> None:
     await world.member()
     await log_in(world, Device(name="New"))
     ticket = freeze_ticket(world)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,10 @@ from chassis.identity import Caller, NotSignedIn, use_caller
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "a new battery staple"
+
+
+class Died(Exception):
+    """The process, right after the commit."""
 
 
 def told(world: Any) -> list[str]:
@@ -164,6 +169,27 @@ async def test_changing_the_password_asks_the_old_one_and_ends_the_other_session
     await world.settle()
     assert told(world) == ["password_changed"]
     assert await world.audited() == [("password_changed", f"user:{member.user.id}", None)]
+
+
+async def test_a_process_that_dies_as_the_password_changes_leaves_no_session_of_the_old_one(world: Any) -> None:
+    member = await world.member()
+    other = await world.do.log_in(email=EMAIL, password=PASSWORD)
+    old_hash, transactions = (await world.user()).password_hash, world.adapters.transactions
+
+    class Dying:
+        async def run(self, work: Any) -> Any:
+            done = await transactions.run(work)
+            if (await world.user()).password_hash != old_hash:
+                raise Died
+            return done
+
+    world.adapters = replace(world.adapters, transactions=Dying())
+    with use_caller(caller(member)), pytest.raises(Died):
+        await world.do.change_password(current_password=PASSWORD, password=NEW_PASSWORD)
+    assert await world.is_blacklisted(other.session.id)
+    with pytest.raises(SessionEnded):
+        await world.do.refresh_session(refresh_token=other.refresh_token)
+    assert not await world.is_blacklisted(member.session.id)
 
 
 async def test_a_stolen_session_has_five_guesses_at_the_password(world: Any) -> None:

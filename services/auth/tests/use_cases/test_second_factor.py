@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyotp
@@ -8,6 +8,7 @@ import pytest
 from auth.crypto.seal import RootSeal, SealBroken
 from auth.domain.devices import Device
 from auth.domain.errors import (
+    AccountLocked,
     ChallengeExpired,
     CodeExpired,
     InvalidCredentials,
@@ -18,6 +19,7 @@ from auth.domain.errors import (
     TwoFactorAlreadyEnabled,
     TwoFactorNotEnabled,
     TwoFactorNotSetUp,
+    WrongPassword,
     WrongSecondFactor,
     WrongSignInCode,
 )
@@ -45,6 +47,10 @@ def caller(session: SignedIn) -> Caller:
     )
 
 
+class Died(Exception):
+    """The process, right after the commit."""
+
+
 @dataclass
 class Phone:
     """An authenticator app: it knows the secret and the time."""
@@ -70,7 +76,7 @@ async def enrolled(world: Any) -> tuple[SignedIn, Phone, list[str]]:
     member = await world.member()
     with use_caller(caller(member)):
         phone = Phone(world, (await world.do.set_up_second_factor()).secret)
-        return member, phone, await world.do.enable_second_factor(code=phone.code())
+        return member, phone, await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
 
 
 async def challenged(world: Any, device: Device | None = None) -> str:
@@ -100,8 +106,8 @@ async def test_a_second_factor_is_asked_for_from_the_moment_it_is_on(world: Any)
         # Proposed is not on.
         assert await world.do.log_in(email=EMAIL, password=PASSWORD)
         with pytest.raises(WrongSecondFactor):
-            await world.do.enable_second_factor(code=phone.wrong())
-        codes = await world.do.enable_second_factor(code=phone.code())
+            await world.do.enable_second_factor(code=phone.wrong(), password=PASSWORD)
+        codes = await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
     assert len(set(codes)) == RECOVERY_CODES
     assert (await world.user()).two_factor_enabled
     # Opened without it, so over.
@@ -117,6 +123,57 @@ async def test_a_second_factor_is_asked_for_from_the_moment_it_is_on(world: Any)
     await world.settle()
     assert told(world) == ["two_factor_enabled"]
     assert await world.audited() == [("two_factor_enabled", f"user:{member.user.id}", None)]
+
+
+async def test_a_stolen_session_alone_puts_no_factor_in_the_owners_way(world: Any) -> None:
+    member = await world.member()
+    with use_caller(caller(member)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        outcomes = await asyncio.gather(
+            *(world.do.enable_second_factor(code=phone.code(), password=f"guess number {n}") for n in range(20)),
+            return_exceptions=True,
+        )
+        assert Counter(type(outcome) for outcome in outcomes) == {WrongPassword: 5, AccountLocked: 15}
+        with pytest.raises(AccountLocked):
+            await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
+        assert not (await world.user()).two_factor_enabled
+        world.clock.advance(900)
+        assert await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
+
+
+async def test_a_process_that_dies_as_it_is_switched_on_leaves_no_session_without_it(world: Any) -> None:
+    member = await world.member()
+    other = await world.do.log_in(email=EMAIL, password=PASSWORD)
+    transactions = world.adapters.transactions
+
+    class Dying:
+        async def run(self, work: Any) -> Any:
+            done = await transactions.run(work)
+            if (await world.user()).two_factor_enabled:
+                raise Died
+            return done
+
+    with use_caller(caller(member)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        world.adapters = replace(world.adapters, transactions=Dying())
+        with pytest.raises(Died):
+            await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
+    assert (await world.user()).two_factor_enabled
+    assert await world.is_blacklisted(other.session.id)
+    assert not await world.is_blacklisted(member.session.id)
+
+
+async def test_a_reset_by_mailbox_leaves_the_factor_on_and_the_owner_hears_of_it(world: Any) -> None:
+    _, phone, _ = await enrolled(world)
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    await world.do.reset_password(email=EMAIL, code=world.last_code(), password="a new battery staple")
+    await world.settle()
+    assert told(world)[-1] == "password_reset_two_factor_on"
+    with pytest.raises(MfaRequired) as refusal:
+        await world.do.log_in(email=EMAIL, password="a new battery staple")
+    challenge = str(refusal.value.details["challenge"])
+    assert await world.do.answer_challenge(challenge=challenge, code=phone.next_code())
 
 
 async def test_no_code_is_taken_twice_nor_one_older_than_the_last(world: Any) -> None:
@@ -239,7 +296,7 @@ async def test_another_accounts_recovery_code_is_wrong(world: Any) -> None:
     other = await world.member("bob@example.com")
     with use_caller(caller(other)):
         phone = Phone(world, (await world.do.set_up_second_factor()).secret)
-        await world.do.enable_second_factor(code=phone.code())
+        await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
         with pytest.raises(WrongSecondFactor):
             await world.do.step_up(code=codes[0])
 
@@ -301,7 +358,7 @@ async def test_it_is_switched_off_by_a_code_of_it_alone(world: Any) -> None:
         with pytest.raises(TwoFactorAlreadyEnabled):
             await world.do.set_up_second_factor()
         with pytest.raises(TwoFactorAlreadyEnabled):
-            await world.do.enable_second_factor(code=phone.next_code())
+            await world.do.enable_second_factor(code=phone.next_code(), password=PASSWORD)
         with pytest.raises(WrongSecondFactor):
             await world.do.disable_second_factor(code=phone.wrong())
         assert (await world.user()).two_factor_enabled
@@ -331,13 +388,15 @@ async def test_nothing_is_switched_on_that_was_not_set_up(world: Any) -> None:
     member = await world.member()
     with use_caller(caller(member)):
         with pytest.raises(TwoFactorNotSetUp):
-            await world.do.enable_second_factor(code="123456")
+            await world.do.enable_second_factor(code="123456", password=PASSWORD)
         for use in (world.do.disable_second_factor, world.do.renew_recovery_codes, world.do.step_up):
             with pytest.raises(TwoFactorNotEnabled):
                 await use(code="123456")
-    for use in (world.do.enable_second_factor, world.do.disable_second_factor, world.do.step_up):
+    for use in (world.do.disable_second_factor, world.do.step_up):
         with pytest.raises(NotSignedIn):
             await use(code="123456")
+    with pytest.raises(NotSignedIn):
+        await world.do.enable_second_factor(code="123456", password=PASSWORD)
     with pytest.raises(NotSignedIn):
         await world.do.set_up_second_factor()
 

@@ -33,10 +33,12 @@ NOTICE_EVENTS = frozenset(
         "new_device",
         "password_changed",
         "password_reset",
+        "password_reset_two_factor_on",
         "recovery_code_used",
         "recovery_codes_renewed",
         "two_factor_disabled",
         "two_factor_enabled",
+        "two_factor_removed",
     }
 )
 

@@ -234,7 +234,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnableSecondFactor(self, request, context):
-        """Switches the proposed secret on, by a code of it.
+        """Switches the proposed secret on, by a code of it and the password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class AuthServiceStub:
     SetUpSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetUpSecondFactorRequest, _auth_pb2.SetUpSecondFactorResponse]
     """Proposes a secret for an authenticator app."""
     EnableSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EnableSecondFactorRequest, _auth_pb2.EnableSecondFactorResponse]
-    """Switches the proposed secret on, by a code of it."""
+    """Switches the proposed secret on, by a code of it and the password."""
     DisableSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _auth_pb2.DisableSecondFactorResponse]
     RenewRecoveryCodes: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RenewRecoveryCodesRequest, _auth_pb2.RenewRecoveryCodesResponse]
     StepUp: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StepUpRequest, _auth_pb2.StepUpResponse]
@@ -108,7 +108,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     SetUpSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetUpSecondFactorRequest, _auth_pb2.SetUpSecondFactorResponse]  # type: ignore[assignment]
     """Proposes a secret for an authenticator app."""
     EnableSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.EnableSecondFactorRequest, _auth_pb2.EnableSecondFactorResponse]  # type: ignore[assignment]
-    """Switches the proposed secret on, by a code of it."""
+    """Switches the proposed secret on, by a code of it and the password."""
     DisableSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _auth_pb2.DisableSecondFactorResponse]  # type: ignore[assignment]
     RenewRecoveryCodes: _aio.UnaryUnaryMultiCallable[_auth_pb2.RenewRecoveryCodesRequest, _auth_pb2.RenewRecoveryCodesResponse]  # type: ignore[assignment]
     StepUp: _aio.UnaryUnaryMultiCallable[_auth_pb2.StepUpRequest, _auth_pb2.StepUpResponse]  # type: ignore[assignment]
@@ -209,7 +209,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.EnableSecondFactorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.EnableSecondFactorResponse, _abc.Awaitable[_auth_pb2.EnableSecondFactorResponse]]:
-        """Switches the proposed secret on, by a code of it."""
+        """Switches the proposed secret on, by a code of it and the password."""
 
     @_abc_1.abstractmethod
     def DisableSecondFactor(

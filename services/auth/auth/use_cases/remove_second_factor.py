@@ -1,0 +1,68 @@
+from chassis.clock import Clock
+from chassis.logs import get_logger
+
+from auth.domain.audit import AuditAction
+from auth.domain.email_address import email_address
+from auth.domain.errors import UserNotFound
+from auth.domain.notices import NoticeEvent
+from auth.use_cases.end_sessions import EndSessions
+from auth.use_cases.notify_owner import NotifyOwner
+from auth.use_cases.ports import SecondFactors, Transactions, Users
+from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.revoke_api_keys import RevokeApiKeys
+
+log = get_logger(__name__)
+
+
+class RemoveSecondFactor:
+    """Takes the second factor off an account whose owner has lost it, or has never seen it.
+
+    For an operator, who has made sure of who asks. Freezes the account with it, so that only a code to its mailbox
+    opens it: neither whoever has the password nor whoever has talked an operator round gets in by this alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        second_factors: SecondFactors,
+        end_sessions: EndSessions,
+        revoke_api_keys: RevokeApiKeys,
+        notify_owner: NotifyOwner,
+        record_audit: RecordAudit,
+        transactions: Transactions,
+        clock: Clock,
+    ) -> None:
+        self._users = users
+        self._second_factors = second_factors
+        self._end_sessions = end_sessions
+        self._revoke_api_keys = revoke_api_keys
+        self._notify_owner = notify_owner
+        self._record_audit = record_audit
+        self._transactions = transactions
+        self._clock = clock
+
+    async def __call__(self, *, email: str) -> bool:
+        """False where none is on. Raises InvalidEmail, UserNotFound."""
+        user = await self._users.by_email(email_address(email))
+        if user is None:
+            raise UserNotFound
+
+        async def remove() -> bool:
+            if not await self._second_factors.disable(user.id):
+                return False
+            await self._users.set_two_factor(user.id, enabled=False)
+            await self._record_audit(AuditAction.TWO_FACTOR_REMOVED, user_id=user.id)
+            if await self._users.freeze(user.id, self._clock.now()):
+                await self._record_audit(AuditAction.ACCOUNT_FROZEN, user_id=user.id)
+            return True
+
+        removed = await self._transactions.run(remove)
+        # Also where it was gone: an earlier attempt may have died between the two.
+        if removed or user.frozen_at is not None:
+            await self._end_sessions(user.id, why="two_factor_removed")
+            await self._revoke_api_keys.all_of(user.id, why="two_factor_removed")
+        if removed:
+            self._notify_owner(user, NoticeEvent.TWO_FACTOR_REMOVED)
+            log.info("Second factor removed", event="two_factor_removed", account_id=str(user.id))
+        return removed

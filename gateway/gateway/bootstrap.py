@@ -30,7 +30,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.api_keys import ApiKeys
 from gateway.admission.gate import RedisGate
 from gateway.admission.limits import LocalLimits
-from gateway.admission.redis_line import RedisLine
+from gateway.admission.redis_line import RedisLine, refuse_cluster
 from gateway.admission.revocations import SeenRevocations
 from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
@@ -110,8 +110,9 @@ class Gateway:
 
 
 async def compose(runtime: Runtime[GatewaySettings]) -> None:
-    """The gateway as a process."""
+    """The gateway as a process. Raises ClusterRefused."""
     settings = runtime.settings
+    await refuse_cluster(settings.required("redis_url"))
     gateway = build(settings, identity=runtime.identity, clock=runtime.clock, ids=runtime.ids)
     host, port = settings.host_and_port
     server = HttpServer(

@@ -11,6 +11,8 @@ from chassis.settings import Profile, ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.admission.redis_options import RedisOptions
+
 # Production's rates are for people and their programs; a developer's machine is one address doing everything.
 _LIMIT_FACTORS: Mapping[Profile, int] = {
     Profile.PRODUCTION: 1,
@@ -98,6 +100,13 @@ class GatewaySettings(ServiceSettings):
     market_cadence_seconds: float = Field(default=0.25, gt=0)  # of the channel `trades`; a book's is the exchange's
     # How long a stopping gateway lets running requests end.
     stop_seconds: int = Field(default=4, ge=1, le=4)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_can_be_spoken_to(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            RedisOptions.read(url.get_secret_value())
+        return url
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -5,7 +5,6 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +15,14 @@ from chassis.grpc_client import open_channel
 from chassis.identity import current_caller
 from chassis.settings import ServiceSettings
 from chassis.testing import serve
+from chassis.testing.certificates import Authority
 from chassis.testing.services import identity_of, key_settings
 from chassis.trust.service_identity import ServiceIdentity
 from chassis.trust.transport import Certificates
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from cryptovault.portfolio.v1 import portfolio_pb2, portfolio_pb2_grpc
 from pydantic import ValidationError
 
 HEALTHCHECK = Path(__file__).resolve().parents[3] / "deploy" / "docker" / "healthcheck.py"
-
-
-class Authority:
-    def __init__(self, name: str = "CryptoVault services") -> None:
-        self._key = generate_private_key(SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
-
-    def certificates(self, service: str, *, trusting: "Authority | None" = None) -> Certificates:
-        key = generate_private_key(SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a service")])
-        alternative = x509.SubjectAlternativeName([x509.DNSName(service), x509.DNSName("localhost")])
-        return Certificates(
-            authority=(trusting or self)._certificate.public_bytes(Encoding.PEM),
-            certificate=self._sign(name, key, alternative).public_bytes(Encoding.PEM),
-            key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        )
-
-    def _sign(self, name: x509.Name, key: EllipticCurvePrivateKey, extension: x509.ExtensionType) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        )
-        return builder.sign(self._key, SHA256())
 
 
 class Portfolio(portfolio_pb2_grpc.PortfolioServiceServicer):

@@ -5,26 +5,56 @@ Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2),
 """
 
 import asyncio
+import contextlib
 import hashlib
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
 import hiredis
-from redis.asyncio.connection import ConnectKwargs, SSLConnection, parse_url
+from chassis.errors import ErrorKind, ServiceError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
+
+from gateway.admission.redis_options import RedisOptions
 
 Argument = str | bytes | int
+
+_START_SECONDS = 2.0  # as long a start waits for Redis, which it can do without
+
+
+class ClusterRefused(RedisError, ServiceError):
+    """A cluster runs no script over keys of several slots, and the gate's touches an address, a user and a session."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "redis_cluster"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway needs one Redis (with replicas, if you like), not a Redis Cluster (decision 0088)."
+        )
+
+
+async def refuse_cluster(url: str) -> None:
+    """Raises ClusterRefused. Who cannot be reached may still be one: each later connection asks again."""
+    line = RedisLine(url)
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            await line.call("PING")
+    except ClusterRefused:
+        raise
+    except (RedisError, OSError, TimeoutError):
+        return
+    finally:
+        await line.aclose()
 
 
 class RedisLine:
     """Connects when it is first asked, and again after it broke. Cheap to hold, safe to close twice."""
 
     def __init__(self, url: str) -> None:
-        """`url` as redis-py takes it: `redis://`, `rediss://` (with `ssl_ca_certs` if needed) or `unix://`."""
-        self._options = parse_url(url)
+        """`url` as redis-py takes it: `redis://`, `rediss://` or `unix://`. ValueError for what is not honoured."""
+        self._options = RedisOptions.read(url)
         self._open: _Connection | None = None
         self._opening = asyncio.Lock()
 
@@ -135,22 +165,23 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-async def _connect(options: ConnectKwargs) -> _Connection:
+async def _connect(options: RedisOptions) -> _Connection:
     loop = asyncio.get_running_loop()
-    if "path" in options:
-        _, connection = await loop.create_unix_connection(_Connection, options["path"])
+    if options.path is not None:
+        _, connection = await loop.create_unix_connection(_Connection, options.path)
         return connection
-    encryption: ssl.SSLContext | None = None
-    if options.get("connection_class") is SSLConnection:
-        encryption = ssl.create_default_context(cafile=cast(Any, options).get("ssl_ca_certs"))
-    host, port = options.get("host", "localhost"), options.get("port", 6379)
-    _, connection = await loop.create_connection(_Connection, host, port, ssl=encryption)
+    _, connection = await loop.create_connection(_Connection, options.host, options.port, ssl=options.encryption)
     return connection
 
 
-async def _introduce(connection: _Connection, options: ConnectKwargs) -> None:
-    if options.get("password"):
-        name = (options["username"],) if options.get("username") else ()
-        await connection.call(("AUTH", *name, options["password"]))
-    if options.get("db"):
-        await connection.call(("SELECT", options["db"]))
+async def _introduce(connection: _Connection, options: RedisOptions) -> None:
+    if options.password:
+        name = (options.username,) if options.username else ()
+        await connection.call(("AUTH", *name, options.password))
+    if options.database:
+        await connection.call(("SELECT", options.database))
+    # Whoever may not ask is not told; then a script that fails will tell.
+    with contextlib.suppress(ResponseError):
+        about = await connection.call(("INFO", "cluster"))
+        if isinstance(about, bytes) and b"cluster_enabled:1" in about:
+            raise ClusterRefused

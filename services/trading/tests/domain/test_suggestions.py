@@ -1,17 +1,28 @@
 """Whoever is refused is told an order that would be accepted, or why there is none."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
 from chassis.errors import ServiceError
 from command_generator import CommandGenerator
-from exchange_factory import UNIT, Bench, actor, units
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
 from test_reference_agreement import Pair
 from test_triggers import trigger
-from trading.domain.commands import AmendOrder, CancelOrder, Command, Continue, PlaceOrder
+from trading.domain.commands import (
+    AmendOrder,
+    CancelOrder,
+    Command,
+    Continue,
+    PlaceOrder,
+    SetAsset,
+    SetMarket,
+    SetReferencePrice,
+)
 from trading.domain.events import OrderPlaced
+from trading.domain.markets import Asset
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import state_hash
@@ -156,6 +167,21 @@ def test_too_little_money_by_quote_amount_says_so_and_suggests_nothing_below_the
     for worth in ("0.3", "0.5", "20"):
         poor = bench.market("carol", Side.BUY, quote_quantity=units(worth))
         assert suggest_order(bench.exchange.state, poor) == WHY_NONE["insufficient_funds"]
+
+
+def test_a_number_too_long_for_an_order_is_still_one_to_work_with() -> None:
+    """Of an asset without decimals 63 bits are 19 digits, one more than anybody may send."""
+    bench = Bench()
+    yen = Asset("YEN", "Yen", 0)
+    bench.do(SetAsset(OPERATOR, yen, "start"))
+    bench.do(SetMarket(OPERATOR, replace(
+        COIN_USD, quote="YEN", quote_scale=0, tick=1, lot=UNIT, minimum_notional=1, maximum_quantity=1_000 * UNIT,
+    ), "start"))  # fmt: skip
+    bench.done(SetReferencePrice("COIN-YEN", 100, "simulator", bench.now, bench.now))
+    bench.deposit("alice", "YEN", 5 * 10**15)
+    order = trigger("alice", OrderType.STOP, Side.BUY, "0", quantity=1_000 * UNIT)
+    suggested = suggestion(bench, order._replace(market="COIN-YEN", stop_price=4 * 10**15))
+    assert suggested.quantity == UNIT
 
 
 def test_a_fill_or_kill_of_which_too_little_can_be_filled_suggests_the_order_that_need_not_be() -> None:

@@ -53,6 +53,12 @@ def format_amount(amount: int, scale: int) -> str:
     return f"{digits[:-scale]}.{fraction}" if fraction else digits[:-scale]
 
 
+def units_of(text: str, scale: int) -> int:
+    """The inverse of `format_amount`, for what it has written itself: of any size, nothing is checked."""
+    whole, _, fraction = text.partition(".")
+    return int(whole + fraction.ljust(scale, "0"))
+
+
 def nearest_multiple(amount: int, step: int) -> int:
     """The multiple of `step` nearest to `amount`, at least one step and at most what fits; halves go up."""
     return min(max(step, (2 * amount + step) // (2 * step) * step), AMOUNT_MAX // step * step)

@@ -5,7 +5,7 @@ from copy import copy
 from trading.domain import errors
 from trading.domain.accounts import owner_of_user
 from trading.domain.amend_order import amend_order
-from trading.domain.amounts import SCALE_MAX
+from trading.domain.amounts import SCALE_MAX, units_of
 from trading.domain.commands import AmendOrder
 from trading.domain.errors import Rejection
 from trading.domain.markets import Market
@@ -55,9 +55,9 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
 def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
     nearest, field = refusal.details["nearest"], refusal.details.get("field")
     if field == "price":
-        return command._replace(price=_common(market.price_from_text(nearest), market.quote_scale))
+        return command._replace(price=_common(units_of(nearest, market.quote_scale), market.quote_scale))
     if field == "quantity":
-        return command._replace(quantity=_common(market.quantity_from_text(nearest), market.base_scale))
+        return command._replace(quantity=_common(units_of(nearest, market.base_scale), market.base_scale))
     return None
 
 

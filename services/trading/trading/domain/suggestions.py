@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trading.domain import errors
-from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, parse_amount
+from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Traded
@@ -96,8 +96,8 @@ def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
 def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
     market, nearest = _market(state, command), refusal.details["nearest"]
     if command.quote_quantity:
-        return command._replace(quote_quantity=market.quote_from_text(nearest))
-    return command._replace(quantity=market.quantity_from_text(nearest))
+        return command._replace(quote_quantity=units_of(nearest, market.quote_scale))
+    return command._replace(quantity=units_of(nearest, market.base_scale))
 
 
 def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
@@ -115,7 +115,7 @@ def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOr
 
 
 def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
-    price = _market(state, command).price_from_text(refusal.details["nearest"])
+    price = units_of(refusal.details["nearest"], _market(state, command).quote_scale)
     return command._replace(price=price) if price else None
 
 
@@ -140,7 +140,7 @@ def _tomorrow(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceO
 def _what_there_is(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
     """Fill or kill: as much as can be filled at once; where that is too little, an order that need not be."""
     market = _market(state, command)
-    fillable = parse_amount(refusal.details["limit"], market.base_scale, field="quantity") if command.quantity else 0
+    fillable = units_of(refusal.details["limit"], market.base_scale) if command.quantity else 0
     if fillable >= _smallest_quantity(state, command):
         return command._replace(quantity=fillable)
     if command.price:
@@ -166,8 +166,8 @@ def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     """In proportion: what is taken less of is the part at the worst prices, so it costs no more than its share."""
     market = _market(state, command)
     scale = state.assets[refusal.details["asset"]].scale
-    required = parse_amount(refusal.details["required"], scale, field="required")
-    available = parse_amount(refusal.details["available"], scale, field="available")
+    required = units_of(refusal.details["required"], scale)
+    available = units_of(refusal.details["available"], scale)
     if command.quote_quantity:
         worth = command.quote_quantity * available // required
         return command._replace(quote_quantity=worth) if worth >= market.minimum_notional else None

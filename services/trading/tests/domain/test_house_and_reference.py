@@ -7,7 +7,7 @@ from trading.domain.commands import SetMarket, SetReferencePrice
 from trading.domain.errors import InvalidReferencePrice, NoLiquidity, StalePrice
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import Liquidity, Side
-from trading.domain.queries import depth, reference_crosses
+from trading.domain.queries import depth, reference_matters
 
 
 @pytest.fixture
@@ -58,12 +58,9 @@ def test_the_house_never_passes_its_inventory_limit(bench: Bench) -> None:
 
 def test_a_resting_order_that_the_reference_crosses_fills_as_maker_at_its_limit(bench: Bench) -> None:
     bench.done(bench.limit("alice", Side.BUY, "1", "99"))
-    assert reference_crosses(
-        bench.exchange.state, "COIN-USD", price=units("98"), source="simulator", time_milliseconds=bench.now
-    )
-    assert not reference_crosses(
-        bench.exchange.state, "COIN-USD", price=units("99"), source="simulator", time_milliseconds=bench.now
-    )
+    for price, crosses in (("98", True), ("99", False)):
+        tick = SetReferencePrice("COIN-USD", units(price), "simulator", bench.now, bench.now)
+        assert reference_matters(bench.exchange.state, tick, time_milliseconds=bench.now) is crosses
     (trade,) = trades(bench.reference("98"))
     assert (trade.price, trade.buyer.liquidity, trade.seller.owner) == (99 * UNIT, Liquidity.MAKER, "house")
     assert trade.buyer.fee == units("0.099")

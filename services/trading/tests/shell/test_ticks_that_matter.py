@@ -14,7 +14,7 @@ from shell_factory import (
     replayed_hash,
     running_shell,
 )
-from trading.domain.orders import Side
+from trading.domain.orders import OrderStatus, Side
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
 
@@ -43,6 +43,25 @@ async def test_a_tick_that_crosses_a_resting_order_fills_it_as_maker() -> None:
         await asyncio.sleep(0.02)
         assert journal.appends == appends  # a tick that crosses nothing stays in the shell
         shell.tick(PRICE - 2_000 * UNIT)
+        await eventually(lambda: shell.balance("ann", "BTC") == (UNIT // 100, 0))
+
+
+async def test_while_the_source_is_silent_the_beats_of_its_stream_write_nothing() -> None:
+    """The order would be crossed by a price that nobody may trade on: it rests, and the journal does not grow."""
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        shell.clock.advance(10)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE + 1_000 * UNIT))
+        assert placed.order is not None
+        assert placed.order.status is OrderStatus.OPEN
+        appends = journal.appends
+        for _ in range(5):
+            shell.clock.advance(1)
+            shell.prices.update({}, received_milliseconds=shell.time.now())
+            await asyncio.sleep(0.02)
+        assert journal.appends == appends
+        shell.tick()
         await eventually(lambda: shell.balance("ann", "BTC") == (UNIT // 100, 0))
 
 

@@ -7,11 +7,11 @@ from trading.domain.accounts import owner_of_user
 from trading.domain.commands import SetReferencePrice
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import ReferencePriceSet
-from trading.domain.house import crossed_orders, fresh_quotation, price_source, quotation_around, quotes
+from trading.domain.house import crossed_orders, fresh_quotation, quotes
 from trading.domain.orders import Order, Side
 from trading.domain.set_reference_price import jump
 from trading.domain.state import ExchangeState, MarketState, Quotation
-from trading.domain.triggers import first_reached, reaches_a_trigger
+from trading.domain.triggers import first_reached
 
 
 class Balance(NamedTuple):
@@ -96,14 +96,11 @@ def reference_matters(state: ExchangeState, tick: SetReferencePrice, *, time_mil
         return False
     if jump(market_state, tick, time_milliseconds) is not None:
         return True
-    if reaches_a_trigger(market_state, tick.price):
-        reference = ReferencePriceSet(
-            tick.market, tick.price, tick.source, tick.source_milliseconds, tick.received_milliseconds
-        )
-        if first_reached(market_state, reference, time_milliseconds) is not None:
-            return True
-    return reference_crosses(
-        state, tick.market, price=tick.price, source=tick.source, time_milliseconds=time_milliseconds
+    reference = ReferencePriceSet(
+        tick.market, tick.price, tick.source, tick.source_milliseconds, tick.received_milliseconds
+    )
+    return first_reached(market_state, reference, time_milliseconds) is not None or _crosses(
+        market_state, reference, time_milliseconds
     )
 
 
@@ -112,18 +109,12 @@ def transfers_are_due(state: ExchangeState, time_milliseconds: int) -> bool:
     return bool(state.expiring_transfers) and state.expiring_transfers[0][0] <= time_milliseconds
 
 
-def reference_crosses(state: ExchangeState, market: str, *, price: int, source: str, time_milliseconds: int) -> bool:
-    """Would a reference at this price make a resting order trade?"""
-    market_state = state.markets.get(market)
-    if market_state is None or not (market_state.bids.keys or market_state.asks.keys):
+def _crosses(market_state: MarketState, reference: ReferencePriceSet, time_milliseconds: int) -> bool:
+    """Would it make a resting order trade? A stale one does not: it would enter again with every beat of the stream."""
+    if not (market_state.bids.keys or market_state.asks.keys):
         return False
-    known = price_source(market_state.market, source)
-    if known is None:
-        return False
-    half_spread = market_state.market.house.half_spread_basis_points + known.extra_half_spread_basis_points
-    quotation = quotation_around(market_state.market, price, half_spread)
-    crossed = crossed_orders(market_state, quotation, time_milliseconds)
-    return next(crossed, None) is not None
+    quotation = fresh_quotation(market_state.market, reference, time_milliseconds)
+    return quotation is not None and next(crossed_orders(market_state, quotation, time_milliseconds), None) is not None
 
 
 def _merged(

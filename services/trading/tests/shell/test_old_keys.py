@@ -14,6 +14,7 @@ from shell_factory import (
     actor,
     buy_for,
     cancel,
+    cancel_all,
     limit,
     running_shell,
 )
@@ -25,15 +26,29 @@ from trading.domain.markets import Market
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.domain.start_batch import keys_to_evict
-from trading.domain.state import ExchangeState, Limits, RememberedKey
+from trading.domain.state import ExchangeState, Limits, RememberedKey, RememberedKeys
 from trading.sequencer.bloom_filter import BITS_PER_KEY, LAYERS_MAX, LayeredFilter
-from trading.sequencer.errors import DeadlinePassed
+from trading.sequencer.errors import DeadlinePassed, NotLeading
 from trading.sequencer.old_keys import EvictedKeys
+from trading.sequencer.ports import KeyedCommand
 from trading.sequencer.recovery import recover
 
 COST = 100_10 * UNIT // 100  # 100.10 USD
 DAY_MILLISECONDS = 1000 * ORDER_KEY_SECONDS
 SMALL = 1 << 10  # bits: 93 keys a layer
+
+
+class SlowHistory(NoHistory):
+    """Knows nothing, and says so when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
+        known = await super().keys_of(command)
+        await self.may_answer.wait()
+        return known
 
 
 async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -> None:
@@ -54,6 +69,51 @@ async def test_a_repeat_after_its_key_left_memory_is_found_in_the_projection() -
         with pytest.raises(IdempotencyKeyReused):
             await shell.send(buy_for("ann", COST + UNIT, key="k"))
         assert shell.state.order_number == 1
+
+
+async def test_what_a_user_sends_while_a_key_is_looked_up_stays_behind_it_and_others_go_on() -> None:
+    history = SlowHistory()
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
+        for user in ("ann", "bob"):
+            await shell.deposit(user, "USD", 2_000 * UNIT)
+        await shell.send(buy_for("ann", COST, key="k"))
+        for _ in range(4):
+            await shell.deposit("cem", "USD", UNIT)
+        low = PRICE - 1_000 * UNIT
+        # As a new key looks that the filter takes for an old one, as it does one in 200.
+        placing = shell.send(limit("ann", Side.BUY, UNIT // 100, low, key="k"))
+        cancelling = shell.send(cancel_all("ann"))
+        last = shell.send(limit("ann", Side.BUY, UNIT // 200, low))
+        assert (await shell.send(limit("bob", Side.BUY, UNIT // 100, low))).order is not None
+        assert not any(one.done() for one in (placing, cancelling, last))
+        history.may_answer.set()
+        placed, cancelled = await placing, await cancelling
+        assert placed.order is not None
+        assert cancelled.order_ids == (placed.order.order_id,)
+        assert (await last).order is not None
+        assert shell.balance("ann", "USD")[1] == shell.balance("bob", "USD")[1] // 2
+
+
+async def test_who_waits_behind_a_look_up_is_told_when_it_fails_and_when_the_process_ends() -> None:
+    history = SlowHistory()
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await shell.send(buy_for("ann", COST, key="k"))
+        for _ in range(4):
+            await shell.deposit("bob", "USD", UNIT)
+        history.known.idempotency["user:ann", "k"] = RememberedKey("another", 1, ("order",), "", "k")
+        reused, behind = shell.send(buy_for("ann", COST, key="k")), shell.send(cancel_all("ann"))
+        await eventually(lambda: history.questions == 1)
+        history.may_answer.set()
+        with pytest.raises(IdempotencyKeyReused):
+            await reused
+        assert (await behind).order_ids == ()
+        history.may_answer.clear()
+        shell.send(buy_for("ann", COST, key="k"))
+        behind = shell.send(cancel_all("ann"))
+        await eventually(lambda: history.questions == 2)
+    with pytest.raises(NotLeading):
+        await behind
 
 
 async def test_a_projection_too_far_behind_lets_no_old_key_pass() -> None:

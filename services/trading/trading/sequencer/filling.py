@@ -18,7 +18,7 @@ from trading.sequencer.open_batch import OpenBatch
 from trading.sequencer.outcomes import committed_now
 from trading.sequencer.reference_prices import ReferencePrices, adds_something
 from trading.sequencer.repeats import Repeats
-from trading.sequencer.tickets import Ticket
+from trading.sequencer.tickets import Ticket, user_of
 from trading.sequencer.waiting_line import WaitingLine
 
 # Of one market's postponed work in a batch: some 500 triggers, a tenth of a second. Where one tick reaches tens of
@@ -86,11 +86,13 @@ class Filling:
                 work.taken.append(ticket)
                 work.refused.append((ticket, DeadlinePassed()))
                 continue
-            # The user's own earlier command waits: this one must not come before it.
-            waits = bool(users_aside) and _user_of(ticket.command) in users_aside
+            # The user's own earlier command waits, or is being looked up: this one must not come before it.
+            waits = bool(users_aside) and user_of(ticket.command) in users_aside
+            if not waits and self._repeats.wait_behind(ticket):
+                continue
             if waits or not self._execute(batch, ticket, work):
                 aside.append(ticket)
-                if user := _user_of(ticket.command):
+                if user := user_of(ticket.command):
                     users_aside.add(user)
 
     def _execute(self, batch: OpenBatch, ticket: Ticket, work: BatchWork) -> bool:
@@ -164,9 +166,3 @@ class Filling:
             REFUSED_TICKS.labels(error.reason).inc()
         except Exception as error:
             raise CoreBroken(list(symbols), None) from error
-
-
-def _user_of(command: Command) -> str:
-    """Empty where no user asks."""
-    actor = getattr(command, "actor", None)
-    return "" if actor is None else str(actor.user_id)

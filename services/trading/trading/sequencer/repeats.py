@@ -17,7 +17,7 @@ from trading.journal.batch import SealedBatch
 from trading.journal.codec import AccountAfter, Entry, decode_body
 from trading.journal.history import OrderView, view_within
 from trading.journal.store import Journal, JournalUnreachable
-from trading.sequencer.errors import HistoryBehind
+from trading.sequencer.errors import HistoryBehind, NotLeading
 from trading.sequencer.memory import Memory
 from trading.sequencer.open_batch import FinishedBatch
 from trading.sequencer.outcomes import (
@@ -29,7 +29,7 @@ from trading.sequencer.outcomes import (
     placing_entry,
 )
 from trading.sequencer.ports import History, KeyedCommand
-from trading.sequencer.tickets import Ticket
+from trading.sequencer.tickets import Ticket, user_of
 from trading.sequencer.waiting_line import WaitingLine
 
 LOOKUPS_MAX = 1_024  # in flight; each holds a database connection for a moment
@@ -57,6 +57,8 @@ class Repeats:
         self._memory = memory
         self._settled = settled
         self._tasks: set[asyncio.Task[None]] = set()
+        # By user: what came after a command that is being looked up.
+        self._behind: dict[str, list[Ticket]] = {}
 
     def must_be_looked_up(self, ticket: Ticket) -> bool:
         """True where a key of the command may be older than memory, and the projection was not asked late enough.
@@ -70,7 +72,18 @@ class Repeats:
         return ticket.cleared_batch < memory.evicted_keys.up_to
 
     def look_up(self, ticket: Ticket, line: WaitingLine) -> None:
-        self._begin(ticket, self._look_up(ticket, line))
+        """Out of the line until its keys are known; what its user sends meanwhile stays behind it."""
+        user = user_of(ticket.command)
+        if self._begin(ticket, self._look_up(ticket, user, line)) and user:
+            self._behind[user] = []
+
+    def wait_behind(self, ticket: Ticket) -> bool:
+        """True where an earlier command of its user is being looked up: it comes back to the line after that one."""
+        behind = self._behind.get(user_of(ticket.command)) if self._behind else None
+        if behind is None:
+            return False
+        behind.append(ticket)
+        return True
 
     def answer(self, ticket: Ticket, repeat: Repeat) -> None:
         """The first reply again; at once where memory holds what it needs, else after reading it."""
@@ -90,21 +103,27 @@ class Repeats:
     def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        while self._behind:
+            for ticket in self._behind.popitem()[1]:
+                ticket.refuse(NotLeading())
 
-    async def _look_up(self, ticket: Ticket, line: WaitingLine) -> None:
-        command = ticket.command
-        cursor = await self._history.cursor()
-        known = await self._history.keys_of(command)  # type: ignore[arg-type]  # only commands with keys get here
-        repeat = _repeat_of(known, command)  # type: ignore[arg-type]
-        if repeat is None:
-            if cursor <= ticket.cleared_batch:
-                # The projection has not moved: asking again at once would tell nothing new.
-                await asyncio.sleep(HISTORY_RETRY_SECONDS)
-            ticket.cleared_batch = cursor
-            line.put_back([ticket])
-        else:
-            await self._settled()
-            self.answer(ticket, repeat)
+    async def _look_up(self, ticket: Ticket, user: str, line: WaitingLine) -> None:
+        back: list[Ticket] = []
+        try:
+            cursor = await self._history.cursor()
+            known = await self._history.keys_of(ticket.command)  # type: ignore[arg-type]  # only those with keys get here
+            repeat = _repeat_of(known, ticket.command)  # type: ignore[arg-type]
+            if repeat is None:
+                if cursor <= ticket.cleared_batch:
+                    # The projection has not moved: asking again at once would tell nothing new.
+                    await asyncio.sleep(HISTORY_RETRY_SECONDS)
+                ticket.cleared_batch = cursor
+                back.append(ticket)
+            else:
+                await self._settled()
+                self.answer(ticket, repeat)
+        finally:
+            line.put_back(back + self._behind.pop(user, []))
 
     async def _answer_from_history(self, ticket: Ticket, repeat: Repeat) -> None:
         batch = await self._journal.read(repeat.batch)
@@ -156,14 +175,16 @@ class Repeats:
         ticket.prepare(committed_before(self._memory().state, ticket.command, repeat, view, entry))
         ticket.answer()
 
-    def _begin(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> bool:
+        """False where it was refused."""
         if len(self._tasks) >= LOOKUPS_MAX:
             work.close()
             ticket.refuse(HistoryBehind())
-            return
+            return False
         task = asyncio.get_running_loop().create_task(self._refusing(ticket, work), name="repeat")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _refusing(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
         try:

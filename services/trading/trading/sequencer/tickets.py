@@ -45,3 +45,9 @@ class Ticket(Protocol):
     def refuse(self, error: BaseException) -> None:
         """Send an error instead; also after `prepare`, where the outcome is not known. Ignored after an answer."""
         ...
+
+
+def user_of(command: Command) -> str:
+    """Empty where no user asks."""
+    actor = getattr(command, "actor", None)
+    return "" if actor is None else str(actor.user_id)

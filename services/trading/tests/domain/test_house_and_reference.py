@@ -110,6 +110,19 @@ def test_exactly_at_the_age_limit_a_reference_still_counts(bench: Bench) -> None
     assert trades(bench.done(bench.market("alice", Side.BUY, quantity=UNIT)))
 
 
+@pytest.mark.parametrize("source", ["simulator", "coingecko"])
+def test_a_stream_that_says_nothing_for_longer_than_its_limit_is_dead_whatever_its_source_allows(source: str) -> None:
+    bench = Bench()
+    bench.reference("100", source=source)
+    bench.batch(3_000)
+    assert shown(bench)[1]
+    assert trades(bench.done(bench.market("alice", Side.BUY, quantity=UNIT)))
+    bench.batch(1)
+    assert shown(bench)[1] == []
+    with pytest.raises(StalePrice):
+        bench.do(bench.market("alice", Side.BUY, quantity=UNIT))
+
+
 def test_a_polled_source_may_be_older_and_has_a_wider_spread(bench: Bench) -> None:
     bench.batch(200_000)
     bench.done(SetReferencePrice("COIN-USD", 100 * UNIT, "coingecko", bench.now - 119_000, bench.now))

@@ -105,7 +105,8 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
     watchers = Watchers(lambda: sequencer.state, sequencer.settled)
     sequencer.on_batch(watchers.publish)
     await sequencer.lead()
-    projector, queries = Projector(mongo_journal, Projection(mongo_database)), OrderQueries()
+    projector = Projector(mongo_journal, Projection(mongo_database))
+    queries = OrderQueries(projector.unwritten)
     await projector.catch_up()
     tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projector.run())]
     shell = Shell(sequencer, prices, clock, tasks[0], time)  # type: ignore[arg-type]  # real time here
@@ -122,7 +123,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
     query_servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,
-        tape=Tape(mongo_database),
+        tape=Tape(mongo_database, projector.unwritten),
         event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
         ledger=LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints()),

@@ -61,10 +61,10 @@ async def traded(mongo_journal: MongoJournal, mongo_database: MongoDatabase, mon
             await shell.deposit("ann", "USD", 1_000 * UNIT)
             last = await shell.send(buy_for("ann", COST))
             if step == 11:
-                assert await projector.reached(last.batch, 20)
+                assert await projector.stored(last.batch, 20)
                 await SnapshotTaker(projector, snapshots, SystemClock()).take()
                 found.snapshot_batch = projector.fold.memory.number
-        assert await projector.reached(last.batch, 20)
+        assert await projector.stored(last.batch, 20)
         found.state_hash = state_hash(shell.state)
     folding.cancel()
     await asyncio.gather(folding, return_exceptions=True)

@@ -73,11 +73,11 @@ async def traded(mongo_url: str, mongo_database: MongoDatabase, mongo_journal: M
         resting = await shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 100 * UNIT))
         assert filled.order is not None
         assert resting.order is not None
-        assert await projector.reached(resting.batch, 20)
+        assert await projector.stored(resting.batch, 20)
         await SnapshotTaker(projector, snapshots, SystemClock()).take()
         await shell.send(cancel("ann", resting.order.order_id))
         last = await shell.send(buy_for("ann", COST))
-        assert await projector.reached(last.batch, 20)
+        assert await projector.stored(last.batch, 20)
         hash_of_state = state_hash(shell.state)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -75,8 +75,8 @@ async def read(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> As
     journal = CountingJournal(mongo_journal)
     async with running_shell(mongo_journal) as shell:
         await trade(shell)
-        assert await projector.reached(shell.state.batch_number, 20)
-        reader = FillReader(journal=journal, queries=OrderQueries(), projector=projector)  # type: ignore[arg-type]
+        assert await projector.stored(shell.state.batch_number, 20)
+        reader = FillReader(journal=journal, queries=OrderQueries(projector.unwritten), projector=projector)  # type: ignore[arg-type]
         yield Read(shell, journal, reader)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)

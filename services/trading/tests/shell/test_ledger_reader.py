@@ -75,7 +75,7 @@ async def past(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> As
         past = Past(shell, reader, projector)
         shell.sequencer.on_batch(past.note)
         await live_a_little(shell)
-        assert await projector.reached(shell.state.batch_number, 10)
+        assert await projector.stored(shell.state.batch_number, 10)
         yield past
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)

@@ -36,7 +36,7 @@ async def caught_up(projector: Projector, batch: int) -> None:
     """Runs the projector until it holds that batch."""
     running = asyncio.create_task(projector.run())
     try:
-        assert await projector.reached(batch, 10)
+        assert await projector.stored(batch, 10)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -82,7 +82,7 @@ async def test_a_rebuild_gives_equal_rows(mongo_journal: MongoJournal, mongo_dat
         running = asyncio.create_task(projector.run())  # many small drains, with rows that change between them
         await busy_hour(shell)
         head = shell.state.batch_number
-        assert await projector.reached(head, 10)
+        assert await projector.stored(head, 10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     first = await rows(mongo_database)

@@ -228,12 +228,12 @@ async def test_rows_written_after_a_start_from_a_snapshot_are_those_of_a_fold_fr
             bids.append(placed.order.order_id)
         await sell_into(shell, PRICE - 5 * UNIT, UNIT // 200)
         async with projecting(Projector(journal, Projection(mongo_database), snapshots)) as projector:
-            assert await projector.reached(max(journal.batches), 10)
+            assert await projector.stored(max(journal.batches), 10)
             await SnapshotTaker(projector, snapshots, SystemClock()).take()
             # After the snapshot and before the end of this projector: folded without writing by the next one.
             await sell_into(shell, PRICE - 5 * UNIT, UNIT // 400)
             await shell.send(AmendOrder(actor("bob"), bids[2], quantity=UNIT // 200))
-            assert await projector.reached(max(journal.batches), 10)
+            assert await projector.stored(max(journal.batches), 10)
         (manifest,) = await snapshots.manifests()
         journal.read_from.clear()
         async with projecting(Projector(journal, Projection(mongo_database), snapshots)) as projector:
@@ -241,7 +241,7 @@ async def test_rows_written_after_a_start_from_a_snapshot_are_those_of_a_fold_fr
             await sell_into(shell, PRICE - 5 * UNIT, UNIT // 400)  # fills the first
             await shell.send(cancel("bob", bids[1]))
             await sell_into(shell, PRICE - 15 * UNIT, UNIT // 400)
-            assert await projector.reached(max(journal.batches), 10)
+            assert await projector.stored(max(journal.batches), 10)
             assert state_hash(projector.fold.state) == state_hash((await recover(journal, LIMITS)).state)
     assert await rows(mongo_database) == whole_fold(journal)
 

@@ -67,7 +67,7 @@ async def projected(
 async def pass_batches(shell: Shell, projector: Projector) -> None:
     for _ in range(REMEMBERED + 1):
         await shell.deposit("bob", "USD", UNIT)
-    assert await projector.reached(shell.state.batch_number, 10)
+    assert await projector.stored(shell.state.batch_number, 10)
 
 
 async def test_rows_say_what_became_of_each_phase(projected: tuple[Shell, Projector]) -> None:
@@ -78,7 +78,7 @@ async def test_rows_say_what_became_of_each_phase(projected: tuple[Shell, Projec
     await shell.send(post("w1", "w1:sent"))
     await shell.send(void("w2", "w2:failed"))
     last = await shell.send(hold("w3"))
-    assert await projector.reached(last.batch, 10)
+    assert await projector.stored(last.batch, 10)
     rows = {row.id: row for row in await TransferDocument.find({"kind": "withdrawal"}).to_list()}
     assert {key: (row.phase, row.state, row.hold_key) for key, row in rows.items()} == {
         "w1": ("held", "posted", ""),

@@ -183,7 +183,7 @@ async def test_a_repeated_amendment_is_answered_from_rows_and_journal_after_a_re
     projector = Projector(mongo_journal, Projection(mongo_database))
     await projector.catch_up()
     projecting = asyncio.create_task(projector.run())
-    assert await projector.reached(last.batch, 10)
+    assert await projector.stored(last.batch, 10)
     projecting.cancel()
     await asyncio.gather(projecting, return_exceptions=True)
     row = await OrderDocument.get(order_id)

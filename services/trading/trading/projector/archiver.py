@@ -78,7 +78,7 @@ class Archiver:
     async def _limit(self) -> int:
         """Batches before this one are behind every kept snapshot and in the projection."""
         manifests = await self._snapshots.manifests()
-        return min([*(manifest.batch for manifest in manifests), self._projector.batch]) if manifests else 0
+        return min([*(manifest.batch for manifest in manifests), self._projector.stored_batch]) if manifests else 0
 
     async def _next_volume(self, after: int, limit: int) -> list[SealedBatch]:
         """A full one, since small ones would pile up by the minute; empty where too little is old enough."""

@@ -34,11 +34,11 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     journal = await open_journal(runtime)
     snapshots = MongoSnapshots(mongo.database)
     projector = Projector(journal, Projection(mongo.database), snapshots)
-    queries = OrderQueries()
+    queries = OrderQueries(projector.unwritten)
     servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,
-        tape=Tape(mongo.database),
+        tape=Tape(mongo.database, projector.unwritten),
         event_log=EventLog(journal=journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
         ledger=LedgerReader(journal=journal, projector=projector, points=BalancePoints()),

@@ -36,14 +36,14 @@ class EventLog:
 
         Raises `JournalUnreachable`.
         """
-        written = self._projector.batch
+        folded = self._projector.batch
         newest = user_cursor(self._projector.fold.state, user_id).sequence
         last = min(newest, after + page_size(limit))
         if after >= last:
             return LogPage((), more=False)
         found_batches = await self._journal.of_user(user_id, range(after + 1, last + 1))
-        # The fold runs ahead of the rows, and an event told from a row that lacks it would be a wrong one.
-        batches = [batch for batch in found_batches if batch.number <= written]
+        # The journal runs ahead of the rows, and an event told from a row that lacks it would be a wrong one.
+        batches = [batch for batch in found_batches if batch.number <= folded]
         bodies = [(batch, decode_body(batch.body)) for batch in batches]
         documents = await self._documents(user_id, bodies)
         found = []

@@ -105,10 +105,9 @@ class Fold:
         self._compare_with_writer(accounts)
 
     def hand_over(self, changes: Changes) -> None:
-        """The changes are to be written: which of their rows have to be completed from the projection first."""
-        for order_id in changes.changed_orders:
-            if order_id in self._incomplete:
-                changes.incomplete[order_id] = self._incomplete.pop(order_id)
+        """The changes are to be told: which of their rows have to be completed from the projection first."""
+        for order_id in self._incomplete.keys() & changes.changed_orders.keys():
+            changes.incomplete[order_id] = self._incomplete.pop(order_id)
 
     def forget_closed(self) -> None:
         """The changes are not to be written."""
@@ -156,7 +155,7 @@ class Fold:
 
     def _note_transfer(self, event: TransferEvent, changes: Changes, *, batch: int, time: datetime) -> None:
         if event.business_key:
-            changes.transfers.append(transfer_row(event, self.state.assets, batch=batch, time=time))
+            changes.transfers[event.business_key] = transfer_row(event, self.state.assets, batch=batch, time=time)
         if isinstance(event, TransferSettled | TransferReleased):
             end = HoldEnd.POSTED if isinstance(event, TransferSettled) else event.end
             changes.end_hold(event.hold_key, HoldOutcome(end.value, batch))

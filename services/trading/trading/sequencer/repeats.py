@@ -34,7 +34,7 @@ from trading.sequencer.waiting_line import WaitingLine
 
 LOOKUPS_MAX = 1_024  # in flight; each holds a database connection for a moment
 HISTORY_TRIES = 20
-HISTORY_RETRY_SECONDS = 0.05  # the projection is some ten milliseconds behind as a rule
+HISTORY_RETRY_SECONDS = 0.05  # the rows are some 200 ms behind as a rule
 
 log = get_logger(__name__)
 

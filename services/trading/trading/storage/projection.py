@@ -1,4 +1,4 @@
-"""Writes what a fold found out: new rows in bulk, changed rows only where they changed, the cursor last.
+"""Writes what a fold did: new rows in bulk, changed rows only where they changed, the cursor last.
 
 A crash in between leaves rows without a cursor; the next start writes them again. So all writes are repeatable:
 a new row that is there already counts as a changed one, and a changed row goes only over an older one.
@@ -41,19 +41,25 @@ class Changes:
     incomplete: dict[str, int] = field(
         default_factory=dict
     )  # of these, by the batch before which the row knows nothing
-    transfers: list[Row] = field(default_factory=list)
+    transfers: dict[str, Row] = field(default_factory=dict)  # by business key
     ended_holds: dict[str, HoldOutcome] = field(default_factory=dict)  # by business key, of rows written before
     used_keys: list[Row] = field(default_factory=list)
     tape: list[Row] = field(default_factory=list)
     balance_points: list[Row] = field(default_factory=list)
 
+    @property
+    def row_count(self) -> int:
+        orders = len(self.new_orders) + len(self.changed_orders)
+        transfers = len(self.transfers) + len(self.ended_holds)
+        return orders + transfers + len(self.used_keys) + len(self.tape) + len(self.balance_points)
+
     def end_hold(self, hold_key: str, outcome: HoldOutcome) -> None:
         """The held transfer's row may be one of these batches' own."""
-        for row in self.transfers:
-            if row["_id"] == hold_key:
-                row["state"], row["batch"] = outcome
-                return
-        self.ended_holds[hold_key] = outcome
+        row = self.transfers.get(hold_key)
+        if row is None:
+            self.ended_holds[hold_key] = outcome
+        else:
+            row["state"], row["batch"] = outcome
 
     def touch(self, row: Row) -> None:
         """The row of an order that was placed in an earlier batch changed, or one of these batches' own."""
@@ -76,15 +82,31 @@ class Projection:
     async def cursor(self) -> Cursor:
         return await self._cursors.read(self._cursor_name)
 
+    async def complete(self, changes: Changes) -> None:
+        """Gives the incomplete rows what they had before. Once: what was completed is taken off the list, so that a
+        repeated call adds nothing twice.
+        """
+        wanted = list(changes.incomplete)
+        for first in range(0, len(wanted), ROWS_PER_WRITE):
+            some = wanted[first : first + ROWS_PER_WRITE]
+            stored = {row["_id"]: row for row in await self._orders.find({"_id": {"$in": some}}).to_list()}
+            for order_id in some:
+                # A row that is not there: somebody dropped it under a cursor that says it is. KeyError stops us.
+                complete_row(
+                    changes.changed_orders[order_id], stored[order_id], before=changes.incomplete.pop(order_id)
+                )
+
     async def write(self, changes: Changes, *, before: Cursor, after: Cursor) -> None:
-        """Raises `CursorMoved` where another projector is at work: this one must stop."""
-        await self._complete(changes)
+        """Rows may be ahead of `after`: the fold goes on meanwhile, and a row is always whole batches.
+
+        Raises `CursorMoved` where another projector is at work: this one must stop.
+        """
         for rows in _portions(list(changes.new_orders.values())):
             await _insert(self._orders, rows)
         for rows in _portions(list(changes.changed_orders.values())):
             # Together: apart, each update waits for a commit of its own, which costs more than the update.
             await self._transactions.run(partial(_update, self._orders, rows))
-        for rows in _portions(changes.transfers):
+        for rows in _portions(list(changes.transfers.values())):
             await _insert(self._transfers, rows)
         if changes.ended_holds:
             await self._transfers.bulk_write(
@@ -105,20 +127,6 @@ class Projection:
             await _insert(self._balance_points, rows)
         crash_point("projection_before_cursor")
         await self._cursors.move(self._cursor_name, before=before, after=after)
-
-    async def _complete(self, changes: Changes) -> None:
-        """Once: what was completed is taken off the list, so that a repeated write adds nothing twice."""
-        wanted = list(changes.incomplete)
-        for first in range(0, len(wanted), ROWS_PER_WRITE):
-            some = wanted[first : first + ROWS_PER_WRITE]
-            fields = {"fills": 1, "amendments": 1, "triggered_batch": 1}
-            found = await self._orders.find({"_id": {"$in": some}}, fields).to_list()
-            stored = {row["_id"]: row for row in found}
-            for order_id in some:
-                # A row that is not there: somebody dropped it under a cursor that says it is. KeyError stops us.
-                complete_row(
-                    changes.changed_orders[order_id], stored[order_id], before=changes.incomplete.pop(order_id)
-                )
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -100,6 +100,8 @@ def incomplete_row(order_id: str) -> Row:
 
 def complete_row(row: Row, stored: Row, *, before: int) -> None:
     """Adds what the order had before that batch. The stored row may be newer than the cursor: a crash came between."""
+    for name, value in stored.items():
+        row.setdefault(name, value)
     row["fills"][:0] = [fill for fill in stored["fills"] if fill["batch"] < before]
     row["amendments"][:0] = [amendment for amendment in stored["amendments"] if amendment["batch"] < before]
     triggered = stored["triggered_batch"]

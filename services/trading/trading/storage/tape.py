@@ -12,6 +12,7 @@ from trading.domain.events import Traded
 from trading.domain.identifiers import trade_id
 from trading.domain.markets import Market
 from trading.storage.documents import TapeDocument
+from trading.storage.unwritten import Unwritten
 
 PAGE_SIZE_MAX = 200
 PAGE_SIZE_DEFAULT = 50
@@ -63,17 +64,21 @@ def tape_id(market: str, sequence: int) -> str:
 
 
 class Tape:
-    def __init__(self, database: MongoDatabase) -> None:
+    def __init__(self, database: MongoDatabase, unwritten: Unwritten) -> None:
+        self._unwritten = unwritten
         self._collection = database.get_collection(TapeDocument.Settings.name)
 
     async def page(self, market: str, *, before: int, after: int, limit: int) -> TapePage:
         """Trades with sequences between the two, both excluded; `before` 0 is the newest."""
         size = min(limit or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
         last = tape_id(market, before) if before else f"{market}0"  # "0" is what follows "/"
-        # One more than needed: every document has at least one trade.
+        rows = self._unwritten.tape(market)
         cursor = self._collection.find({"_id": {"$gt": f"{market}/", "$lt": last}}).sort("_id", DESCENDING)
+        # One more than needed: every document has at least one trade.
+        rows |= {row["_id"]: row for row in await cursor.limit(size + 1).to_list()}
         found: list[TapeTrade] = []
-        async for row in cursor.limit(size + 1):
+        for name in sorted(rows, reverse=True):
+            row = rows[name]
             for trade in reversed(row["trades"]):
                 if before and trade["sequence"] >= before:
                     continue

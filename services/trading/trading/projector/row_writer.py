@@ -1,0 +1,129 @@
+"""Writes what the fold has done, a moment later and many batches at once. Nobody waits for it but who reads the
+collections themselves.
+"""
+
+import asyncio
+import random
+
+from chassis.errors import Unavailable
+from chassis.logs import get_logger
+from prometheus_client import Gauge, Histogram
+from pymongo.errors import PyMongoError
+
+from trading.journal.cancellation import end_if_cancelled
+from trading.storage.cursors import Cursor
+from trading.storage.projection import Projection
+from trading.storage.unwritten import Unwritten
+
+# A write is a handful of commits, however few its rows are; and a row that changes again meanwhile is written once.
+PAUSE_SECONDS = 0.2
+ROWS_WORTH_A_WRITE = 512  # with these a commit is a small part of it: no reason to wait for more
+RETRY_SECONDS = 0.2
+
+CURSOR = Gauge("cryptovault_projection_batch", "The newest batch in the projection's collections")
+UNWRITTEN = Gauge("cryptovault_projection_unwritten_rows", "Rows that the fold has and the collections do not, yet")
+WRITE_SECONDS = Histogram("cryptovault_projection_write_seconds", "Time of one write of what the fold did")
+
+log = get_logger(__name__)
+
+
+class RowWriter:
+    """`load` first, then `run` for good. The fold holds `adding` while it adds to the unwritten rows and tells how far
+    it has come with them: what is written with a cursor is all that happened up to there.
+    """
+
+    def __init__(self, projection: Projection, unwritten: Unwritten) -> None:
+        self._projection = projection
+        self._unwritten = unwritten
+        self._folded = Cursor()
+        self.cursor = Cursor()  # what the collections hold
+        self.adding = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._moved = asyncio.Event()
+
+    async def load(self) -> Cursor:
+        """Where whoever wrote before has stopped."""
+        self.cursor = self._folded = await self._projection.cursor()
+        CURSOR.set(self.cursor.batch)
+        return self.cursor
+
+    def folded(self, cursor: Cursor) -> None:
+        """The unwritten rows are what happened up to there."""
+        self._folded = cursor
+        UNWRITTEN.set(self._unwritten.row_count)
+        self._news.set()
+        if self._unwritten.row_count >= ROWS_WORTH_A_WRITE:
+            self._hurry.set()
+
+    async def complete(self) -> None:
+        """Adds to rows that were begun before the fold what is only in the collections. Waits for the database."""
+        while self._unwritten.pending.incomplete:
+            try:
+                await self._projection.complete(self._unwritten.pending)
+            except PyMongoError as error:
+                await self._rest(error)
+
+    async def room(self) -> None:
+        """Returns when there is room for more unwritten rows."""
+        while self._unwritten.is_full:
+            self._hurry.set()
+            await self._moved.wait()
+
+    async def stored(self, batch: int, timeout_seconds: float) -> bool:
+        """Waits until the collections hold that batch; False when it takes too long."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while self.cursor.batch < batch:
+                    self._hurry.set()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Raises `CursorMoved` where another projector is at work."""
+        while True:
+            end_if_cancelled()
+            await self._news.wait()
+            await self._pause()
+            self._hurry.clear()
+            await self._write()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(PAUSE_SECONDS):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    async def _write(self) -> None:
+        async with self.adding:
+            self._news.clear()
+            changes, folded = self._unwritten.take(), self._folded
+        with WRITE_SECONDS.time():
+            while True:
+                try:
+                    await self._projection.write(changes, before=self.cursor, after=folded)
+                    break
+                except (PyMongoError, Unavailable) as error:
+                    # Every write is repeatable; the cursor tells whether the last one, though unanswered, was made.
+                    await self._rest(error)
+                    if await self._is_at(folded):
+                        break
+        self._unwritten.written()
+        self.cursor = folded
+        CURSOR.set(folded.batch)
+        UNWRITTEN.set(self._unwritten.row_count)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def _rest(self, error: Exception) -> None:
+        log.warning("Projection out of reach", event="projection_unreachable", problem=repr(error))
+        await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+    async def _is_at(self, cursor: Cursor) -> bool:
+        try:
+            return await self._projection.cursor() == cursor
+        except PyMongoError:
+            return False

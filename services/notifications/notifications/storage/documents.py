@@ -33,7 +33,6 @@ class MailDocument(Document):
         name = "mails"
         indexes = (
             IndexModel([("status", ASCENDING), ("due_at", ASCENDING)], name="status_due_at"),
-            IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)], name="user_id_created_at"),
             IndexModel(
                 [("created_at", ASCENDING)], expireAfterSeconds=int(MAILS_KEPT.total_seconds()), name="retention"
             ),

@@ -26,15 +26,17 @@ async def test_acts_at_the_exchange_and_on_the_account_are_in_ones_own_trail(
 
     async def told() -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = (await customer.get("/audit"))["items"]
-        return items if any(one["action"] == "order_cancelled" for one in items) else []
+        actions = {one["action"] for one in items}
+        return items if {"order_cancelled", "signed_in"} <= actions else []
 
     items = await eventually(told, timeout_seconds=30)
-    assert [one["action"] for one in items] == ["order_cancelled", "order_placed", "transfer_posted"]
-    cancelled, entered, paid = items
+    assert [one["action"] for one in items] == ["order_cancelled", "order_placed", "transfer_posted", "signed_in"]
+    cancelled, entered, paid, signed_in = items
     assert {cancelled["resource"], entered["resource"]} == {f"order:{placed['id']}"}
     assert (entered["actor"], paid["actor"], paid["session_id"]) == ("you", "platform", None)
     sessions = (await customer.get("/auth/sessions"))["items"]
     assert entered["session_id"] in {one["id"] for one in sessions}
+    assert (signed_in["actor"], signed_in["session_id"]) == ("you", entered["session_id"])
     assert Decimal(entered["details"]["price"]) == Decimal(price)
     assert entered["request_id"]
     page = await customer.get("/audit", limit="2")

@@ -13,6 +13,7 @@ from chassis.service import Runtime
 from cryptovault.auth.v1 import auth_pb2_grpc
 
 from auth.api.servicer import SERVICE_NAME, AuthServicer, UseCases
+from auth.chain_schedule import ChainSchedule
 from auth.checkpoint_schedule import CheckpointSchedule
 from auth.clients.notifications import NotificationsCourier
 from auth.clients.trading import TradingJournal
@@ -36,6 +37,7 @@ from auth.storage.audit_checkpoints import MongoAuditCheckpoints
 from auth.storage.audit_queries import MongoAuditQueries
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
+from auth.storage.deferred_audit import MongoDeferredAudit
 from auth.storage.documents import DOCUMENTS
 from auth.storage.in_turn import InTurn
 from auth.storage.login_attempts import MongoLoginAttempts
@@ -49,6 +51,7 @@ from auth.use_cases import audit_ports, ports
 from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.callers_device import CallersDevice
+from auth.use_cases.chain_deferred import ChainDeferred
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.change_profile import ChangeProfile
 from auth.use_cases.create_api_key import CreateApiKey
@@ -77,6 +80,7 @@ from auth.use_cases.open_session import OpenSession
 from auth.use_cases.prove_password import ProvePassword
 from auth.use_cases.prove_second_factor import ProveSecondFactor
 from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.record_audit_soon import RecordAuditSoon
 from auth.use_cases.refresh_session import RefreshSession
 from auth.use_cases.renew_recovery_codes import RenewRecoveryCodes
 from auth.use_cases.request_password_reset import RequestPasswordReset
@@ -101,6 +105,8 @@ class Adapters:
     clock: Clock
     ids: Ids
     transactions: ports.Transactions
+    # For what ends with an entry in auth's stream of the audit trail.
+    in_turn: ports.Transactions
     digests: ports.Digests
     randomness: ports.Randomness
     passwords: ports.Passwords
@@ -123,6 +129,7 @@ class Adapters:
     revoked: ports.RevokedSessions
     announcements: ports.Announcements
     audit_trail: audit_ports.AuditTrail
+    deferred_audit: audit_ports.DeferredAudit
     audit_queries: audit_ports.AuditQueries
     codes: ports.Codes
     code_limits: ports.CodeLimits
@@ -150,11 +157,15 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
     runtime.on_stop(attempts.flush)
     runtime.background("login_attempts", attempts.run)
     audit_trail = await _keep_audit_trail(runtime, connection, root)
+    in_turn, deferred_audit = InTurn(connection.transactions), MongoDeferredAudit()
+    chain = ChainDeferred(deferred=deferred_audit, audit_trail=audit_trail, transactions=in_turn)
+    runtime.background("deferred_audit", ChainSchedule(chain).run)
     digests = KeyedDigests(root)
     adapters = Adapters(
         clock=runtime.clock,
         ids=runtime.ids,
         transactions=connection.transactions,
+        in_turn=in_turn,
         digests=digests,
         randomness=SystemRandomness(),
         passwords=passwords,
@@ -176,6 +187,7 @@ async def compose(runtime: Runtime[AuthSettings]) -> None:
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=runtime.clock, ids=runtime.ids)),
         audit_trail=audit_trail,
+        deferred_audit=deferred_audit,
         audit_queries=MongoAuditQueries(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),
@@ -243,14 +255,16 @@ def make_use_cases(a: Adapters) -> UseCases:
         codes=a.codes, courier=a.courier, errands=a.errands, digests=a.digests, randomness=a.randomness,
         clock=a.clock, ids=a.ids,
     )  # fmt: skip
+    record_soon = RecordAuditSoon(deferred=a.deferred_audit, clock=a.clock, ids=a.ids)
     open_session = OpenSession(
         users=a.users, sessions=a.sessions, access_tokens=a.access_tokens, refresh_tokens=a.refresh_tokens,
-        device_tokens=a.device_tokens, randomness=a.randomness, clock=a.clock, ids=a.ids,
+        device_tokens=a.device_tokens, randomness=a.randomness, clock=a.clock, ids=a.ids, record_soon=record_soon,
     )  # fmt: skip
     revoke_sessions = RevokeSessions(
         sessions=a.sessions,
         revoked=a.revoked,
         announcements=a.announcements,
+        record_soon=record_soon,
         transactions=a.transactions,
         clock=a.clock,
     )
@@ -259,7 +273,6 @@ def make_use_cases(a: Adapters) -> UseCases:
         clock=a.clock, ids=a.ids,
     )  # fmt: skip
     notice_device = NoticeDevice(sessions=a.sessions, notify_owner=notify_owner, clock=a.clock)
-    audited = InTurn(a.transactions)
     record_audit = RecordAudit(audit_trail=a.audit_trail, clock=a.clock, ids=a.ids)
     note_attempt = NoteAttempt(attempts=a.attempts, digests=a.digests, clock=a.clock)
     prove_second_factor = ProveSecondFactor(
@@ -272,7 +285,7 @@ def make_use_cases(a: Adapters) -> UseCases:
     )
     make_recovery_codes = MakeRecoveryCodes(digests=a.digests, randomness=a.randomness)
     revoke_api_keys = RevokeApiKeys(
-        api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=audited, clock=a.clock
+        api_keys=a.api_keys, revoked=a.revoked, record_audit=record_audit, transactions=a.in_turn, clock=a.clock
     )
     require_step_up = RequireStepUp(users=a.users, sessions=a.sessions, clock=a.clock)
     spend_code = SpendCode(codes=a.codes, digests=a.digests)
@@ -304,25 +317,25 @@ def make_use_cases(a: Adapters) -> UseCases:
         enable_second_factor=EnableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
             prove_password=prove_password, make_recovery_codes=make_recovery_codes, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn,
         ),
         disable_second_factor=DisableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            callers_device=callers_device, notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
+            callers_device=callers_device, notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn,
         ),
         renew_recovery_codes=RenewRecoveryCodes(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
             callers_device=callers_device, make_recovery_codes=make_recovery_codes, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=audited,
+            record_audit=record_audit, transactions=a.in_turn,
         ),
         step_up=StepUp(
             users=a.users, sessions=a.sessions, prove_second_factor=prove_second_factor, callers_device=callers_device,
-            record_audit=record_audit, transactions=audited, clock=a.clock,
+            record_audit=record_audit, transactions=a.in_turn, clock=a.clock,
         ),
         require_step_up=require_step_up,
         create_api_key=CreateApiKey(
             users=a.users, api_keys=a.api_keys, seal=a.seal, randomness=a.randomness, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=audited, clock=a.clock, ids=a.ids,
+            record_audit=record_audit, transactions=a.in_turn, clock=a.clock, ids=a.ids,
         ),
         list_api_keys=ListApiKeys(api_keys=a.api_keys),
         delete_api_key=DeleteApiKey(api_keys=a.api_keys, revoke_api_keys=revoke_api_keys),
@@ -331,18 +344,19 @@ def make_use_cases(a: Adapters) -> UseCases:
         end_session=EndSession(sessions=a.sessions, revoke_sessions=revoke_sessions),
         freeze_account=FreezeAccount(
             users=a.users, freeze_tickets=a.freeze_tickets, revoke_api_keys=revoke_api_keys, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=audited, clock=a.clock,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn, clock=a.clock,
         ),
         request_password_reset=RequestPasswordReset(
             users=a.users, code_limits=a.code_limits, issue_code=issue_code, errands=a.errands, clock=a.clock
         ),
         reset_password=ResetPassword(
             users=a.users, passwords=a.passwords, spend_code=spend_code, revoke_api_keys=revoke_api_keys,
-            end_sessions=end_sessions, notify_owner=notify_owner, record_audit=record_audit, transactions=audited,
+            end_sessions=end_sessions, notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn,
         ),
         change_password=ChangePassword(
             users=a.users, passwords=a.passwords, prove_password=prove_password, end_sessions=end_sessions,
-            notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit, transactions=audited,
+            notify_owner=notify_owner, require_step_up=require_step_up, record_audit=record_audit,
+            transactions=a.in_turn,
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, device_tokens=a.device_tokens,

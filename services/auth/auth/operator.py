@@ -37,6 +37,7 @@ from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
 from auth.storage.api_keys import MongoApiKeys
 from auth.storage.audit_trail import MongoAuditTrail
+from auth.storage.deferred_audit import MongoDeferredAudit
 from auth.storage.documents import DOCUMENTS
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.storage.second_factors import MongoSecondFactors
@@ -47,6 +48,7 @@ from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.grant_role import GrantRole
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.record_audit import RecordAudit
+from auth.use_cases.record_audit_soon import RecordAuditSoon
 from auth.use_cases.remove_second_factor import RemoveSecondFactor
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_role import RevokeRole
@@ -123,6 +125,7 @@ async def _change(
         sessions=sessions,
         revoked=revoked,
         announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
+        record_soon=RecordAuditSoon(deferred=MongoDeferredAudit(), clock=clock, ids=ids),
         transactions=connection.transactions,
         clock=clock,
     )

@@ -35,7 +35,9 @@ from auth.storage.api_keys import MongoApiKeys
 from auth.storage.audit_queries import MongoAuditQueries
 from auth.storage.audit_trail import MongoAuditTrail
 from auth.storage.codes import RedisCodeLimits, RedisCodes
+from auth.storage.deferred_audit import MongoDeferredAudit
 from auth.storage.documents import DOCUMENTS
+from auth.storage.in_turn import InTurn
 from auth.storage.login_attempts import MongoLoginAttempts
 from auth.storage.login_throttles import MongoLoginThrottles
 from auth.storage.revoked_sessions import MirroredRevokedSessions
@@ -362,6 +364,21 @@ class MemoryAnnouncements:
         self.told.append(("SessionRevoked", str(session.user_id)))
 
 
+class MemoryDeferredAudit:
+    def __init__(self) -> None:
+        self.rows: dict[UUID, AuditEntry] = {}
+
+    async def add(self, entry: AuditEntry) -> None:
+        self.rows[entry.id] = entry
+
+    async def oldest(self, limit: int) -> Sequence[AuditEntry]:
+        return list(self.rows.values())[:limit]
+
+    async def remove(self, ids: Sequence[UUID]) -> None:
+        for entry_id in ids:
+            del self.rows[entry_id]
+
+
 class MemoryAuditTrail:
     """The trail and its queries: one list of what was sealed."""
 
@@ -501,6 +518,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
     adapters = Adapters(
         **_common(clock, signing_key),
         transactions=DirectTransactions(),
+        in_turn=DirectTransactions(),
         passwords=PlainPasswords(),
         users=users,
         throttles=MemoryThrottles(users),
@@ -512,6 +530,7 @@ def memory_world(clock: FixedClock, signing_key: OKPKey) -> World:
         revoked=revoked,
         announcements=announcements,
         audit_trail=audit_trail,
+        deferred_audit=MemoryDeferredAudit(),
         audit_queries=audit_trail,
         codes=codes,
         code_limits=limits,
@@ -589,6 +608,7 @@ async def real_world(
     adapters = Adapters(
         **common,
         transactions=mongo.transactions,
+        in_turn=InTurn(mongo.transactions),
         passwords=passwords,
         users=MongoUsers(),
         throttles=MongoLoginThrottles(common["digests"]),
@@ -600,6 +620,7 @@ async def real_world(
         revoked=MirroredRevokedSessions(redis, clock),
         announcements=OutboxAnnouncements(Outbox(mongo.database)),
         audit_trail=audit_trail,
+        deferred_audit=MongoDeferredAudit(),
         audit_queries=MongoAuditQueries(),
         codes=RedisCodes(redis),
         code_limits=RedisCodeLimits(redis),

@@ -63,7 +63,7 @@ def backends(mongo_url: str, mongo_database: Any, redis_url: str, amqp_url: str,
 
 
 async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
-    backends: dict[str, str], signing_key: OKPKey, notifications: Any
+    backends: dict[str, str], signing_key: OKPKey, notifications: Any, mongo_database: Any
 ) -> None:
     heard: list[str] = []
 
@@ -101,6 +101,12 @@ async def test_a_person_signs_up_by_mail_and_the_others_hear_of_it(
         await stub.LogOut(auth_pb2.LogOutRequest(refresh_token=reply.session.refresh_token))
         expected = {f"auth.v1.UserVerified:{user_id}", f"auth.v1.SessionRevoked:{user_id}"}
         await eventually(lambda: set(heard) == expected)
+
+        async def are_chained() -> bool:
+            rows = await mongo_database["audit_logs"].find({"stream": "auth"}).sort("sequence", 1).to_list(None)
+            return [row["action"] for row in rows] == ["signed_in", "signed_in", "session_ended"]
+
+        await eventually(are_chained)
         with pytest.raises(RemoteError):
             await stub.RefreshSession(auth_pb2.RefreshSessionRequest(refresh_token=reply.session.refresh_token))
         process.send_signal(signal.SIGTERM)

@@ -20,6 +20,8 @@ class AuditAction(StrEnum):
     ROLE_GRANTED = "role_granted"
     ROLE_REVOKED = "role_revoked"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    SESSION_ENDED = "session_ended"
+    SIGNED_IN = "signed_in"
     STEPPED_UP = "stepped_up"
     TWO_FACTOR_DISABLED = "two_factor_disabled"
     TWO_FACTOR_ENABLED = "two_factor_enabled"

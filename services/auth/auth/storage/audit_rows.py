@@ -14,9 +14,20 @@ Row = Mapping[str, Any]
 
 
 def row_of_entry(sealed: SealedEntry) -> dict[str, Any]:
-    entry = sealed.entry
     return {
-        "id": entry.id,
+        "id": sealed.entry.id,
+        **fields_of_entry(sealed.entry),
+        "stream": sealed.stream,
+        "sequence": sealed.sequence,
+        "previous_hash": sealed.previous_hash,
+        "hash": sealed.hash,
+        "format": FORMAT,
+    }
+
+
+def fields_of_entry(entry: AuditEntry) -> dict[str, Any]:
+    """All but its id."""
+    return {
         "user_id": entry.user_id,
         "actor": entry.actor,
         "action": str(entry.action),
@@ -26,12 +37,22 @@ def row_of_entry(sealed: SealedEntry) -> dict[str, Any]:
         "request_id": entry.request_id,
         "timestamp": entry.timestamp,
         "details": dict(entry.details),
-        "stream": sealed.stream,
-        "sequence": sealed.sequence,
-        "previous_hash": sealed.previous_hash,
-        "hash": sealed.hash,
-        "format": FORMAT,
     }
+
+
+def entry_of_fields(row: Row, *, entry_id: UUID) -> AuditEntry:
+    return AuditEntry(
+        id=entry_id,
+        user_id=row["user_id"],
+        actor=row["actor"],
+        action=row["action"],
+        resource=row["resource"],
+        address=row["ip_address"],
+        session_id=row["session_id"],
+        request_id=row["request_id"],
+        timestamp=row["timestamp"],
+        details=row["details"],
+    )
 
 
 _ENTRY_KINDS: dict[str, type | tuple[type, ...]] = {
@@ -67,18 +88,7 @@ def entry_of_row(row: Row) -> SealedEntry:
     if row["format"] != FORMAT:
         raise BrokenRecord
     return SealedEntry(
-        entry=AuditEntry(
-            id=row["id"],
-            user_id=row["user_id"],
-            actor=row["actor"],
-            action=row["action"],
-            resource=row["resource"],
-            address=row["ip_address"],
-            session_id=row["session_id"],
-            request_id=row["request_id"],
-            timestamp=row["timestamp"],
-            details=row["details"],
-        ),
+        entry=entry_of_fields(row, entry_id=row["id"]),
         stream=row["stream"],
         sequence=row["sequence"],
         previous_hash=row["previous_hash"],

@@ -213,6 +213,24 @@ class AuditLogDocument(Document):
         ]
 
 
+class DeferredAuditDocument(Document):
+    """An entry of the audit trail that waits for its place in the chain, by its id."""
+
+    id: UUID  # type: ignore[assignment] # beanie's own id is an ObjectId
+    user_id: UUID | None
+    actor: str
+    action: str
+    resource: str | None
+    ip_address: str | None
+    session_id: str | None
+    request_id: str
+    timestamp: datetime
+    details: dict[str, str]
+
+    class Settings:
+        name = "audit_deferred"
+
+
 class AuditStreamDocument(Document):
     """The end of each stream's chain. Whoever appends changes it, so that of two writers one waits."""
 
@@ -247,6 +265,7 @@ DOCUMENTS: list[type[Document]] = [
     BlacklistedTokenDocument,
     AuditLogDocument,
     AuditStreamDocument,
+    DeferredAuditDocument,
     AuditCheckpointDocument,
     SecondFactorDocument,
     ApiKeyDocument,

@@ -25,6 +25,22 @@ class AuditTrail(Protocol):
         ...
 
 
+class DeferredAudit(Protocol):
+    """Entries that wait for their place in auth's stream, durably."""
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Joins the running transaction; durably, before it returns, where there is none."""
+        ...
+
+    async def oldest(self, limit: int) -> Sequence[AuditEntry]:
+        """Joins the running transaction."""
+        ...
+
+    async def remove(self, ids: Sequence[UUID]) -> None:
+        """Joins the running transaction."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
     """`since` is within the time that is asked for, `until` is not."""

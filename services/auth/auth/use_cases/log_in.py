@@ -117,7 +117,7 @@ class LogIn:
         session = self._open_session.prepare(user, device)
         if known is None:
             await self._notice_device(user, session)
-        if not await self._open_session.store_unless_overtaken(session, user):
+        if not await self._open_session.store_unless_overtaken(session, user, by="password"):
             raise InvalidCredentials
         self._note_attempt(address, user)
         log.info("Signed in", event="user_signed_in", account_id=str(user.id), session_id=str(session.id))

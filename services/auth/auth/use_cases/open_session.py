@@ -8,6 +8,7 @@ from auth.domain.devices import Device, KnownDevice, device_name
 from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
 from auth.domain.users import User
 from auth.use_cases.ports import AccessTokens, DeviceTokens, Randomness, RefreshTokens, Sessions, Users
+from auth.use_cases.record_audit_soon import RecordAuditSoon
 
 SEED_BYTES = 32
 
@@ -39,6 +40,7 @@ class OpenSession:
         randomness: Randomness,
         clock: Clock,
         ids: Ids,
+        record_soon: RecordAuditSoon,
     ) -> None:
         self._users = users
         self._sessions = sessions
@@ -48,6 +50,7 @@ class OpenSession:
         self._randomness = randomness
         self._clock = clock
         self._ids = ids
+        self._record_soon = record_soon
 
     def prepare(self, user: User, device: Device) -> Session:
         """A session that exists once it is stored: outside a transaction, so that a second run stores the same."""
@@ -62,11 +65,12 @@ class OpenSession:
             now=self._clock.now(),
         )
 
-    async def store(self, session: Session) -> None:
-        """Joins the running transaction."""
+    async def store(self, session: Session, *, by: str) -> None:
+        """`by` says what proved who they are. Joins the running transaction."""
         await self._sessions.add(session)
+        await self._record_soon.signed_in(session, by=by)
 
-    async def store_unless_overtaken(self, session: Session, user: User) -> bool:
+    async def store_unless_overtaken(self, session: Session, user: User, *, by: str) -> bool:
         """False, and there is no session, where the account is no longer as it was when `user` was read.
 
         A sign-in may wait seconds for its hash. Who sets a password, switches the second factor on, takes a role or
@@ -75,6 +79,8 @@ class OpenSession:
         await self._sessions.add(session)
         present = await self._users.by_id(user.id)
         if present is not None and _what_was_proven(present) == _what_was_proven(user):
+            # Before anybody holds its tokens: a session of which there is no record cannot be used.
+            await self._record_soon.signed_in(session, by=by)
             return True
         await self._sessions.revoke(session.id, self._clock.now())
         return False

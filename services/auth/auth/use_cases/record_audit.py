@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from chassis.clock import Clock
@@ -21,21 +23,38 @@ class RecordAudit:
         self, action: AuditAction, *, user_id: UUID, resource: str | None = None, **details: str
     ) -> None:
         """Joins the running transaction. `details` hold no secret."""
-        caller = current_caller()
-        entry = AuditEntry(
-            id=self._ids.new(),
+        entry = audit_entry(
+            action,
+            entry_id=self._ids.new(),
+            caller=current_caller(),
             user_id=user_id,
-            actor=_actor(caller),
-            action=action,
             resource=resource,
-            address=caller.address,
-            session_id=caller.session_id,
-            request_id=caller.request_id,
-            timestamp=self._clock.now(),
+            now=self._clock.now(),
             details=details,
         )
         await self._audit_trail.append(AuditStream.AUTH, [entry])
 
 
-def _actor(caller: Caller) -> str:
-    return f"user:{caller.user_id}" if caller.user_id else caller.service
+def audit_entry(
+    action: AuditAction,
+    *,
+    entry_id: UUID,
+    caller: Caller,
+    user_id: UUID,
+    resource: str | None,
+    now: datetime,
+    details: Mapping[str, str],
+) -> AuditEntry:
+    """What that caller did, to the account of `user_id`."""
+    return AuditEntry(
+        id=entry_id,
+        user_id=user_id,
+        actor=f"user:{caller.user_id}" if caller.user_id else caller.service,
+        action=action,
+        resource=resource,
+        address=caller.address,
+        session_id=caller.session_id,
+        request_id=caller.request_id,
+        timestamp=now,
+        details=details,
+    )

@@ -5,6 +5,7 @@ from chassis.logs import get_logger
 
 from auth.domain.sessions import ACCESS_LIFETIME, Session
 from auth.use_cases.ports import Announcements, RevokedSessions, Sessions, Transactions
+from auth.use_cases.record_audit_soon import RecordAuditSoon
 
 log = get_logger(__name__)
 
@@ -18,12 +19,14 @@ class RevokeSessions:
         sessions: Sessions,
         revoked: RevokedSessions,
         announcements: Announcements,
+        record_soon: RecordAuditSoon,
         transactions: Transactions,
         clock: Clock,
     ) -> None:
         self._sessions = sessions
         self._revoked = revoked
         self._announcements = announcements
+        self._record_soon = record_soon
         self._transactions = transactions
         self._clock = clock
 
@@ -39,6 +42,7 @@ class RevokeSessions:
                         session.id, user_id=session.user_id, now=now, until=now + ACCESS_LIFETIME
                     )
                     await self._announcements.session_revoked(session, now)
+                    await self._record_soon.session_ended(session, why=why)
                     ended.append(session)
             return ended
 

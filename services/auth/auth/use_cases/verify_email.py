@@ -51,7 +51,7 @@ class VerifyEmail:
             if first_time:
                 await self._announcements.user_verified(user.id, now)
             await self._users.note_sign_in(user.id, now)
-            await self._open_session.store(session)
+            await self._open_session.store(session, by="code to the mailbox")
             return first_time
 
         first_time = await self._transactions.run(proven)

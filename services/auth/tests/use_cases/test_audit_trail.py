@@ -1,5 +1,6 @@
 """What is written down of what people do, who may read it, and that nothing in auth takes it back."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,13 @@ import auth
 import pyotp
 import pytest
 from auth.domain.audit import AuditEntry
+from auth.domain.audit_chain import StreamHead
+from auth.domain.devices import Device
+from auth.domain.errors import InvalidCredentials, RefreshTokenReused
+from auth.use_cases import chain_deferred
 from auth.use_cases.audit_ports import AuditFilter
+from auth.use_cases.chain_deferred import ChainDeferred
+from auth.use_cases.record_audit_soon import RecordAuditSoon
 from chassis.errors import InvalidArgument
 from chassis.identity import Caller, NotSignedIn, PermissionMissing, use_caller
 
@@ -59,6 +66,86 @@ async def test_a_step_up_is_written_down_with_it_or_neither_happens(
     row = await mongo.database["sessions"].find_one({"_id": member.session.id})
     assert row["stepped_up_until"] is not None
     assert [action for action, _, _ in await real_world.audited()] == ["two_factor_enabled", "stepped_up"]
+
+
+def chain(world: Any, transactions: Any = None) -> ChainDeferred:
+    """What the service does twice a second."""
+    own = world.adapters
+    return ChainDeferred(
+        deferred=own.deferred_audit, audit_trail=own.audit_trail, transactions=transactions or own.in_turn
+    )
+
+
+async def test_sign_ins_and_ended_sessions_are_in_the_trail_with_who_did_it_and_why(world: Any) -> None:
+    member = await world.member()
+    second = await world.do.log_in(email=EMAIL, password=PASSWORD, device=Device(name="Firefox"))
+    with pytest.raises(InvalidCredentials):
+        await world.do.log_in(email=EMAIL, password="not the password")
+    await world.do.refresh_session(refresh_token=second.refresh_token)
+    with pytest.raises(RefreshTokenReused):
+        await world.do.refresh_session(refresh_token=second.refresh_token)
+    with use_caller(caller(session=member)):
+        for _ in range(2):
+            await world.do.log_out(refresh_token="")
+    # Nobody waited for the chain.
+    assert await world.audited() == []
+    assert not await chain(world)()
+    owner, ones, seconds = f"user:{member.user.id}", *(f"session:{one.session.id}" for one in (member, second))
+    page = await world.adapters.audit_queries.page(EVERYTHING, limit=50, cursor="")
+    sealed = sorted(page.entries, key=lambda one: one.sequence)
+    assert [(one.entry.action, one.entry.actor, one.entry.resource, dict(one.entry.details)) for one in sealed] == [
+        ("signed_in", owner, ones, {"by": "code to the mailbox", "device": ""}),
+        ("signed_in", owner, seconds, {"by": "password", "device": "Firefox"}),
+        ("session_ended", "", seconds, {"why": "refresh_token_reused"}),
+        ("session_ended", owner, ones, {"why": "logged_out"}),
+    ]
+    assert {one.entry.user_id for one in sealed} == {member.user.id}
+    assert [one.entry.session_id for one in sealed[:2]] == [str(member.session.id), str(second.session.id)]
+    assert not await chain(world)()
+    assert len(await world.audited()) == 4
+
+
+async def test_what_cannot_be_written_down_does_not_happen(
+    real_world: Any, mongo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = await real_world.member()
+
+    async def dies(_entry: object) -> None:
+        raise Died
+
+    monkeypatch.setattr(real_world.adapters.deferred_audit, "add", dies)
+    with pytest.raises(Died):
+        await real_world.do.log_in(email=EMAIL, password=PASSWORD)
+    with use_caller(caller(session=member)), pytest.raises(Died):
+        await real_world.do.log_out(refresh_token="")
+    row = await mongo.database["sessions"].find_one({"_id": member.session.id})
+    assert row["revoked_at"] is None
+    assert not await real_world.is_blacklisted(member.session.id)
+
+
+async def test_of_two_processes_that_chain_at_once_each_entry_is_chained_once_and_in_order(
+    real_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_deferred, "BATCH_MAX", 7)
+    member = await real_world.member()
+    record = RecordAuditSoon(
+        deferred=real_world.adapters.deferred_audit, clock=real_world.clock, ids=real_world.adapters.ids
+    )
+    for number in range(40):
+        await record.session_ended(member.session, why=str(number))
+
+    async def run(one: ChainDeferred) -> None:
+        while await one():
+            pass
+
+    mine = chain(real_world)
+    await asyncio.gather(run(mine), run(chain(real_world, real_world.adapters.transactions)))
+    await run(mine)
+    page = await real_world.adapters.audit_queries.page(AuditFilter(action="session_ended"), limit=200, cursor="")
+    sealed = sorted(page.entries, key=lambda one: one.sequence)
+    assert [one.entry.details["why"] for one in sealed] == [str(number) for number in range(40)]
+    assert await real_world.adapters.deferred_audit.oldest(1) == []
+    assert await real_world.adapters.audit_trail.heads() == [StreamHead("auth", 41, sealed[-1].hash)]
 
 
 async def test_everybody_reads_their_own_entries_newest_first_and_page_by_page(real_world: Any) -> None:

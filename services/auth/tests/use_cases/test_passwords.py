@@ -183,7 +183,7 @@ async def test_a_process_that_dies_as_the_password_changes_leaves_no_session_of_
                 raise Died
             return done
 
-    world.adapters = replace(world.adapters, transactions=Dying())
+    world.adapters = replace(world.adapters, transactions=Dying(), in_turn=Dying())
     with use_caller(caller(member)), pytest.raises(Died):
         await world.do.change_password(current_password=PASSWORD, password=NEW_PASSWORD)
     assert await world.is_blacklisted(other.session.id)

@@ -155,7 +155,7 @@ async def test_a_process_that_dies_as_it_is_switched_on_leaves_no_session_withou
 
     with use_caller(caller(member)):
         phone = Phone(world, (await world.do.set_up_second_factor()).secret)
-        world.adapters = replace(world.adapters, transactions=Dying())
+        world.adapters = replace(world.adapters, transactions=Dying(), in_turn=Dying())
         with pytest.raises(Died):
             await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
     assert (await world.user()).two_factor_enabled

@@ -9,6 +9,7 @@ from chassis.embedded.process import ProgramMissing
 
 from local_stack.data_folder import DataFolderInUse
 from local_stack.output import Console
+from local_stack.platform_plan import WEB_ROOT
 from local_stack.ports import PortsTaken
 from local_stack.process_plan import PlanInvalid
 from local_stack.settings import StackSettings
@@ -67,10 +68,11 @@ def _welcome(stack: Stack) -> str:
     processes = stack.supervisor.processes.values()
     sessions_led = [stack.supervisor.nursery_pid, *(process.pid for process in processes)]
     megabytes = sum(memory_bytes(pid) for pid in sessions_led if pid is not None) / 1_000_000
+    web_app = f"  Web app     {url}\n" if (WEB_ROOT / "index.html").is_file() else ""
     return f"""
 CryptoVault is ready after {stack.ready_seconds:.1f} s ({len(processes)} processes, {megabytes:.0f} MB).
 
-  API         {url}/api/v1
+{web_app}  API         {url}/api/v1
   Reference   {url}/docs
   Mailbox     {url}/dev/mailbox
   Logs        {_short(stack.folder.path / "logs")}

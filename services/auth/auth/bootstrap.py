@@ -237,6 +237,7 @@ def make_passwords(settings: AuthSettings) -> PasswordPool:
     return PasswordPool(
         threads=settings.password_threads,
         waiting_max=settings.password_waiting_max,
+        wait_seconds_max=settings.password_wait_seconds_max,
         memory_kibibytes=settings.password_memory_kibibytes,
         passes=settings.password_passes,
     )

@@ -37,8 +37,10 @@ class AuthSettings(ServiceSettings):
     password_passes: int = Field(default=2, ge=1, le=20)
     # One thread leaves the second core of a small machine to everybody else.
     password_threads: int = Field(default=1, ge=1, le=64)
-    # Times the cost of one hash, this is the longest wait; who would wait longer is told to come back.
+    # Who would come after so many, or wait so long for a turn, is told to come back. A third of the time that a caller
+    # has: the rest is for what a sign-in writes.
     password_waiting_max: int = Field(default=64, ge=1, le=10_000)
+    password_wait_seconds_max: float = Field(default=3.0, gt=0, le=60)
 
     # A file on another volume than the database; unset: the log alone keeps the checkpoints of the audit trail.
     audit_anchors: Path | None = None

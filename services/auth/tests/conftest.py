@@ -604,7 +604,7 @@ async def real_world(
     await audit_trail.open(AuditStream.AUTH)
     common = _common(clock, signing_key)
     courier, errands = RecordingCourier(), BackgroundErrands()
-    passwords = PasswordPool(threads=2, waiting_max=300, memory_kibibytes=1024, passes=1)
+    passwords = PasswordPool(threads=2, waiting_max=300, wait_seconds_max=60, memory_kibibytes=1024, passes=1)
     adapters = Adapters(
         **common,
         transactions=mongo.transactions,

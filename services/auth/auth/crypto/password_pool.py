@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,6 +22,7 @@ from auth.use_cases.ports import PasswordCheck
 T = TypeVar("T")
 
 NICENESS = 19  # a thread at 19 gets a seventieth of what one at 0 gets, where both want the processor
+NEWEST_WEIGHT = 0.3  # of the newest hash in how long one takes
 
 WAITING = Gauge("cryptovault_password_hashes_waiting", "Password hashes that wait or run")
 REFUSED = Counter("cryptovault_password_hashes_refused", "Password hashes refused because too many waited")
@@ -33,14 +35,22 @@ class PasswordPool:
     the interpreter's lock. Close it when done.
     """
 
-    def __init__(self, *, threads: int, waiting_max: int, memory_kibibytes: int, passes: int) -> None:
+    def __init__(
+        self, *, threads: int, waiting_max: int, wait_seconds_max: float, memory_kibibytes: int, passes: int
+    ) -> None:
+        """Refused is who would come after `waiting_max` others, or waits longer than so many seconds."""
         argon2 = Argon2Hasher(memory_cost=memory_kibibytes, time_cost=passes, parallelism=1)
         self._hasher = PasswordHash([argon2, ImportedBcrypt()])
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password", initializer=_step_back)
         self._waiting = 0
         self._waiting_max = waiting_max
+        self._wait_seconds_max = wait_seconds_max
+        self._thread_count = threads
+        begun = time.monotonic()
         # Verified against where there is no hash, so that an unknown address costs what a known one does.
         self._nobodys_hash = self._hasher.hash(secrets.token_hex())
+        # Of late: where others want the processor, a hash takes many times what it takes alone.
+        self._seconds_per_hash = time.monotonic() - begun
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hasher.hash(password))
@@ -60,7 +70,8 @@ class PasswordPool:
         return PasswordCheck(right=False)
 
     def make_sure_of_room(self) -> None:
-        if self._waiting >= self._waiting_max:
+        wait_seconds = self._waiting * self._seconds_per_hash / self._thread_count
+        if self._waiting >= self._waiting_max or wait_seconds > self._wait_seconds_max:
             REFUSED.inc()
             raise TooBusy
 
@@ -70,10 +81,22 @@ class PasswordPool:
         WAITING.set(self._waiting)
         try:
             # A caller who gives up takes its work out of the queue.
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._in_time, work, time.monotonic())
         finally:
             self._waiting -= 1
             WAITING.set(self._waiting)
+
+    def _in_time(self, work: Callable[[], T], joined: float) -> T:
+        # Callers have a deadline. Where the pace drops the line outlasts it, and all in it would be hashed for in vain.
+        begun = time.monotonic()
+        if begun - joined > self._wait_seconds_max:
+            REFUSED.inc()
+            raise TooBusy
+        try:
+            return work()
+        finally:
+            self._seconds_per_hash += NEWEST_WEIGHT * (time.monotonic() - begun - self._seconds_per_hash)
 
 
 def _step_back() -> None:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -33,7 +34,7 @@ USER = User(
 
 @pytest.fixture
 async def pool() -> PasswordPool:
-    return PasswordPool(threads=1, waiting_max=3, memory_kibibytes=1024, passes=1)
+    return PasswordPool(threads=1, waiting_max=3, wait_seconds_max=60, memory_kibibytes=1024, passes=1)
 
 
 def token_of(tokens: SignedAccessTokens) -> str:
@@ -138,7 +139,7 @@ async def test_a_hash_verifies_its_password_alone_and_says_when_it_is_weak(pool:
     assert stored.startswith("$argon2id$v=19$m=1024,t=1,p=1$")
     assert (await pool.verify("correct horse", stored)).right
     assert not (await pool.verify("wrong horse", stored)).right
-    stronger = PasswordPool(threads=1, waiting_max=3, memory_kibibytes=2048, passes=1)
+    stronger = PasswordPool(threads=1, waiting_max=3, wait_seconds_max=60, memory_kibibytes=2048, passes=1)
     check = await stronger.verify("correct horse", stored)
     assert check.right
     assert check.stronger_hash is not None
@@ -213,6 +214,47 @@ async def test_hashing_runs_on_few_threads_of_low_priority_and_a_full_queue_refu
     assert {nice for _, nice in seen} == {NICENESS}
     assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS
     assert await pool.hash("correct horse")
+
+
+async def test_whoever_waited_too_long_is_told_to_come_back_and_costs_no_hash() -> None:
+    pool = PasswordPool(threads=1, waiting_max=100, wait_seconds_max=0.2, memory_kibibytes=1024, passes=1)
+    running, gate, ran = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        running.set()
+        return gate.wait(5)
+
+    first = asyncio.create_task(pool._run(hold))
+    await asyncio.to_thread(running.wait, 5)
+    late = asyncio.create_task(pool._run(ran.set))
+    await asyncio.sleep(0.3)
+    gate.set()
+    with pytest.raises(TooBusy):
+        await late
+    assert await first
+    assert not ran.is_set()
+    assert pool._waiting == 0
+    assert await pool.hash("correct horse")
+    await pool.close()
+
+
+async def test_nobody_joins_a_line_that_is_too_slow_for_them() -> None:
+    pool = PasswordPool(threads=1, waiting_max=100, wait_seconds_max=0.5, memory_kibibytes=1024, passes=1)
+    await pool._run(lambda: time.sleep(1))  # 0.3 s of late: two in line are 0.6
+    gate = threading.Event()
+    first = [asyncio.create_task(pool._run(lambda: gate.wait(5))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooBusy):
+        await pool.hash("correct horse")
+    gate.set()
+    await asyncio.gather(*first)
+    for _ in range(5):  # who meets no line is admitted, however slow the last ones were
+        assert await pool.hash("correct horse")
+    first = [asyncio.create_task(pool._run(lambda: True)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert await pool.hash("correct horse")
+    await asyncio.gather(*first)
+    await pool.close()
 
 
 async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None:

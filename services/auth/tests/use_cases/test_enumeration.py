@@ -52,7 +52,7 @@ def forgot_password(world: Any, email: str) -> Awaitable[Any]:
 async def test_known_and_unknown_addresses_are_told_apart_neither_by_reply_nor_by_time(
     real_world: Any, ask: Callable[[Any, str], Awaitable[Any]], pairs: int
 ) -> None:
-    passwords = PasswordPool(threads=1, waiting_max=10, memory_kibibytes=KIBIBYTES, passes=1)
+    passwords = PasswordPool(threads=1, waiting_max=10, wait_seconds_max=60, memory_kibibytes=KIBIBYTES, passes=1)
     real_world.adapters = replace(real_world.adapters, passwords=passwords)
     password_hash = await passwords.hash(PASSWORD)
     for number in range(pairs):

@@ -9,6 +9,7 @@ from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.conftest import READY_SECONDS, door
 
+LEASE_SECONDS = "1.5"  # half the default: leaders die here by the dozen, and all wait for a dead one's lease
 LEADER, FOLLOWER = REPLICAS_OF_TRADING
 
 
@@ -16,7 +17,10 @@ LEADER, FOLLOWER = REPLICAS_OF_TRADING
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """One process of the exchange alone, until `follower` starts the other."""
     folder = tmp_path_factory.mktemp("doomed-platform")
-    async with Platform(data_dir=folder, trading_replicas=2, ready_seconds=READY_SECONDS) as platform:
+    environment = {name: {"CRYPTOVAULT_LEASE_SECONDS": LEASE_SECONDS} for name in REPLICAS_OF_TRADING}
+    async with Platform(
+        data_dir=folder, trading_replicas=2, environment=environment, ready_seconds=READY_SECONDS
+    ) as platform:
         await platform.stop(FOLLOWER)
         yield platform
 

@@ -24,16 +24,20 @@ from tests.customers import Customer, MarketRules, sign_up
 VICTIMS = ("trading", "trading-projector", "gateway", "journal", "mongo", "redis", "rabbitmq", "market-data")
 TRADERS = 4
 ORDERS_BETWEEN_KILLS = 24
+# Of each, from one kill to the next: more than they can before it, and not so many that whatever follows orders has a
+# backlog of minutes, or a newcomer no money, after ten long recoveries.
+TRADES_BETWEEN_KILLS = 30
 RECOVERY_SECONDS = 90.0  # a few in peace; the machine may be running all other tests
 # Far longer than any recovery: a command without a final answer by then is an error of the platform.
 ANSWER_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.05
-RESTING_MAX = 20  # of a trader's orders: each holds some of a newcomer's money
 
 
 @dataclass(slots=True)
 class Trader:
-    """Trades without pause and keeps book of every acknowledgement. Repeats a command under its key until it knows."""
+    """Trades as often as is `allowed` and keeps book of every acknowledgement. Repeats a command under its key until it
+    knows.
+    """
 
     customer: Customer
     rules: MarketRules
@@ -41,29 +45,28 @@ class Trader:
     dice: random.Random
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
-    resting: int = 0
+    trades: int = 0
+    allowed: int = 0
     repeats: int = 0
 
     async def trade_until(self, over: asyncio.Event) -> None:
-        number = 0
         while not over.is_set():
-            number += 1
-            await self._trade(f"order-{number}")
+            if self.trades < self.allowed:
+                self.trades += 1
+                await self._trade(f"order-{self.trades}")
+            else:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _trade(self, key: str) -> None:
         if self.dice.random() < 0.6:
-            bought = await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
-            # Back again: ten recoveries take longer than a newcomer's money lasts.
-            await self._place(f"{key}-back", side="sell", type="market", quantity=bought["filled_quantity"])
+            await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
             return
         order = await self._place(
             key, type="limit", price=self.limit_price, quantity=self.rules.quantity(Decimal("0.0002"))
         )
-        if self.resting == RESTING_MAX or self.dice.random() < 0.7:
+        if self.dice.random() < 0.7:
             await self._until_known("DELETE", f"/orders/{order['id']}", None, key=f"cancel-{key}", expected=200)
             self.cancelled.add(order["id"])
-        else:
-            self.resting += 1
 
     async def _place(self, key: str, **order: str) -> dict[str, Any]:
         body = {"market": "BTC-USD", "side": "buy", "client_order_id": key, **order}
@@ -177,6 +180,8 @@ async def _traders(http: httpx.AsyncClient) -> list[Trader]:
 
 async def _orders_flow(traders: list[Trader], trading: list[asyncio.Task[None]]) -> None:
     """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
+    for trader in traders:
+        trader.allowed = trader.trades + TRADES_BETWEEN_KILLS
     wanted = sum(len(trader.acknowledged) for trader in traders) + ORDERS_BETWEEN_KILLS
 
     async def flowed() -> bool:

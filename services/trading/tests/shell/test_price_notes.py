@@ -86,6 +86,14 @@ async def test_notes_hold_the_window_and_not_what_was_before_it(store: MongoPric
         assert noted == shell.now
 
 
+async def test_who_has_heard_nothing_leaves_the_notes_as_they_are(store: MongoPriceNotes) -> None:
+    await traded_and_died(MemoryJournal(), store, clock_of_today())
+    noted = await store.load()
+    async with running_shell(MemoryJournal(), price=None) as shell:
+        await notes_of(shell, store).note()
+    assert await store.load() == noted
+
+
 async def test_without_an_answer_a_process_starts_and_goes_on(
     store: MongoPriceNotes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

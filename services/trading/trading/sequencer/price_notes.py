@@ -60,9 +60,13 @@ class PriceNotes:
             log.warning("Prices of before are not known", event="price_notes_unreachable")
 
     async def note(self) -> None:
+        """Nothing where nothing was heard: what was noted before still stands."""
         now = self._time.now()
+        windows = self._prices.windows(self._state().markets, now)
+        if not windows:
+            return
         try:
-            await self._store.save(self._prices.windows(self._state().markets, now), now)
+            await self._store.save(windows, now)
         except NotesUnreachable:
             log.warning("Prices are not noted", event="price_notes_unreachable")
 

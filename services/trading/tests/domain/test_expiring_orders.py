@@ -2,11 +2,13 @@ import pytest
 from exchange_factory import UNIT, Bench, actor, trades, units
 from test_triggers import trigger
 from trading.domain.commands import CancelOrder, Continue, ExpireOrders, PlaceOrder, SetReferencePrice
-from trading.domain.errors import ExpiriesDue, InvalidOrder, Rejection
+from trading.domain.errors import ExpiriesDue, InvalidOrder, Rejection, UnknownMarket
 from trading.domain.events import OrderClosed, OrderPlaced
 from trading.domain.expire_orders import EXPIRIES_PER_COMMAND
+from trading.domain.invariants import check_all
 from trading.domain.orders import CloseReason, OrderStatus, OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue, orders_are_due
+from trading.domain.snapshot import restore_snapshot, take_snapshot
 from trading.domain.state import Limits
 
 
@@ -80,6 +82,20 @@ def test_the_soonest_expire_first_and_a_command_closes_a_bounded_number() -> Non
     first = [event.order_id for event in bench.done(ExpireOrders()) if isinstance(event, OrderClosed)]
     assert first == [*early, *late[:-3]]
     assert [event.order_id for event in bench.done(ExpireOrders()) if isinstance(event, OrderClosed)] == late[-3:]
+    bench.assert_sound()
+
+
+def test_expiries_can_be_closed_in_one_market_alone() -> None:
+    bench = Bench()
+    bench.reference("100")
+    order_id = placed(bench, until(bench, "alice", 100))
+    bench.batch(100)
+    with pytest.raises(UnknownMarket):
+        bench.do(ExpireOrders("NO-USD"))
+    assert check_all(restore_snapshot(take_snapshot(bench.exchange.state))) == []
+    (closed,) = bench.done(ExpireOrders("COIN-USD"))
+    assert isinstance(closed, OrderClosed)
+    assert closed.order_id == order_id
     bench.assert_sound()
 
 

@@ -1,10 +1,12 @@
-"""One tick reaches very many waiting orders: bounded commands, bounded batches, and everybody else goes on."""
+"""One tick reaches very many waiting orders, or one moment ends them: bounded commands, bounded batches, and everybody
+else goes on.
+"""
 
 import pytest
 from chassis.testing import eventually
 from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, actor, buy_for, cancel, limit, running_shell
 from trading.domain.accounts import Posting
-from trading.domain.commands import Continue, PlaceOrder, SetReferencePrice, Transfer
+from trading.domain.commands import Continue, ExpireOrders, PlaceOrder, SetReferencePrice, Transfer
 from trading.domain.events import OrderClosed, OrderTriggered
 from trading.domain.invariants import check_all
 from trading.domain.orders import CloseReason, OrderStatus, OrderType, Side, TimeInForce
@@ -23,8 +25,9 @@ FALL = PRICE * 99 // 100  # below every stop price, within what the circuit brea
 ETH = "ETH-USD"
 
 
-def grow(journal: MemoryJournal, memory: Memory, orders: int) -> None:
+def grow(journal: MemoryJournal, memory: Memory, orders: int, *, expires_milliseconds: int = 0) -> None:
     """Appends stops that wait for the price to fall, made by the core itself."""
+    lasting = TimeInForce.GTD if expires_milliseconds else TimeInForce.GTC
     users = [f"user-{number}" for number in range(orders // ORDERS_PER_USER)]
     coins = 10 * UNIT
     paid = [
@@ -36,8 +39,8 @@ def grow(journal: MemoryJournal, memory: Memory, orders: int) -> None:
     ]  # fmt: skip
     placing = [
         PlaceOrder(
-            actor(user), MARKET, Side.SELL, OrderType.STOP, TimeInForce.GTC, quantity=UNIT // 1000,
-            stop_price=PRICE - (100 + number) * UNIT,
+            actor(user), MARKET, Side.SELL, OrderType.STOP, lasting, quantity=UNIT // 1000,
+            stop_price=PRICE - (100 + number) * UNIT, expires_milliseconds=expires_milliseconds,
         )
         for number in range(ORDERS_PER_USER)
         for user in users
@@ -108,4 +111,37 @@ async def test_one_tick_that_reaches_many_orders_triggers_them_all_and_refuses_n
     assert len(reached) == len(triggered) + len(rejected) == orders
     assert sum(isinstance(entry.command, Continue) for entry in entries) >= orders
     assert max(len(entry.events) for entry in entries) < Limits().fills_per_command + 10
+    assert state_hash((await recover(journal, Limits())).state) == hash_of_state
+
+
+@pytest.mark.parametrize("orders", [5_000, pytest.param(50_000, marks=pytest.mark.long)])
+async def test_one_moment_at_which_many_orders_expire_holds_up_their_market_alone(orders: int) -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        moment = shell.now + 60_000
+    memory = await recover(journal, Limits())
+    grow(journal, memory, orders, expires_milliseconds=moment)
+    async with running_shell(journal, writer="writer-b") as shell:
+        for user in ("eve", "fay"):
+            await shell.deposit(user, "USD", 10_000 * UNIT)
+        shell.clock.advance(60)
+        shell.tick()
+        shell.tick(2_000 * UNIT, ETH)
+        before = shell.state.batch_number
+        due = shell.state.markets[MARKET].expiries
+        here = shell.send(buy_for("fay", 100 * UNIT))
+        assert (await shell.send(buy_for("eve", 100 * UNIT)._replace(market=ETH))).order is not None
+        assert 0 < len(due) < orders
+        assert not here.done()
+        assert (await here).order is not None
+        assert len(due) == 0
+        assert check_all(shell.state) == []
+        hash_of_state = state_hash(shell.state)
+    drained = [journal.batches[number] for number in sorted(journal.batches) if number > before]
+    entries = [entry for batch in drained for entry in decode_body(batch.body).entries]
+    closed = [event for entry in entries for event in entry.events if isinstance(event, OrderClosed)]
+    assert [event.status for event in closed] == [OrderStatus.EXPIRED] * orders
+    assert {entry.command for entry in entries if any(isinstance(event, OrderClosed) for event in entry.events)} == {
+        ExpireOrders(MARKET)
+    }
     assert state_hash((await recover(journal, Limits())).state) == hash_of_state

@@ -205,7 +205,11 @@ class Continue(NamedTuple):
 
 
 class ExpireOrders(NamedTuple):
-    """Closes orders whose expiry is not after the batch's time; one step, at most 500 orders."""
+    """Closes orders of a market (of any, where it is empty) whose expiry is not after the batch's time; one step, at
+    most 500 orders.
+    """
+
+    market: str = ""
 
 
 Command = (

@@ -23,10 +23,10 @@ def continue_work(state: ExchangeState, command: Continue) -> Decision:
     """One step: an order's further fills, or further orders that were crossed, or one order that was reached. No events
     where nothing is postponed.
     """
-    check_no_expiry_due(state)
     market_state = state.markets.get(command.market)
     if market_state is None:
         raise UnknownMarket(market=command.market)
+    check_no_expiry_due(market_state, state.batch_milliseconds)
     if not market_state.postponed:
         return []
     draft = TradingDraft(state, market_state)

@@ -165,6 +165,7 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     if expires_milliseconds:
         order.expires_milliseconds = expires_milliseconds
         state.expiries.add(expires_milliseconds, order)
+        market.expiries.add(expires_milliseconds, order)
     if idempotency_key or client_order_id:
         remembered = _remembered_key(fingerprint, state.batch_number, (order_id,), "", idempotency_key)
         _remember_order(state, name, client_order_id, remembered)
@@ -337,6 +338,7 @@ def _end(state: ExchangeState, market: MarketState, owner: Owner, order: Order) 
         market.taking = None
     if order.expires_milliseconds:
         state.expiries.remove(order.expires_milliseconds, order)
+        market.expiries.remove(order.expires_milliseconds, order)
     order_id = order.order_id
     del state.orders[order_id]
     del owner.orders[order_id]

@@ -153,6 +153,12 @@ def _check_expiries(state: ExchangeState, found: list[Violation]) -> None:
     expected = sum(1 for order in state.orders.values() if order.expires_milliseconds)
     if moments != sorted(moments) or len(expiring) != expected:
         found.append(Violation("M9", "expiries", "the expiring orders and their queue differ"))
+    by_market: dict[str, list[Order]] = {symbol: [] for symbol in state.markets}
+    for order in expiring:
+        by_market[order.market].append(order)
+    for symbol, mine in by_market.items():
+        if list(state.markets[symbol].expiries.orders()) != mine:
+            found.append(Violation("M9", symbol, "the expiring orders and their market's queue differ"))
 
 
 def _check_uncrossed(state: ExchangeState, symbol: str, market_state: MarketState, found: list[Violation]) -> None:

@@ -73,7 +73,7 @@ def market_for_orders(state: ExchangeState, symbol: str) -> MarketState:
         raise MarketPaused(market=symbol, remaining_milliseconds=pause)
     if market_state.postponed:
         raise MarketDraining(market=symbol)
-    check_no_expiry_due(state)
+    check_no_expiry_due(market_state, state.batch_milliseconds)
     return market_state
 
 

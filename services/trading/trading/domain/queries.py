@@ -82,7 +82,7 @@ def markets_to_continue(state: ExchangeState) -> list[str]:
 
 
 def orders_are_due(state: ExchangeState, time_milliseconds: int) -> bool:
-    """Has an order's last moment come? Then enter `ExpireOrders` before anything that may trade, until none is."""
+    """Has an order's last moment come? Then enter `ExpireOrders` in its market before anything that may trade there."""
     due = state.expiries.first_key
     return due is not None and due <= time_milliseconds
 

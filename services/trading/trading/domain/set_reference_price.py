@@ -24,7 +24,7 @@ def set_reference_price(state: ExchangeState, command: SetReferencePrice) -> Dec
         raise UnknownMarket(market=command.market)
     if market_state.postponed:
         raise MarketDraining(market=command.market)
-    check_no_expiry_due(state)
+    check_no_expiry_due(market_state, state.batch_milliseconds)
     reference = ReferencePriceSet(
         command.market, command.price, command.source, command.source_milliseconds, command.received_milliseconds
     )

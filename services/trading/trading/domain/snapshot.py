@@ -199,6 +199,7 @@ def _restore_order(state: ExchangeState, fields: Plain, taking: dict[str, str]) 
     market_state = state.markets[market]
     if order.expires_milliseconds:
         state.expiries.add(order.expires_milliseconds, order)
+        market_state.expiries.add(order.expires_milliseconds, order)
     if order.status is OrderStatus.NEW:
         queue, key = market_state.queue_of(order)
         queue.add(key, order)

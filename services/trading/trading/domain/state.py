@@ -134,6 +134,7 @@ class MarketState:
     # Orders with a stop price, see `queue_of`.
     waiting_for_a_rise: WaitingOrders = field(default_factory=WaitingOrders)
     waiting_for_a_fall: WaitingOrders = field(default_factory=WaitingOrders)
+    expiries: WaitingOrders = field(default_factory=WaitingOrders)  # those with an expiry, by it
     reference: ReferencePriceSet | None = None
     house_bid: HouseDepth = field(default_factory=HouseDepth)  # what the house buys
     house_ask: HouseDepth = field(default_factory=HouseDepth)
@@ -144,6 +145,11 @@ class MarketState:
     version: int = 0  # counts the changes of its rules, so that two operators cannot undo each other unseen
     frame: Frame | None = None  # see there; no part of the state
     paused_until_milliseconds: int = 0  # the circuit breaker tripped; also the time before which no price counts for it
+
+    def has_expiry_due(self, time_milliseconds: int) -> bool:
+        """Has an order's last moment come? Then `ExpireOrders` comes before anything that may trade here."""
+        due = self.expiries.first_key
+        return due is not None and due <= time_milliseconds
 
     def trades_at(self, time_milliseconds: int) -> bool:
         """May anything trade here: neither the operator nor the circuit breaker has stopped it."""
@@ -172,7 +178,7 @@ class ExchangeState:
     # (time, number, business key) of those that expire, the next one first
     expiring_transfers: list[tuple[int, int, str]] = field(default_factory=list)
     frozen_assets: dict[str, str] = field(default_factory=dict)  # why, by asset
-    expiries: WaitingOrders = field(default_factory=WaitingOrders)  # those with an expiry, by it
+    expiries: WaitingOrders = field(default_factory=WaitingOrders)  # those of all markets
     keys: RememberedKeys = field(default_factory=RememberedKeys)
     # Terminal orders of the current batch with their final figures, for replies and rows. Not part of snapshot or hash.
     closed_in_batch: dict[str, Order] = field(default_factory=dict)

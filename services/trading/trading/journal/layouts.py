@@ -198,6 +198,7 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(109, 1, commands.Continue, "market"),
     _layout(120, 1, commands.AmendOrder, "actor order_id price quantity idempotency_key"),
     _layout(121, 1, commands.ExpireOrders, ""),
+    _layout(121, 2, commands.ExpireOrders, "market"),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),
     _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
     _layout(130, 1, commands.HoldTransfer, "actor business_key kind postings expires_milliseconds reason"),

@@ -77,10 +77,10 @@ CURSOR_BEFORE_THE_WRITES = _variant(
     "projection cursor moved before its writes", Projection.write,
     ("    await self._cursors.move(self._cursor_name, before=before, after=after)\n", ""),
     (
-        "    await self._complete(changes)\n",
+        "    for rows in _portions(list(changes.new_orders.values())):\n",
         (
             "    await self._cursors.move(self._cursor_name, before=before, after=after)\n"
-            "    await self._complete(changes)\n"
+            "    for rows in _portions(list(changes.new_orders.values())):\n"
         ),
     ),
 )  # fmt: skip

@@ -47,7 +47,7 @@ class AnswerChallenge:
             raise ChallengeExpired
         if user.frozen_at is not None:
             raise AccountFrozen
-        known = self._device_tokens.read(user.id, device.token)
+        known = self._device_tokens.read(user, device.token)
         if not await self._prove_second_factor(user, code, known):
             self._note_attempt(user.email, user, WrongSignInCode.reason)
             raise WrongSignInCode

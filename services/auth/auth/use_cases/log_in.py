@@ -62,7 +62,7 @@ class LogIn:
         self._passwords.make_sure_of_room()
         user = await self._users.by_email(address)
         # Strangers close an address for each other; a device that has signed in before has a count of its own.
-        known = self._device_tokens.read(user.id, device.token) if user else None
+        known = self._device_tokens.read(user, device.token) if user else None
         # Refused before the hash: a locked address costs next to nothing, so it cannot be used to keep us busy.
         await self._refuse_if_locked(address, known)
         check = await self._passwords.verify(given, user.password_hash if user else None)

@@ -54,7 +54,7 @@ class OpenSession:
 
     def prepare(self, user: User, device: Device) -> Session:
         """A session that exists once it is stored: outside a transaction, so that a second run stores the same."""
-        known = self._device_tokens.read(user.id, device.token)
+        known = self._device_tokens.read(user, device.token)
         return opened_session(
             session_id=self._ids.new(),
             user_id=user.id,
@@ -93,7 +93,7 @@ class OpenSession:
             user=user,
             access_token=self._access_tokens.token(user=user, session_id=session.id, token_id=self._ids.new(), now=now),
             refresh_token=self._refresh_tokens.token(session, session.generation),
-            device_token=self._device_tokens.token(user.id, KnownDevice(session.device_id)),
+            device_token=self._device_tokens.token(user, KnownDevice(session.device_id)),
             access_expires_in=int(ACCESS_LIFETIME.total_seconds()),
             refresh_expires_in=max(0, int((session.expires_at - now).total_seconds())),
         )

@@ -364,10 +364,10 @@ class RefreshTokens(Protocol):
 
 
 class DeviceTokens(Protocol):
-    def token(self, user_id: UUID, device: KnownDevice) -> str: ...
+    def token(self, user: User, device: KnownDevice) -> str: ...
 
-    def read(self, user_id: UUID, token: str) -> KnownDevice | None:
-        """None for what was not made for that user."""
+    def read(self, user: User, token: str) -> KnownDevice | None:
+        """None for what was not made for that user, or before the last reset by mailbox."""
         ...
 
 

@@ -49,22 +49,22 @@ class RefreshSession:
             raise InvalidRefreshToken
         for _ in range(RACES_MAX):
             session = await self._genuine_session(token)
-            continued = await self._continued(session, token, device_token)
+            user = await self._users.by_id(session.user_id)
+            # A session may have been opened while the account was being frozen.
+            if user is None or user.frozen_at is not None:
+                raise SessionEnded
+            device = self._device_tokens.read(user, device_token)
+            by_device = device == KnownDevice(session.device_id)
+            continued = await self._continued(session, token, by_device=by_device)
             if continued is not None:
                 break
         else:
             raise Unavailable("The session is being refreshed by others right now.")
-        user = await self._users.by_id(continued.user_id)
-        # A session may have been opened while the account was being frozen.
-        if user is None or user.frozen_at is not None:
-            raise SessionEnded
         return self._open_session.signed_in(user, continued)
 
-    async def _continued(self, session: Session, token: PresentedToken, device_token: str) -> Session | None:
+    async def _continued(self, session: Session, token: PresentedToken, *, by_device: bool) -> Session | None:
         """The session with its next token current; None where somebody else rotated it just now."""
         now = self._clock.now()
-        device = self._device_tokens.read(session.user_id, device_token)
-        by_device = device == KnownDevice(session.device_id)
         verdict = judge_refresh(session, generation=token.generation, by_device=by_device, now=now)
         match verdict:
             case RefreshVerdict.ROTATE:

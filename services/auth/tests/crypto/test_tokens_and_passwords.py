@@ -3,6 +3,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -273,10 +274,21 @@ async def test_a_caller_who_gives_up_frees_its_place(pool: PasswordPool) -> None
 
 def test_a_device_is_known_to_one_account_alone_and_only_by_our_own_token() -> None:
     tokens, device = SignedDeviceTokens(b"root"), KnownDevice(UUID(int=5))
-    user, other = UUID(int=1), UUID(int=2)
+    user, other = (
+        User(
+            id=UUID(int=n),
+            email=EmailAddress("a@x"),
+            name="",
+            password_hash="",
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        for n in (1, 2)
+    )
     token = tokens.token(user, device)
     assert tokens.read(user, token) == device
+    assert tokens.read(replace(user, password_hash="another", name="B"), token) == device
     assert tokens.read(other, token) is None
+    assert tokens.read(replace(user, password_resets=1), token) is None
     assert SignedDeviceTokens(b"another root").read(user, token) is None
     for damaged in (
         "",

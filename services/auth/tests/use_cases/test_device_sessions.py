@@ -140,6 +140,22 @@ async def test_a_thief_who_changes_the_password_does_not_void_the_owners_link_bu
             await world.do.freeze_account(ticket=link)
 
 
+async def test_after_a_reset_by_mailbox_a_device_of_before_is_a_strangers(world: Any) -> None:
+    await world.member()
+    thief = await log_in(world, Device(name="Thief"), address="198.51.100.66")
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    await world.do.reset_password(email=EMAIL, code=world.last_code(), password=NEW_PASSWORD)
+    await world.settle()
+    told = len(world.notices())
+    known = Device(name="Thief", token=thief.device_token)
+    with use_caller(caller(address="198.51.100.66")):
+        again = await world.do.log_in(email=EMAIL, password=NEW_PASSWORD, device=known)
+    await world.settle()
+    assert world.notices()[told:] == ["new_device"]
+    assert again.session.device_id != thief.session.device_id
+
+
 async def test_a_link_is_good_for_a_week_and_one_account(world: Any) -> None:
     await world.member()
     await log_in(world, Device(name="New"))

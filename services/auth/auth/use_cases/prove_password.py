@@ -1,5 +1,6 @@
 from chassis.clock import Clock
 
+from auth.domain.devices import KnownDevice
 from auth.domain.errors import AccountLocked, WrongPassword
 from auth.domain.users import User
 from auth.use_cases.callers_device import CallersDevice
@@ -23,12 +24,18 @@ class ProvePassword:
     async def __call__(self, user: User, given: str) -> None:
         """`given` is in its normal form. Raises NotSignedIn, AccountLocked, WrongPassword, TooBusy."""
         device = await self._callers_device()
-        self._passwords.make_sure_of_room()
-        now = self._clock.now()
-        # Counted before it is judged: of guesses sent at once five are looked at.
-        if await self._throttles.count_failure(user.email, now, device) is None:
-            throttle = await self._throttles.read(user.email, device)
-            raise AccountLocked(retry_after_seconds=max(1, throttle.seconds_locked(now)))
-        if not (await self._passwords.verify(given, user.password_hash)).right:
+        await self._refuse_if_locked(user, device)
+        check = await self._passwords.verify(given, user.password_hash)
+        if not check.right:
+            # Of guesses sent at once, only those that were counted hear that they were wrong.
+            if await self._throttles.count_failure(user.email, self._clock.now(), device) is None:
+                await self._refuse_if_locked(user, device)
             raise WrongPassword
+        # A right one that was hashed while others failed must not be told from them.
+        await self._refuse_if_locked(user, device)
         await self._throttles.forget(user.email, device)
+
+    async def _refuse_if_locked(self, user: User, device: KnownDevice) -> None:
+        seconds = (await self._throttles.read(user.email, device)).seconds_locked(self._clock.now())
+        if seconds:
+            raise AccountLocked(retry_after_seconds=seconds)

@@ -137,7 +137,7 @@ async def test_trades_missed_while_the_stream_was_away_arrive_when_it_is_back(up
         ({"channel": "book"}, "market", "required"),
         ({"channel": "trades", "market": MARKET, "after": 3}, "after", "not_for_this_channel"),
         ({"channel": "prices", "market": MARKET}, "market", "not_for_this_channel"),
-        ({"channel": "book", "market": "btc"}, "subscribe.market", "market_symbol"),
+        ({"channel": "book", "market": "btc"}, "market", "market_symbol"),
     ],
 )
 async def test_a_subscription_that_makes_no_sense_is_refused(

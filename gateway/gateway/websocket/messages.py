@@ -1,5 +1,6 @@
 """What travels over `/ws`, both ways."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -7,7 +8,7 @@ from cryptovault.trading.v1 import trading_pb2 as pb
 from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.edge.json_shape import check_shape
-from gateway.errors import PublicError, error_of_validation
+from gateway.errors import PublicError, error_of_problem
 from gateway.schemas.fields import RULES, TOKEN_PATTERN, MarketSymbol, RequestBody
 from gateway.views.times import time_text
 from gateway.views.trading import balance_view, fill_view, order_view
@@ -56,7 +57,18 @@ def read_message(text: str) -> ClientMessage:
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError as error:
-        raise error_of_validation(error, rules=RULES) from None
+        raise error_of_problem(_as_typed(error.errors(include_url=False)[0]), rules=RULES) from None
+
+
+def _as_typed(problem: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with the field's name as the client wrote it: pydantic puts the kind of message in front."""
+    match problem["type"]:
+        case "union_tag_not_found":
+            return {**problem, "type": "missing", "loc": ("op",)}
+        case "union_tag_invalid":
+            expected = {"expected": problem["ctx"]["expected_tags"]}
+            return {"type": "literal_error", "loc": ("op",), "ctx": expected, "input": problem["input"]["op"]}
+    return {**problem, "loc": problem["loc"][1:]}
 
 
 def channel_message(channel: str, *, seq: int, kind: Literal["snapshot", "update"], time: str, data: Any) -> str:

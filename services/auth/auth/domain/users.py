@@ -13,6 +13,8 @@ from auth.domain.roles import USER_ROLE, permissions_of
 
 NAME_LENGTH_MAX = 100  # fits one line of a mail's greeting
 NOT_IN_NAMES = frozenset("<>/\\@")  # it greets in a mail to an address nobody has proven: it must not carry a link
+# They turn the reading direction of what follows them: "Ada" and the sentence around it would be read as another text.
+DIRECTION_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # Unicode, annex 9
 NO_PASSWORD = ""  # no hash verifies against it: sign-in by password is closed until one is set through the mailbox
 DISPUTED = "disputed"  # an origin that equals no caller's
 # Durable, unlike Redis: however often Redis is emptied, an account's codes can be guessed 10 x 5 times a day.
@@ -116,11 +118,15 @@ def display_name(typed: str) -> str:
         InvalidName: empty, too long, or with characters that a mail or a page could not show on one line.
     """
     name = unicodedata.normalize("NFC", typed[: NAME_LENGTH_MAX * 4]).strip()
-    if not name:
+    if all(unicodedata.category(character) in {"Cf", "Zs"} for character in name):
         raise InvalidName("A name has at least one character.", rule="min_length")
     if len(name) > NAME_LENGTH_MAX:
         raise InvalidName(f"A name has at most {NAME_LENGTH_MAX} characters.", rule="max_length")
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in name):
+    if any(
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or unicodedata.bidirectional(character) in DIRECTION_CONTROLS
+        for character in name
+    ):
         raise InvalidName("A name has no control characters.", rule="printable")
     if not NOT_IN_NAMES.isdisjoint(name):
         raise InvalidName("A name has none of < > / \\ @.", rule="characters")

@@ -159,7 +159,8 @@ def test_a_dispute_lasts_while_its_code_lives() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "shown"), [(" Ada ", "Ada"),
-     ("Zo\u0065\u0308", "Zo\u00eb"), ("\u5f20\u4f1f", "\u5f20\u4f1f"), ("\u0639\u0644\u06cc\u200c\u0646\u0698\u0627\u062f",) * 2, ("n" * 100, "n" * 100)]
+     ("Zo\u0065\u0308", "Zo\u00eb"), ("\u5f20\u4f1f", "\u5f20\u4f1f"),
+     ("\u0639\u0644\u06cc\u200c\u0646\u0698\u0627\u062f",) * 2, ("n" * 100, "n" * 100)]
 )  # fmt: skip
 def test_names_are_shown_as_typed(typed: str, shown: str) -> None:
     assert display_name(typed) == shown

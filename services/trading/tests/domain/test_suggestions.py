@@ -184,6 +184,17 @@ def test_a_number_too_long_for_an_order_is_still_one_to_work_with() -> None:
     assert suggested.quantity == UNIT
 
 
+@pytest.mark.parametrize("figures", [{"quote_quantity": UNIT}, {"quantity": 20 * UNIT}])
+def test_in_a_market_that_has_fallen_below_its_tick_there_is_nothing_to_suggest(figures: dict[str, int]) -> None:
+    bench = Bench()
+    bench.reference("0.05")
+    buying = bench.market("alice", Side.BUY, **figures)
+    with pytest.raises(ServiceError) as refusal:
+        bench.do(buying)
+    assert refusal.value.reason == "no_liquidity"
+    assert suggest_order(bench.exchange.state, buying) == WHY_NONE["no_liquidity"]
+
+
 def test_a_fill_or_kill_of_which_too_little_can_be_filled_suggests_the_order_that_need_not_be() -> None:
     bench = Bench()
     bench.reference("100")

@@ -26,6 +26,7 @@ WHY_NONE = {
     "market_cancel_only": "The market takes no new orders now.",
     "market_paused": "The market pauses after a jump of the price; send the order again when the pause is over.",
     "stale_price": "There is no fresh price to measure an order by; send it again in a moment.",
+    "no_liquidity": "Nobody offers the other side now.",
     "too_many_open_orders": "Cancel one of your open orders first.",
     "insufficient_funds": "What you have does not pay for the smallest order.",
     "idempotency_key_reused": "The key stands for another order: send this one under a key of its own.",
@@ -155,6 +156,8 @@ def _as_a_limit(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
         return None
     market = _market(state, command)
     price = protection_price(market, reference.price, command.side)
+    if not price:
+        return None  # the market has fallen below its own tick
     quantity = command.quantity or command.quote_quantity * market.base_unit // price
     return command._replace(
         order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price=price, quote_quantity=0,

@@ -7,7 +7,7 @@ import sys
 import time
 
 from local_stack import sessions
-from local_stack.data_folder import DataFolder, DataFolderInUse
+from local_stack.data_folder import DataFolder, DataFolderInUse, DataFolderUnusable
 from local_stack.settings import StackSettings
 from local_stack.status_table import status_lines
 
@@ -22,8 +22,12 @@ def up_detached(settings: StackSettings) -> int:
     if running is not None:
         sys.stderr.write(f"{DataFolderInUse(folder.path, running)}\n")
         return 1
+    try:
+        folder.make()
+    except DataFolderUnusable as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     log_path = folder.path / "logs" / "runner.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
         runner = subprocess.Popen(  # ourselves, a list without a shell
             [sys.executable, "-P", "-m", "local_stack", "up", "--quiet"],

@@ -46,16 +46,35 @@ class DataFolderInUse(Exception):
         )
 
 
+class DataFolderUnusable(Exception):
+    """The system lets nothing be written there."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"{folder} cannot be written ({error.strerror}). CRYPTOVAULT_DATA_DIR names another folder.")
+
+
 class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self._lock_path = self.path / "stack.lock"
         self._report_path = self.path / "stack.json"
 
+    def make(self) -> None:
+        """Makes what is missing of the folder. Raises DataFolderUnusable."""
+        try:
+            (self.path / "logs").mkdir(parents=True, exist_ok=True)
+            self._lock_path.open("a").close()
+        except OSError as error:
+            raise DataFolderUnusable(self.path, error) from None
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While inside, nobody else may run here. Raises DataFolderInUse. The kernel lets go when the holder dies."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """While inside, nobody else may run here. The kernel lets go when the holder dies.
+
+        Raises:
+            DataFolderInUse, DataFolderUnusable.
+        """
+        self.make()
         with self._lock_path.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

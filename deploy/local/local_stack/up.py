@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chassis.embedded.process import ProgramMissing
 
-from local_stack.data_folder import DataFolderInUse
+from local_stack.data_folder import DataFolderInUse, DataFolderUnusable
 from local_stack.output import Console
 from local_stack.platform_plan import WEB_ROOT
 from local_stack.ports import PortsTaken
@@ -18,7 +18,7 @@ from local_stack.status_table import memory_bytes
 from local_stack.supervised_process import StartFailed
 
 # What a person can mend: said in its own words, without a traceback.
-EXPECTED = (DataFolderInUse, PortsTaken, StartFailed, ProgramMissing, PlanInvalid)
+EXPECTED = (DataFolderInUse, DataFolderUnusable, PortsTaken, StartFailed, ProgramMissing, PlanInvalid)
 
 
 def up(settings: StackSettings, *, echo: bool) -> int:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def test_a_reset_deletes_what_the_platform_wrote_and_nothing_else(tmp_path: Path
     (tmp_path / "bench.json").write_text("[]")
     DataFolder(tmp_path).delete_data()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "stack.lock", "tools"]
+
+
+@pytest.mark.parametrize("words", [["up"], ["up", "--detach"]])
+def test_a_folder_that_cannot_be_made_is_named_without_a_traceback(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    environment = {**os.environ, "CRYPTOVAULT_DATA_DIR": str(tmp_path / "file" / "data")}
+    command = [sys.executable, "-P", "-m", "local_stack", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert f"{tmp_path}/file/data cannot be written" in said
+    assert "Traceback" not in said

@@ -21,7 +21,7 @@ from trading.domain import exchange as exchange_module
 from trading.domain.accounts import Posting
 from trading.domain.commands import StartBatch, Transfer
 from trading.domain.errors import IdempotencyKeyReused
-from trading.domain.events import BatchStarted
+from trading.domain.events import BatchStarted, ReferencePriceSet
 from trading.domain.evolve import evolve
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
@@ -306,6 +306,28 @@ async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch:
         assert resting.order is not None
         await shell.send(cancel("bob", resting.order.order_id))
         assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_whose_order_brought_the_price_that_broke_the_core_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What broke was not the order itself: it was out of the line, and on no list of the batch's commands."""
+    async with running_shell(MemoryJournal()) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        real = evolve
+
+        def breaks(state: Any, event: Any) -> None:
+            real(state, event)
+            if isinstance(event, ReferencePriceSet):
+                monkeypatch.setattr(exchange_module, "evolve", real)
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        order, behind = shell.send(buy_for("ann", COST)), shell.send(buy_for("ann", COST))
+        for caller, told in ((order, "core broken"), (behind, "takes no new orders")):
+            with pytest.raises(Exception, match=told):
+                await asyncio.wait_for(caller, 5)
+        assert shell.state.markets[MARKET].market.status is MarketStatus.CANCEL_ONLY
 
 
 async def test_a_read_waits_while_memory_is_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,13 @@ class Filling:
             waits = bool(users_aside) and user_of(ticket.command) in users_aside
             if not waits and self._repeats.wait_behind(ticket):
                 continue
-            if waits or not self._execute(batch, ticket, work):
+            try:
+                waits = waits or not self._execute(batch, ticket, work)
+            except CoreBroken as broken:
+                # It may have been what came before the command; whoever sent it hears of it all the same.
+                broken.ticket = ticket
+                raise
+            if waits:
                 aside.append(ticket)
                 if user := user_of(ticket.command):
                     users_aside.add(user)

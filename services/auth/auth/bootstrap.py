@@ -361,7 +361,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         refresh_session=RefreshSession(
             sessions=a.sessions, users=a.users, refresh_tokens=a.refresh_tokens, device_tokens=a.device_tokens,
-            open_session=open_session, revoke_sessions=revoke_sessions, clock=a.clock,
+            open_session=open_session, revoke_sessions=revoke_sessions, notify_owner=notify_owner, clock=a.clock,
         ),
         log_out=LogOut(sessions=a.sessions, refresh_tokens=a.refresh_tokens, revoke_sessions=revoke_sessions),
         log_out_all=LogOutAll(end_sessions=end_sessions),

@@ -19,6 +19,7 @@ class NoticeEvent(StrEnum):
     PASSWORD_RESET_TWO_FACTOR_ON = "password_reset_two_factor_on"  # noqa: S105 - an event
     RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    SESSION_COPIED = "session_copied"
     TWO_FACTOR_DISABLED = "two_factor_disabled"
     TWO_FACTOR_ENABLED = "two_factor_enabled"
     TWO_FACTOR_REMOVED = "two_factor_removed"

@@ -22,6 +22,7 @@ WITH_LINK = frozenset(
         NoticeEvent.PASSWORD_CHANGED,
         NoticeEvent.RECOVERY_CODE_USED,
         NoticeEvent.RECOVERY_CODES_RENEWED,
+        NoticeEvent.SESSION_COPIED,
         NoticeEvent.TWO_FACTOR_DISABLED,
         NoticeEvent.TWO_FACTOR_ENABLED,
     }

@@ -7,7 +7,10 @@ from chassis.logs import get_logger
 
 from auth.domain.devices import KnownDevice
 from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, SessionEnded
+from auth.domain.notices import NoticeEvent
 from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, refresh_expiry
+from auth.domain.users import User
+from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
 from auth.use_cases.ports import DeviceTokens, PresentedToken, RefreshTokens, Sessions, Users
 from auth.use_cases.revoke_sessions import RevokeSessions
@@ -29,6 +32,7 @@ class RefreshSession:
         device_tokens: DeviceTokens,
         open_session: OpenSession,
         revoke_sessions: RevokeSessions,
+        notify_owner: NotifyOwner,
         clock: Clock,
     ) -> None:
         self._sessions = sessions
@@ -37,6 +41,7 @@ class RefreshSession:
         self._device_tokens = device_tokens
         self._open_session = open_session
         self._revoke_sessions = revoke_sessions
+        self._notify_owner = notify_owner
         self._clock = clock
 
     async def __call__(self, *, refresh_token: str, device_token: str = "") -> SignedIn:
@@ -55,14 +60,16 @@ class RefreshSession:
                 raise SessionEnded
             device = self._device_tokens.read(user, device_token)
             by_device = device == KnownDevice(session.device_id)
-            continued = await self._continued(session, token, by_device=by_device)
+            continued = await self._continued(user, session, token, by_device=by_device)
             if continued is not None:
                 break
         else:
             raise Unavailable("The session is being refreshed by others right now.")
         return self._open_session.signed_in(user, continued)
 
-    async def _continued(self, session: Session, token: PresentedToken, *, by_device: bool) -> Session | None:
+    async def _continued(
+        self, user: User, session: Session, token: PresentedToken, *, by_device: bool
+    ) -> Session | None:
         """The session with its next token current; None where somebody else rotated it just now."""
         now = self._clock.now()
         verdict = judge_refresh(session, generation=token.generation, by_device=by_device, now=now)
@@ -78,6 +85,7 @@ class RefreshSession:
                 return session
             case RefreshVerdict.REUSED:
                 await self._revoke_sessions([session], why=RefreshTokenReused.reason)
+                self._notify_owner(user, NoticeEvent.SESSION_COPIED, device=session.device_name)
                 log.warning("Spent token came back", event="refresh_token_reused", session_id=str(session.id))
                 raise RefreshTokenReused
             case RefreshVerdict.ENDED:

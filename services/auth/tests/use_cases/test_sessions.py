@@ -67,6 +67,12 @@ async def test_a_token_spent_long_ago_ends_the_session(world: Any) -> None:
     with pytest.raises(RefreshTokenReused):
         await refresh(world, first.refresh_token, device=first.device_token)
     await assert_dead(world, first, third.refresh_token)
+    # The owner hears of it, once.
+    with pytest.raises(SessionEnded):
+        await refresh(world, first.refresh_token, device=first.device_token)
+    await world.settle()
+    assert world.notices() == ["session_copied"]
+    assert world.courier.mails[-1].facts["link"].endswith("/freeze")
 
 
 async def test_two_generations_back_is_reuse_even_within_the_grace(world: Any) -> None:

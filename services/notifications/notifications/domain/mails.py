@@ -36,6 +36,7 @@ NOTICE_EVENTS = frozenset(
         "password_reset_two_factor_on",
         "recovery_code_used",
         "recovery_codes_renewed",
+        "session_copied",
         "two_factor_disabled",
         "two_factor_enabled",
         "two_factor_removed",

@@ -1,5 +1,6 @@
 import re
 import subprocess
+import tomllib
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,10 @@ def test_nginx_asks_the_gateway_where_it_listens_and_is_asked_where_it_does(serv
     assert f"server gateway:{port};" in configuration
     assert services["web"]["ports"] == ["${CRYPTOVAULT_HTTP_ADDRESS:-127.0.0.1:18000}:8080"]
     assert "listen 8080 default_server;" in configuration
+
+
+def test_the_image_is_told_of_every_member_of_the_workspace() -> None:
+    dockerfile = (REPOSITORY / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
+    told = set(re.findall(r"source=([^,]+)/pyproject\.toml", dockerfile))
+    packages = tomllib.loads((REPOSITORY / "uv.lock").read_text(encoding="utf-8"))["package"]
+    assert told == {package["source"]["editable"] for package in packages if "editable" in package["source"]}

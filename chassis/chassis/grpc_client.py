@@ -20,6 +20,7 @@ from chassis.logs import get_logger
 from chassis.metrics import CALLS_REPEATED, STREAM_RECONNECTS
 from chassis.retry_budget import RetryBudget
 from chassis.tracing import TRACEPARENT_KEY, current_traceparent
+from chassis.trust.call_tokens import AnotherProcess
 from chassis.trust.service_identity import ServiceIdentity
 from chassis.trust.transport import expecting
 
@@ -47,6 +48,7 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
+_Write = Callable[[Any], bytes]
 T = TypeVar("T")
 log = get_logger(__name__)
 
@@ -147,22 +149,26 @@ class _Channel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         await self._channel.channel_ready()
 
-    def unary_unary(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self._answering(method, self._channel.unary_unary(method, *arguments, **options))
+    # A single request is written here and not by grpc: its bytes are signed with the call.
+
+    def unary_unary(self, method: str, request_serializer: _Write | None = None, *rest: Any, **options: Any) -> Any:
+        ask: Any = self._channel.unary_unary(method, None, *rest, **options)
+        return self._answering(method, ask, request_serializer or bytes)
 
     def stream_unary(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self._answering(method, self._channel.stream_unary(method, *arguments, **options))
+        raise NotImplementedError("none of our calls is of this kind")
 
-    def unary_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self._streaming(method, self._channel.unary_stream(method, *arguments, **options))
+    def unary_stream(self, method: str, request_serializer: _Write | None = None, *rest: Any, **options: Any) -> Any:
+        opened: Any = self._channel.unary_stream(method, None, *rest, **options)
+        return self._streaming(method, opened, request_serializer or bytes)
 
     def stream_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self._streaming(method, self._channel.stream_stream(method, *arguments, **options))
+        return self._streaming(method, self._channel.stream_stream(method, *arguments, **options), None)
 
-    def _answering(self, name: str, method: Any) -> Callable[..., Awaitable[Any]]:
+    def _answering(self, name: str, method: Any, write: _Write) -> Callable[..., Awaitable[Any]]:
         is_read = self._table.is_read(name)
 
-        async def ask(request: Any, seconds: float, *, wait_for_ready: bool | None) -> Any:
+        async def ask(request: bytes, seconds: float, *, wait_for_ready: bool | None) -> Any:
             deadline = bounded(seconds)
             if deadline <= 0:
                 # gRPC would send it all the same, and the other side might even do it.
@@ -170,7 +176,7 @@ class _Channel(grpc.aio.Channel):
             self._breaker.admit()
             try:
                 answer = await method(
-                    request, timeout=deadline, metadata=self._metadata(name), wait_for_ready=wait_for_ready
+                    request, timeout=deadline, metadata=self._metadata(name, request), wait_for_ready=wait_for_ready
                 )
             except grpc.aio.AioRpcError as error:
                 translated = translate(error)
@@ -184,19 +190,32 @@ class _Channel(grpc.aio.Channel):
 
         async def call(request: Any, *, timeout: float | None = None, wait_for_ready: bool | None = None) -> Any:  # noqa: ASYNC109 - grpc's own word
             seconds = self._deadline_seconds if timeout is None else timeout
+            written = write(request)
             self._budget.earn()
             begun = time.monotonic()
             try:
-                return await ask(request, seconds, wait_for_ready=wait_for_ready)
-            except NoAnswer as silence:
-                # Only where there was nobody: who took too long has no time for a second question.
-                if not is_read or silence.reason != "unavailable" or not self._budget.spend():
+                return await ask(written, seconds, wait_for_ready=wait_for_ready)
+            except RemoteError as error:
+                pause = self._pause_before_repeating(error, is_read=is_read)
+                if pause is None:
                     raise
-            self._repeated.inc()
-            await asyncio.sleep(self._dice.uniform(0, _REPEAT_SECONDS_MAX))
-            return await ask(request, seconds - (time.monotonic() - begun), wait_for_ready=wait_for_ready)
+            await asyncio.sleep(pause)
+            return await ask(written, seconds - (time.monotonic() - begun), wait_for_ready=wait_for_ready)
 
         return call
+
+    def _pause_before_repeating(self, error: RemoteError, *, is_read: bool) -> float | None:
+        """In seconds; None where the call is not to be made once more."""
+        if error.reason == AnotherProcess.reason:
+            # Nothing was done, and the next token names who answers now.
+            self._signer.process = error.details["process"]
+            return 0.0
+        # A silence only where there was nobody: who took too long has no time for a second question.
+        silent = isinstance(error, NoAnswer) and error.reason == "unavailable"
+        if not (is_read and silent and self._budget.spend()):
+            return None
+        self._repeated.inc()
+        return self._dice.uniform(0, _REPEAT_SECONDS_MAX)
 
     def _note(self, error: RemoteError | RemoteBugError, *, had_its_time: bool) -> None:
         """What a failed call says about the other side. Any answer of its own, a refusal too, says that it is there."""
@@ -207,22 +226,24 @@ class _Channel(grpc.aio.Channel):
         else:
             self._breaker.abandoned()
 
-    def _streaming(self, name: str, method: Any) -> Callable[..., "_StreamCall"]:
+    def _streaming(self, name: str, method: Any, write: _Write | None) -> Callable[..., "_StreamCall"]:
+        """`write` is None where a stream of requests goes."""
+
         def call(
             request: Any = None,
             *,
             timeout: float | None = None,
             wait_for_ready: bool | None = None,
         ) -> _StreamCall:
-            return _StreamCall(
-                method(request, timeout=timeout, metadata=self._metadata(name), wait_for_ready=wait_for_ready)
-            )
+            sent = request if write is None else write(request)
+            metadata = self._metadata(name, b"" if write is None else sent)
+            return _StreamCall(method(sent, timeout=timeout, metadata=metadata, wait_for_ready=wait_for_ready))
 
         return call
 
-    def _metadata(self, method: str) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, method: str, request: bytes) -> tuple[tuple[str, str], ...]:
         metadata = caller_metadata(current_caller(), service=self._service)
-        metadata.append(self._signer.token(method, metadata))
+        metadata.append(self._signer.token(method, metadata, request))
         traceparent = current_traceparent()
         if traceparent is not None:
             metadata.append((TRACEPARENT_KEY, traceparent))

@@ -41,6 +41,7 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
 ]
 
 AddServicer = Callable[[Any, Any], None]
+_Read = Callable[[bytes], Any]
 _Handler = Any  # grpc.RpcMethodHandler, whose stubs name none of the fields a wrapper needs
 
 log = get_logger(__name__)
@@ -145,7 +146,9 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _wrap(self, handler: _Handler, method: str) -> _Handler:
-        serializers = (handler.request_deserializer, handler.response_serializer)
+        # A single request is read here, once its caller is admitted: the caller signed its bytes.
+        read = handler.request_deserializer or bytes
+        serializers = (handler.request_deserializer if handler.request_streaming else None, handler.response_serializer)
         if handler.response_streaming:
             behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
             make = (
@@ -153,18 +156,24 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
             )
-            return make(self._streaming(behaviour, method, handler.request_streaming), *serializers)
+            return make(self._streaming(behaviour, method, None if handler.request_streaming else read), *serializers)
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
         make_unary = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
-        return make_unary(self._unary(behaviour, method), *serializers)
+        return make_unary(self._unary(behaviour, method, None if handler.request_streaming else read), *serializers)
 
-    def _unary(self, behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
+    def _unary(
+        self, behaviour: Callable[..., Awaitable[Any]], method: str, read: _Read | None
+    ) -> Callable[..., Awaitable[Any]]:
+        """`read` is None where a stream of requests comes."""
+
         async def answer(request: Any, context: Any) -> Any:
             call = _Call(method, context)
             try:
-                call.admit(self._identity, self._refusals)
+                call.admit(self._identity, self._refusals, None if read is None else request)
+                if read is not None:
+                    request = read(request)
                 if call.expired:
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before work began.")
                 with span(method):
@@ -177,7 +186,9 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
 
         return answer
 
-    def _streaming(self, behaviour: Callable[..., Any], method: str, takes_stream: bool) -> Callable[..., Any]:  # noqa: FBT001
+    def _streaming(self, behaviour: Callable[..., Any], method: str, read: _Read | None) -> Callable[..., Any]:
+        """`read` is None where a stream of requests comes."""
+
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
             call = _Call(method, context)
             task = asyncio.current_task()
@@ -185,8 +196,8 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
             stream = _Stream(task)
             self._streams.add(stream)
             try:
-                call.admit(self._identity, self._refusals)
-                result = behaviour(stream.counted(request) if takes_stream else request, context)
+                call.admit(self._identity, self._refusals, None if read is None else request)
+                result = behaviour(stream.counted(request) if read is None else read(request), context)
                 if hasattr(result, "__aiter__"):
                     async for response in result:
                         yield response
@@ -226,10 +237,10 @@ class _Call:
         self._in_flight.inc()
         self._started = time.perf_counter()
 
-    def admit(self, identity: ServiceIdentity, refusals: SparingLog) -> None:
+    def admit(self, identity: ServiceIdentity, refusals: SparingLog, request: bytes | None) -> None:
         """From here on the work is its caller's. Raises what `identity` refuses with."""
         try:
-            set_caller(identity.admit(self._method, self._metadata, self._context))
+            set_caller(identity.admit(self._method, self._metadata, self._context, request))
         except (CallNotTrusted, ServiceNotAllowed) as refusal:
             left_out = refusals.turn(refusal.reason)
             if left_out is not None:

@@ -50,16 +50,26 @@ class ServiceIdentity:
             settings.service_name, keys=keys, table=CallTable.load(), clock=SystemClock(), certificates=certificates
         )
 
+    @property
+    def process(self) -> str:
+        """What commands to this process name it by, chosen at its start."""
+        return self._verifier.process
+
     def signer_to(self, service: str) -> CallSigner:
         """Raises UnknownService."""
         return CallSigner(self._keys.secret_for(service), self._clock)
 
-    def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]], context: Any) -> Caller:
-        """Who makes this call, proved and allowed. Raises CallNotTrusted, ServiceNotAllowed."""
+    def admit(
+        self, method: str, metadata: Iterable[tuple[str, str | bytes]], context: Any, request: bytes | None
+    ) -> Caller:
+        """Who makes this call, proved and allowed. `request` is what came; None: a stream of them comes.
+
+        Raises CallNotTrusted, ServiceNotAllowed, AnotherProcess.
+        """
         values = {key: value for key, value in metadata if isinstance(value, str)}
         if self.table.is_open(method):
             return replace(NOBODY, request_id=values.get(REQUEST_KEY, ""))
-        self._verifier.verify(method, values, once=not self.table.is_read(method))
+        self._verifier.verify(method, values, request, once=not self.table.is_read(method))
         service = values[SERVICE_KEY]
         if self.certificates is not None and service not in certified_names(context):
             raise CallNotTrusted

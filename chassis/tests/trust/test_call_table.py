@@ -9,8 +9,10 @@ import grpc
 import pytest
 from chassis.errors import ErrorKind
 from chassis.failures import error_info
+from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer
 from chassis.identity import Caller, caller_metadata
+from chassis.metrics import RPC_SECONDS
 from chassis.testing.services import identity_of
 from chassis.trust.call_table import ANYBODY, CallTable
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -61,7 +63,8 @@ def test_what_is_called_a_read_is_named_like_one_and_the_others_are_not() -> Non
 class Answering:
     """Serves every RPC of the contracts: says who was heard, in the trailing metadata, and ends the call as done."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: str) -> None:
+        self.process = process
         self.heard: list[Caller] = []
 
     def handlers(self, service: ServiceDescriptor) -> Any:
@@ -103,16 +106,18 @@ async def outcome(channel: grpc.aio.Channel, path: str, metadata: list[tuple[str
     return grpc.StatusCode.OK, ""
 
 
-def signed_as(service: str, path: str) -> list[tuple[str, str]]:
-    metadata = caller_metadata(PERSON, service=service)
-    return [*metadata, identity_of(service).signer_to("trading").token(path, metadata)]
+def signed_as(service: str, path: str, process: str) -> list[tuple[str, str]]:
+    metadata, signer = caller_metadata(PERSON, service=service), identity_of(service).signer_to("trading")
+    signer.process = process
+    return [*metadata, signer.token(path, metadata)]
 
 
 @pytest.fixture
 async def everything() -> AsyncIterator[tuple[grpc.aio.Channel, Answering]]:
     """A server that plays trading and has every RPC there is."""
-    answering = Answering()
-    server = GrpcServer("127.0.0.1:0", identity_of("trading"))
+    identity = identity_of("trading")
+    answering = Answering(identity.process)
+    server = GrpcServer("127.0.0.1:0", identity)
     for service in contracts():
         handlers = answering.handlers(service)
         server.add(lambda _servicer, at, handlers=handlers: at.add_generic_rpc_handlers((handlers,)), None, "")
@@ -126,11 +131,11 @@ async def test_every_rpc_answers_its_callers_and_nobody_else(everything: tuple[g
     channel, answering = everything
     for path in METHODS:
         assert await outcome(channel, path, []) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
-        stranger = signed_as("mallory", path)
+        stranger = signed_as("mallory", path, answering.process)
         assert await outcome(channel, path, stranger) == (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
         for service in CALLERS:
             answering.heard.clear()
-            status, reason = await outcome(channel, path, signed_as(service, path))
+            status, reason = await outcome(channel, path, signed_as(service, path, answering.process))
             if service not in TABLE.methods[path]:
                 assert (status, reason) == (grpc.StatusCode.PERMISSION_DENIED, "service_not_allowed"), path
                 assert answering.heard == []
@@ -158,17 +163,86 @@ async def test_an_rpc_without_a_row_is_refused_to_all() -> None:
 async def test_a_probe_is_answered_without_a_name_and_is_nobody() -> None:
     identity = identity_of("trading")
     metadata = caller_metadata(PERSON, service="gateway")
-    caller = identity.admit("/grpc.health.v1.Health/Check", metadata, None)
+    caller = identity.admit("/grpc.health.v1.Health/Check", metadata, None, b"")
     assert (caller.service, caller.user_id, caller.permissions) == ("", None, frozenset())
 
 
 async def test_a_command_that_was_overheard_is_not_taken_a_second_time(
     everything: tuple[grpc.aio.Channel, Answering],
 ) -> None:
-    channel, _ = everything
+    channel, answering = everything
     refused = (grpc.StatusCode.UNAUTHENTICATED, "call_not_trusted")
     for path in METHODS:
-        overheard = signed_as(min(TABLE.methods[path]), path)
+        overheard = signed_as(min(TABLE.methods[path]), path, answering.process)
         outcomes = [await outcome(channel, path, overheard) for _ in range(2)]
         assert outcomes[0] == (grpc.StatusCode.OK, "")
         assert outcomes[1] == (outcomes[0] if TABLE.is_read(path) else refused), path
+
+
+async def test_a_command_that_was_made_for_another_process_does_nothing_and_hears_which_one_this_is(
+    everything: tuple[grpc.aio.Channel, Answering],
+) -> None:
+    """Overheard on its way to a process that ended, or to another of several."""
+    channel, answering = everything
+    for path, method in METHODS.items():
+        for elsewhere in ("", "the one before"):
+            answering.heard.clear()
+            heard = await outcome(channel, path, signed_as(min(TABLE.methods[path]), path, elsewhere))
+            if TABLE.is_read(path) or method.client_streaming:
+                assert heard == (grpc.StatusCode.OK, ""), path
+            else:
+                assert heard == (grpc.StatusCode.UNAVAILABLE, "another_process"), path
+                assert answering.heard == []
+
+
+async def test_nothing_of_a_request_can_be_changed_under_its_token(
+    everything: tuple[grpc.aio.Channel, Answering],
+) -> None:
+    channel, answering = everything
+    for path, method in METHODS.items():
+        if method.client_streaming:
+            continue
+        metadata = signed_as(min(TABLE.methods[path]), path, answering.process)
+        ask = channel.unary_stream(path) if method.server_streaming else channel.unary_unary(path)
+        call = ask(b"\x0a\x01x", metadata=metadata, timeout=10)
+        with pytest.raises(grpc.aio.AioRpcError, match="did not prove"):
+            await (call.read() if method.server_streaming else call)
+    assert answering.heard == []
+
+
+async def test_a_client_makes_its_command_anew_for_the_process_that_answers_and_says_so_once() -> None:
+    method = "/cryptovault.notifications.v1.NotificationsService/SendCode"
+    served: list[bytes] = []
+
+    async def send(request: bytes, _context: Any) -> bytes:
+        served.append(request)
+        return request
+
+    def server(at: str) -> GrpcServer:
+        handler: Any = grpc.unary_unary_rpc_method_handler(send)
+        handlers = grpc.method_handlers_generic_handler(method.split("/")[1], {"SendCode": handler})
+        made = GrpcServer(at, identity_of("notifications"))
+        made.add(lambda _servicer, to: to.add_generic_rpc_handlers((handlers,)), None, "")
+        return made
+
+    first = server("127.0.0.1:0")
+    port = await first.start()
+    async with open_channel(f"127.0.0.1:{port}", to="notifications", identity=identity_of("auth")) as channel:
+        call = channel.unary_unary(method)
+        refused = RPC_SECONDS.labels(method, "UNAVAILABLE")
+        before = _count(refused)
+        for number in range(3):
+            await call(b"%d" % number)
+        assert _count(refused) - before == 1
+        await first.stop(grace_seconds=0.1)
+        second = server(f"127.0.0.1:{port}")
+        await second.start()
+        await call(b"3", wait_for_ready=True, timeout=10)
+        assert _count(refused) - before == 2
+        await second.stop(grace_seconds=0.1)
+    assert served == [b"0", b"1", b"2", b"3"]
+
+
+def _count(histogram: Any) -> float:
+    count: float = histogram._buckets[-1].get() + sum(bucket.get() for bucket in histogram._buckets[:-1])
+    return count

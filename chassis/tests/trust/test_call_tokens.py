@@ -9,7 +9,14 @@ from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, REQUEST_KEY, SERVICE_
 from chassis.testing import FixedClock
 from chassis.testing.services import key_settings, private_key_of
 from chassis.trust import call_tokens
-from chassis.trust.call_tokens import LIFETIME_SECONDS, TOKEN_KEY, CallNotTrusted, CallSigner, CallVerifier
+from chassis.trust.call_tokens import (
+    LIFETIME_SECONDS,
+    TOKEN_KEY,
+    AnotherProcess,
+    CallNotTrusted,
+    CallSigner,
+    CallVerifier,
+)
 from chassis.trust.service_keys import ServiceKeys, UnknownService, read_private_keys, read_public_keys
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,12 +48,12 @@ def signed(
 
 def refused(metadata: dict[str, str], *, method: str = METHOD, at: str = "trading") -> CallNotTrusted:
     with pytest.raises(CallNotTrusted) as refusal:
-        CallVerifier(keys_of(at), FixedClock()).verify(method, metadata, once=False)
+        CallVerifier(keys_of(at), FixedClock()).verify(method, metadata, b"", once=False)
     return refusal.value
 
 
 def test_what_the_named_service_signed_for_us_is_trusted() -> None:
-    CallVerifier(keys_of("trading"), FixedClock()).verify(METHOD, signed(), once=True)
+    CallVerifier(keys_of("trading"), FixedClock()).verify(METHOD, signed(), None, once=True)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,7 @@ def test_a_service_that_nobody_has_heard_of_is_refused() -> None:
 def test_a_token_is_good_for_a_minute_on_clocks_that_differ(seconds: float) -> None:
     clock = FixedClock()
     metadata = signed(clock=FixedClock(clock.now() - timedelta(seconds=seconds)))
-    CallVerifier(keys_of("trading"), clock).verify(METHOD, metadata, once=False)
+    CallVerifier(keys_of("trading"), clock).verify(METHOD, metadata, b"", once=False)
 
 
 @pytest.mark.parametrize("seconds", [-LIFETIME_SECONDS - 1, LIFETIME_SECONDS + 1, 86_400])
@@ -153,7 +160,7 @@ def test_a_new_key_is_introduced_without_a_moment_in_which_calls_fail() -> None:
         ):
             metadata = METADATA | {SERVICE_KEY: name}
             token = CallSigner(caller.secret_for(to), FixedClock()).token(METHOD, metadata.items())
-            CallVerifier(called, FixedClock()).verify(METHOD, dict([*metadata.items(), token]), once=True)
+            CallVerifier(called, FixedClock()).verify(METHOD, dict([*metadata.items(), token]), None, once=True)
 
 
 def test_the_secret_of_two_services_is_known_to_whoever_holds_one_of_their_private_keys_and_to_nobody_else() -> None:
@@ -174,16 +181,38 @@ def test_the_token_of_a_command_is_good_once_and_that_of_a_read_for_its_minute()
     verifier = CallVerifier(keys_of("trading"), clock)
     signer = CallSigner(keys_of("gateway").secret_for("trading"), clock)
     first, second = (dict([*METADATA.items(), signer.token(METHOD, METADATA.items())]) for _ in range(2))
-    verifier.verify(METHOD, first, once=False)
-    verifier.verify(METHOD, first, once=False)
-    verifier.verify(METHOD, first, once=True)
+    verifier.verify(METHOD, first, b"", once=False)
+    verifier.verify(METHOD, first, b"", once=False)
+    verifier.verify(METHOD, first, None, once=True)
     # The same words in the same second are another call, unless it is the same token.
-    verifier.verify(METHOD, second, once=True)
+    verifier.verify(METHOD, second, None, once=True)
     for seconds in (0, LIFETIME_SECONDS):
         clock.advance(seconds)
         for repeated in (first, second):
             with pytest.raises(CallNotTrusted):
-                verifier.verify(METHOD, repeated, once=True)
+                verifier.verify(METHOD, repeated, None, once=True)
+
+
+def test_a_token_covers_the_request_and_names_the_process() -> None:
+    verifier, signer = (
+        CallVerifier(keys_of("trading"), FixedClock()),
+        CallSigner(keys_of("gateway").secret_for("trading"), FixedClock()),
+    )
+    items = METADATA.items()
+    with pytest.raises(AnotherProcess) as elsewhere:
+        verifier.verify(METHOD, dict([*items, signer.token(METHOD, items, b"10 USD")]), b"10 USD", once=True)
+    signer.process = elsewhere.value.details["process"]
+    metadata = dict([*items, signer.token(METHOD, items, b"10 USD")])
+    for changed in (b"1000 USD", b"", b"10 USD "):
+        with pytest.raises(CallNotTrusted):
+            verifier.verify(METHOD, metadata, changed, once=True)
+    verifier.verify(METHOD, metadata, b"10 USD", once=True)
+    another = CallVerifier(keys_of("trading"), FixedClock())
+    with pytest.raises(AnotherProcess):
+        another.verify(METHOD, metadata, b"10 USD", once=True)
+    moved = metadata | {TOKEN_KEY: metadata[TOKEN_KEY].replace(verifier.process, another.process)}
+    with pytest.raises(CallNotTrusted):
+        another.verify(METHOD, moved, b"10 USD", once=True)
 
 
 def test_spent_tokens_are_remembered_for_as_long_as_they_could_be_repeated() -> None:
@@ -191,12 +220,12 @@ def test_spent_tokens_are_remembered_for_as_long_as_they_could_be_repeated() -> 
     clock = FixedClock()
     verifier = CallVerifier(keys_of("trading"), clock)
     ahead = signed(clock=FixedClock(clock.now() + timedelta(seconds=LIFETIME_SECONDS)))
-    verifier.verify(METHOD, ahead, once=True)
+    verifier.verify(METHOD, ahead, None, once=True)
     for _ in range(2 * LIFETIME_SECONDS - 1):
         clock.advance(1)
-        verifier.verify(METHOD, signed(clock=clock), once=True)
+        verifier.verify(METHOD, signed(clock=clock), None, once=True)
         with pytest.raises(CallNotTrusted):
-            verifier.verify(METHOD, ahead, once=True)
+            verifier.verify(METHOD, ahead, None, once=True)
 
 
 def test_the_memory_of_spent_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +234,10 @@ def test_the_memory_of_spent_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     verifier = CallVerifier(keys_of("trading"), clock)
     tokens = [signed(clock=clock) for _ in range(30)]
     for token in tokens:
-        verifier.verify(METHOD, token, once=True)
+        verifier.verify(METHOD, token, None, once=True)
     assert len(verifier._spent) <= 10
     with pytest.raises(CallNotTrusted):
-        verifier.verify(METHOD, tokens[-1], once=True)
+        verifier.verify(METHOD, tokens[-1], None, once=True)
 
 
 def test_keys_are_read_from_settings() -> None:

@@ -71,9 +71,9 @@ lint: setup ## Check style, types, walls between the parts, contracts, container
 	.venv/bin/lint-imports --no-logo
 	cd protos && ../.venv/bin/buf lint
 	.ci/protos-drift
-	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml deploy/docker/tls.yml
 	.venv/bin/hadolint deploy/docker/Dockerfile deploy/docker/web.Dockerfile
-	git ls-files -z '*.sh' .ci deploy/docker/new-env | xargs -0 -n 1 bash -n
+	git ls-files -z '*.sh' .ci deploy/docker/new-env deploy/docker/new-certificates | xargs -0 -n 1 bash -n
 
 .PHONY: format
 format: setup ## Put the code into its form

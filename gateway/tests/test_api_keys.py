@@ -140,6 +140,22 @@ async def test_a_key_that_runs_away_leaves_something_to_its_persons_others(start
         assert details["limit"] == "4"
 
 
+async def test_a_signed_request_costs_one_round_trip_to_redis_too(up: "Running", redis: Any) -> None:
+    """Is the key ended, is there allowance for address, person and key, is the nonce new: one question."""
+    await up.client.get(SELF, headers=signed("GET", SELF))
+    async with redis.monitor() as monitor:
+        await redis.ping()
+        assert (await up.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+        await redis.echo("end")
+        asked: list[str] = []
+        async for command in monitor.listen():
+            if command["command"].startswith("ECHO"):
+                break
+            if command["client_type"] != "lua":
+                asked.append(command["command"].partition(" ")[0])
+    assert asked[asked.index("PING") + 1 :] == ["EVALSHA"]
+
+
 async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> None:
     async with start() as one, start() as two:
         headers = signed("GET", SELF)

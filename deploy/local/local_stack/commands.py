@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from local_stack import sessions
 from local_stack.data_folder import DataFolder, DataFolderInUse, DataFolderUnusable
@@ -13,10 +14,11 @@ from local_stack.status_table import status_lines
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0  # every process has its own, shorter limit; this one is for a runner that hangs
+INTERRUPTED = 130  # what shells return for Ctrl-C
 
 
 def up_detached(settings: StackSettings) -> int:
-    """The same in the background; returns when all is ready, or with the reason why not."""
+    """The same in the background; returns when all is ready, or with the reason why not. Ctrl-C until then ends it."""
     folder = DataFolder(settings.data_dir)
     running = folder.runner_pid()
     if running is not None:
@@ -36,6 +38,17 @@ def up_detached(settings: StackSettings) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    try:
+        return _tell_until_ready(folder, runner, log_path)
+    except KeyboardInterrupt:
+        # The terminal's Ctrl-C reached only us: the runner has a session of its own.
+        runner.terminate()
+        runner.wait(STOP_SECONDS)
+        sys.stdout.write("Stopped.\n")
+        return INTERRUPTED
+
+
+def _tell_until_ready(folder: DataFolder, runner: subprocess.Popen[bytes], log_path: Path) -> int:
     shown = 0
     while True:
         text = log_path.read_text(errors="replace")

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -76,6 +77,19 @@ def test_the_command_says_in_a_word_why_it_does_not_start(platform: Platform, tm
     assert "Traceback" not in second.stdout + second.stderr
     status = subprocess.run([*command, "status"], env=environment, capture_output=True, text=True, check=True)
     assert "redis" in status.stdout
+
+
+def test_ctrl_c_while_a_start_in_the_background_is_waited_for_leaves_nothing_running(tmp_path: Path) -> None:
+    base = free_port_block(PORT_BLOCK)
+    environment = {**os.environ, "CRYPTOVAULT_DATA_DIR": str(tmp_path), "CRYPTOVAULT_PORT_BASE": str(base)}
+    command = [sys.executable, "-P", "-m", "local_stack", "up", "--detach"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as start:
+        assert start.stdout is not None
+        assert b"is ready" in start.stdout.readline()  # the first server: the others are on their way
+        start.send_signal(signal.SIGINT)
+        said, _ = start.communicate(timeout=60)
+    assert (start.returncode, said.decode().splitlines()[-1]) == (130, "Stopped.")
+    assert DataFolder(tmp_path).runner_pid() is None
 
 
 def test_an_operators_command_without_a_platform_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -300,6 +301,45 @@ async def test_orders_and_fills_come_in_pages_newest_first(exchange: Exchange) -
         with pytest.raises(RemoteError):
             await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest(cursor="%"))
     assert orders == fills == newest_first
+
+
+async def test_pages_lose_and_repeat_nothing_among_orders_of_one_moment(exchange: Exchange) -> None:
+    await exchange.pay("ann", "10000", "practice:ann")
+    requests = [exchange.request("ann", f"{index}", **rest("buy", "0.001", "59000")) for index in range(7)]
+    requests[0].further.extend(requests[1:])
+    answers = await exchange.ask(requests[0])
+    moments = {answer.result.order.created_at.ToMilliseconds() for answer in answers}
+    assert len(moments) == 1  # they shared a message, and so a batch
+    newest_first = [answer.result.order.id for answer in reversed(answers)]
+    assert await exchange.projector.stored(answers[-1].result.batch, 10)
+    for limit in (1, 2, 3):
+        found, cursor = [], ""
+        with use_caller(ANN):
+            while not found or cursor:
+                page = await exchange.queries.ListOrders(
+                    trading_pb2.ListOrdersRequest(limit=limit, cursor=cursor, at_least_batch=answers[-1].result.batch)
+                )
+                found += [order.id for order in page.orders]
+                cursor = page.next_cursor
+        assert found == newest_first
+
+
+async def test_another_persons_order_and_its_fills_are_not_there(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    (answer,) = await exchange.ask(exchange.request("ann", "k", **buy("100", client_order_id="mine")))
+    order_id, batch = answer.result.order.id, answer.result.batch
+    assert await exchange.projector.stored(batch, 10)
+    with use_caller(replace(ANN, user_id="bob")):
+        for lookup in (
+            exchange.queries.GetOrder(trading_pb2.GetOrderRequest(order_id=order_id, at_least_batch=batch)),
+            exchange.queries.GetOrderByClientId(trading_pb2.GetOrderByClientIdRequest(client_order_id="mine")),
+        ):
+            with pytest.raises(RemoteError) as refusal:
+                await lookup
+            assert refusal.value.reason == "order_not_found"
+        assert not (await exchange.queries.ListOrders(trading_pb2.ListOrdersRequest())).orders
+        for fills in (trading_pb2.ListFillsRequest(order_id=order_id), trading_pb2.ListFillsRequest()):
+            assert not (await exchange.queries.ListFills(fills)).fills
 
 
 async def test_a_read_that_asks_for_more_than_there_is_says_it_is_behind(exchange: Exchange) -> None:

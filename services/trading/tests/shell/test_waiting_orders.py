@@ -61,6 +61,20 @@ async def test_a_tick_that_reaches_a_stop_price_triggers_though_the_next_one_doe
         assert entered == [SetReferencePrice, SetReferencePrice, Continue, Continue]
 
 
+async def test_of_two_ticks_that_reach_different_orders_both_count() -> None:
+    async with running_shell(MemoryJournal()) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        await shell.deposit("bob", "BTC", UNIT)
+        await shell.send(stop("ann", Side.BUY, UNIT // 100, PRICE + 300 * UNIT))
+        await shell.send(stop("bob", Side.SELL, UNIT // 100, PRICE - 300 * UNIT))
+        # Both before the sequencer comes to look.
+        shell.tick(PRICE + 300 * UNIT)
+        shell.tick(PRICE - 300 * UNIT)
+        await eventually(lambda: not shell.state.orders)
+        assert shell.balance("ann", "BTC") == (UNIT // 100, 0)
+        assert shell.balance("bob", "BTC") == (UNIT - UNIT // 100, 0)
+
+
 async def test_a_price_that_moved_while_nobody_led_triggers_when_somebody_does() -> None:
     journal = MemoryJournal()
     async with running_shell(journal) as shell:

@@ -132,7 +132,7 @@ def _check_limit_order(command: PlaceOrder) -> None:
 
 def _check_trigger(command: PlaceOrder) -> None:
     if not 0 < command.stop_price <= AMOUNT_MAX:
-        raise InvalidOrder("The stop price must be above zero and fit 63 bits.", field="stop_price", rule="positive")
+        raise InvalidOrder("An order that waits has a stop price, above zero.", field="stop_price", rule="positive")
     if command.order_type is OrderType.STOP_LIMIT:
         _check_limit_order(command)
         return

@@ -12,6 +12,7 @@ from gateway.admission.limits import LocalLimits
 from gateway.admission.policy import LimitClass
 from gateway.admission.redis_line import RedisLine
 from replies import checked
+from sockets import connected
 from stand_ins import PERMISSIONS
 
 if TYPE_CHECKING:
@@ -82,6 +83,27 @@ async def test_guessing_tokens_is_counted_against_the_address(start: "Start") ->
         for _ in range(2):
             checked(await up.client.get(ME, headers=headers), 401, "AUTHENTICATION_ERROR")
         checked(await up.client.get(ME, headers=headers), 429, "RATE_LIMIT_EXCEEDED")
+
+
+async def test_guessing_tokens_by_opening_sockets_is_counted_too(start: "Start") -> None:
+    async with start(limit_account_per_address=2, limit_factor=1) as up:
+        for code in (4401, 4401, 4429):
+            async with connected(up, additional_headers={"Authorization": "Bearer guess"}) as socket:
+                assert await socket.closed_with() == code
+        checked(await up.client.get(ME, headers=up.bearer()), 429, "RATE_LIMIT_EXCEEDED")
+
+
+async def test_sockets_are_opened_so_often_by_person_and_by_address(start: "Start") -> None:
+    async with start(limit_account_per_user=1, limit_market_data_per_address=1, limit_factor=1, ready=False) as up:
+        for headers in (up.bearer(), {}):
+            async with connected(up, additional_headers=headers) as socket:
+                await socket.send(op="ping")
+                assert await socket.read() == {"op": "pong"}
+            async with connected(up, additional_headers=headers) as socket:
+                message = await socket.read()
+                assert message["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+                assert message["error"]["details"]["limit"] == "1"
+                assert await socket.closed_with() == 4429
 
 
 async def test_without_redis_reads_and_orders_go_on_and_sign_in_does_not(start: "Start") -> None:

@@ -113,33 +113,27 @@ class Admission:
         return await self._signatures.is_worth_its_body(headers, facts.address)
 
     async def authenticate_socket(
-        self, headers: Mapping[bytes, bytes], *, request: SignedRequest, address: str
+        self, facts: RequestFacts, headers: Mapping[bytes, bytes], *, request: SignedRequest
     ) -> AccessToken | None:
-        """Whoever opens a WebSocket, by signature, header or cookie; None for nobody. A cookie needs a right Origin."""
-        if is_signed(headers):
-            return await self._check_signed_socket(await self._signatures.verify(headers, request, address))
-        credentials = _credentials(headers)
-        if credentials is None:
-            return None
-        if credentials.from_cookie and not self._origins.may_use_cookies(headers):
-            raise _wrong_origin()
-        return await self.check_token(credentials.token)
+        """Whoever opens a WebSocket, by signature, header or cookie; None for nobody. Counted like a read.
 
-    async def _check_signed_socket(self, token: AccessToken) -> AccessToken:
-        nonce = Nonce(nonce_key(token), NONCE_MILLISECONDS)
-        if not self._nonces.take(nonce.key):
-            raise nonce_used()
+        PublicError 401, 403 (a cookie needs a right Origin), 429 or 503.
+        """
+        token: AccessToken | None = None
+        refusal: PublicError | None = None
+        claims_to_be_somebody = True
         try:
-            answer = await self._gate.ask(revocation_keys(token.session_id), (), nonce)
-        except GateClosed:
-            if token.session_id in self._revocations:
-                raise _revoked(token) from None
-            return token
-        if answer.revoked:
-            self._revocations.add(token.session_id)
+            credentials = None if is_signed(headers) else _credentials(headers)
+            claims_to_be_somebody = is_signed(headers) or credentials is not None
+            if credentials is not None and credentials.from_cookie and not self._origins.may_use_cookies(headers):
+                raise _wrong_origin()
+            token = await self._authenticate(facts, headers, request)
+        except PublicError as error:
+            refusal = error
+        if not await self._check(facts, token, LimitClass.ACCOUNT if claims_to_be_somebody else LimitClass.MARKET_DATA):
             raise _revoked(token)
-        if answer.replayed:
-            raise nonce_used()
+        if refusal is not None:
+            raise refusal
         return token
 
     async def check_token(self, token: str) -> AccessToken:

@@ -46,6 +46,7 @@ class CloseReason(Enum):
     TOO_SLOW = (4408, "messages were not read in time")
     TOO_MANY_MESSAGES = (4429, "too many messages")
     TOO_MANY_CONNECTIONS = (4429, "too many connections from this address")
+    TOO_OFTEN = (4429, "opened too often")
 
     @property
     def code(self) -> int:

@@ -13,7 +13,7 @@ from gateway.admission.signatures import SignedRequest
 from gateway.edge.door import Receive, Scope, Send
 from gateway.edge.facts import facts_in
 from gateway.edge.metrics import SOCKETS_CLOSED
-from gateway.errors import AUTHORIZATION_ERROR, PublicError, internal, public_error_of
+from gateway.errors import AUTHORIZATION_ERROR, RATE_LIMIT_EXCEEDED, PublicError, internal, public_error_of
 from gateway.websocket.connection import CloseReason, SocketConnection
 from gateway.websocket.market_channels import MarketChannels
 from gateway.websocket.messages import error_message
@@ -23,6 +23,7 @@ from gateway.websocket.registry import SocketRegistry
 
 SWEEP_SECONDS = 0.5  # a revoked session's sockets close within a second
 _CLOSE_SECONDS_MAX = 1.0  # for the last words to somebody who may not be reading
+_CLOSED_FOR = {AUTHORIZATION_ERROR: CloseReason.FORBIDDEN, RATE_LIMIT_EXCEEDED: CloseReason.TOO_OFTEN}
 
 log = get_logger(__name__)
 
@@ -79,15 +80,14 @@ class SocketEndpoint:
         facts = facts_in(scope)
         try:
             token = await self._admission.authenticate_socket(
+                facts,
                 dict(scope["headers"]),
                 request=SignedRequest("GET", scope["raw_path"], scope["query_string"], b""),
-                address=facts.address,
             )
         except Exception as error:  # noqa: BLE001 - any error here is told to the client, as the door does
             public = _public(error)
             await send({"type": "websocket.send", "text": error_message(public, facts.request_id)})
-            wrong_origin = public.code == AUTHORIZATION_ERROR
-            await _close(send, CloseReason.FORBIDDEN if wrong_origin else CloseReason.UNAUTHENTICATED)
+            await _close(send, _CLOSED_FOR.get(public.code, CloseReason.UNAUTHENTICATED))
             return
         connection = SocketConnection(
             send=send,

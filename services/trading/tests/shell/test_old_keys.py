@@ -175,6 +175,26 @@ async def test_a_key_that_was_crowded_out_waits_for_a_projection_that_has_its_ba
         assert shell.state.order_number == 4
 
 
+async def test_a_projection_that_ends_right_before_a_keys_batch_lets_it_not_pass() -> None:
+    history = NoHistory(cursor=0)
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_keys=2)) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        for number in range(4):
+            reply = await shell.send(buy_for("ann", COST, key=f"{number}"))
+            if number == 1:
+                newest_to_leave = reply.batch
+        history.at = newest_to_leave - 1
+        retry = shell.send(buy_for("ann", COST, key="1"), deadline_milliseconds=shell.now + 1_000)
+        await eventually(lambda: history.questions > 2)
+        assert ("user:ann", "1") not in shell.state.keys.idempotency
+        assert ("user:ann", "2") in shell.state.keys.idempotency
+        assert not retry.done()
+        shell.clock.advance(2)
+        with pytest.raises(DeadlinePassed):
+            await retry
+        assert shell.state.order_number == 4
+
+
 async def test_a_batch_that_is_opened_twice_forgets_the_same_in_every_fold() -> None:
     """The first opening comes to nothing; memory has forgotten what crowded it all the same."""
     journal = MemoryJournal()

@@ -11,6 +11,7 @@ from chassis.testing import eventually
 from cryptovault.trading.v1 import events_pb2, trading_pb2
 from exchange_over_grpc import Exchange, buy, logged_events, rest, running_exchange
 from shell_factory import PRICE, UNIT
+from trading.api import order_entry
 from trading.api.order_entry import ANSWERS_PER_MESSAGE_MAX
 from trading.projector import fold, journal_reader
 from trading.storage.journal import MongoJournal
@@ -120,6 +121,19 @@ async def test_what_is_wrong_is_refused_in_band(exchange: Exchange) -> None:
     answers = await exchange.ask(*requests, exchange.request("", "k", **buy("10")))
     assert [answer.failure.reason for answer in answers] == [*(reason for _, reason in cases), "not_signed_in"]
     assert exchange.shell.state.order_number == 0
+
+
+async def test_a_stream_with_too_much_unanswered_hears_so_at_once(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_entry, "IN_FLIGHT_MAX", 2)
+    await exchange.pay("ann", "1000", "practice:ann")
+    requests = [exchange.request("ann", f"{index}", **buy("10")) for index in range(4)]
+    requests[0].further.extend(requests[1:])
+    answers = await exchange.ask(requests[0])
+    assert [answer.failure.reason for answer in answers] == ["", "", "too_many_in_flight", "too_many_in_flight"]
+    (later,) = await exchange.ask(exchange.request("ann", "later", **buy("10")))
+    assert later.result.order.status == "filled"
 
 
 async def test_an_order_that_nobody_can_be_asked_about_is_refused(exchange: Exchange) -> None:

@@ -180,6 +180,19 @@ async def test_a_refused_request_spends_of_no_limit(redis_url: str) -> None:
     await gate.close()
 
 
+async def test_without_redis_too_a_refused_request_spends_of_no_limit(start: "Start") -> None:
+    async with start(
+        redis_url="redis://127.0.0.1:1/0", ready=False, limit_account_per_user=1, limit_account_per_address=3,
+        limit_factor=1,
+    ) as up:  # fmt: skip
+        assert (await up.client.get(ME, headers=up.bearer())).status_code == 200
+        for _ in range(5):
+            details = checked(await up.client.get(ME, headers=up.bearer()), 429, "RATE_LIMIT_EXCEEDED")
+            assert details["limit"] == "1"
+        reply = await up.client.get(ME, headers=up.bearer(sub="other", sid="s2"))
+        assert reply.status_code == 200, reply.text
+
+
 async def test_a_gate_without_redis_is_closed_and_opens_again_by_itself(redis_url: str) -> None:
     clock = FixedClock()
     dead = RedisGate(RedisLine("redis://127.0.0.1:1/0"), clock)

@@ -218,7 +218,7 @@ class Admission:
             if limit_class.fails_closed:
                 raise unavailable("Sign-in is not available at the moment. Please try again.") from None
             GATE_FALLBACKS.inc()
-            self._apply(facts, [self._take_locally(key) for key in keys], limit_class)
+            self._apply(facts, self._take_locally(keys), limit_class)
             if nonce is not None and not self._nonces.take(nonce.key):
                 raise nonce_used() from None
             return alive
@@ -259,9 +259,15 @@ class Admission:
             keys.append(LimitKey(f"{prefix}:key:{token.session_id}", allowance.per_key))
         return keys
 
-    def _take_locally(self, key: LimitKey) -> Verdict:
+    def _take_locally(self, keys: Sequence[LimitKey]) -> list[Verdict]:
+        """As the gate does: a refused request spends of no limit."""
         now = int(self._clock.monotonic() * 1_000_000)
-        return self._local_limits.take(key.key, limit=key.limit, now_microseconds=now)
+        verdicts = [self._local_limits.take(key.key, limit=key.limit, now_microseconds=now) for key in keys]
+        if not all(verdict.allowed for verdict in verdicts):
+            for key, verdict in zip(keys, verdicts, strict=True):
+                if verdict.allowed:
+                    self._local_limits.give_back(key.key, limit=key.limit)
+        return verdicts
 
     def _apply(self, facts: RequestFacts, verdicts: list[Verdict], limit_class: LimitClass) -> None:
         """Show the limit that is nearest to its end, and refuse where one is over."""

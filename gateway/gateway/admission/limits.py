@@ -77,6 +77,10 @@ class LocalLimits:
         self._remember(key, arrival)
         return verdict(allowed=True, limit=limit, spent_microseconds=ahead, retry_microseconds=0)
 
+    def give_back(self, key: str, *, limit: int) -> None:
+        """What `take` has just taken."""
+        self._arrivals[key] -= interval_microseconds(limit)
+
     def raise_to(self, key: str, arrival_microseconds: int) -> None:
         """Learn that others have spent of the same limit."""
         if arrival_microseconds > self._arrivals.get(key, 0):

@@ -20,13 +20,16 @@ unpack_nginx() {
     "$NGINX/usr/sbin/nginx" -v 2>/dev/null
 }
 
-missing=()
-command -v chromium >/dev/null || missing+=(chromium)
+command -v apt-get >/dev/null || exit 0
+packages=()
+command -v chromium >/dev/null || packages+=(chromium)
+command -v curl >/dev/null || packages+=(curl) # types what the README shows
+missing=("${packages[@]}")
 has_nginx || missing+=(nginx)
-if [ ${#missing[@]} -eq 0 ] || ! command -v apt-get >/dev/null; then exit 0; fi
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 echo "Installing ${missing[*]} ..." >&2
 as_root apt-get -qq update >&2
 has_nginx || unpack_nginx
-if ! command -v chromium >/dev/null; then
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium >&2
+if [ ${#packages[@]} -gt 0 ]; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${packages[@]}" >&2
 fi

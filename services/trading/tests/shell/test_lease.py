@@ -132,6 +132,33 @@ async def test_a_lease_that_is_renewed_stays(monkeypatch: pytest.MonkeyPatch) ->
     await asyncio.gather(keeping, waiting, return_exceptions=True)
 
 
+@pytest.mark.parametrize("on_the_way", [0.0, 2.5])
+async def test_a_renewed_lease_is_good_from_the_question_on_however_long_its_answer_took(
+    monkeypatch: pytest.MonkeyPatch, on_the_way: float
+) -> None:
+    store, clock = MemoryLease(), FixedClock()
+    lease = Lease(store, holder="first", clock=clock, seconds=SECONDS)
+    await lease.stand_by(nothing)
+    renew = store.renew
+
+    async def slowly(holder: str) -> bool:
+        renewed = await renew(holder)
+        clock.advance(on_the_way)
+        store.reachable = False  # it is the last one that is answered
+        return renewed
+
+    monkeypatch.setattr(store, "renew", slowly)
+    keeping = asyncio.create_task(lease.keep(guard))
+    await eventually(lambda: not store.reachable)
+    # The others count from when they saw the beat, which may have been right after the question.
+    clock.advance(SECONDS - on_the_way - 0.01)
+    assert lease.is_live
+    clock.advance(0.02)
+    assert not lease.is_live
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
 async def test_a_holder_that_does_not_reach_the_server_stops_trusting_itself_and_may_come_back() -> None:
     store, clock = MemoryLease(), FixedClock()
     lease = Lease(store, holder="first", clock=clock, seconds=SECONDS)

@@ -106,6 +106,38 @@ async def test_sockets_are_opened_so_often_by_person_and_by_address(start: "Star
                 assert await socket.closed_with() == 4429
 
 
+async def test_a_session_that_is_over_opens_no_way_around_the_limit_of_its_address(start: "Start", redis: Any) -> None:
+    """Nor can who kept its token spend what its owner has."""
+    limits = {"limit_auth_per_address": 3, "limit_account_per_address": 3, "limit_account_per_user": 3}
+    async with start(**limits, limit_factor=1) as up:
+        ended = up.bearer(sid="ended")
+        await redis.set("cryptovault:blacklist:ended", b"1", ex=60)
+        for _ in range(2):
+            reply = await up.client.get(ME, headers=ended)
+            assert checked(reply, 401, "AUTHENTICATION_ERROR")["reason"] == "session_revoked"
+            assert reply.headers["ratelimit-limit"] == "3"
+        owner = await up.client.get(ME, headers=up.bearer(sid="another"))
+        # The third of the address, but the first of the person.
+        assert (owner.status_code, owner.headers["ratelimit-remaining"]) == (200, "0")
+        checked(await up.client.get(ME, headers=ended), 429, "RATE_LIMIT_EXCEEDED")
+        # Where nobody need be signed in, too: the links that freeze can be guessed at there.
+        for _ in range(3):
+            assert (await up.client.post("/api/v1/auth/freeze", json={"token": "x"}, headers=ended)).status_code == 202
+        checked(
+            await up.client.post("/api/v1/auth/freeze", json={"token": "x"}, headers=ended), 429, "RATE_LIMIT_EXCEEDED"
+        )
+
+
+async def test_who_keeps_the_token_of_an_ended_session_spends_nothing_of_its_owners(redis: Any, redis_url: str) -> None:
+    gate = RedisGate(RedisLine(redis_url), FixedClock())
+    await redis.set("revoked:ended", b"1")
+    address, user = LimitKey("limit:address", 2), LimitKey("limit:user", 2)
+    answers = [await gate.ask(["revoked:ended"], (address, user)) for _ in range(3)]
+    assert [(one.revoked, one.verdicts[0].allowed) for one in answers] == [(True, True), (True, True), (True, False)]
+    assert (await gate.ask((), (user,))).verdicts[0].remaining == 1
+    await gate.close()
+
+
 async def test_without_redis_reads_and_orders_go_on_and_sign_in_does_not(start: "Start") -> None:
     async with start(
         redis_url="redis://127.0.0.1:1/0", ready=False, sign_in_patience_seconds=0.2, limit_account_per_user=2,

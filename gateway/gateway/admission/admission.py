@@ -202,13 +202,17 @@ class Admission:
             raise _wrong_origin()
 
     async def _check(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> bool:
-        """Spend one request of the allowance; False where the session is over."""
+        """Spend one request of the allowance; False where the session is over.
+
+        Then it counts against the address alone: whoever kept a token must not spend what its owner has.
+        """
+        alive = token is None or token.session_id not in self._revocations
+        if not alive:
+            token = None
         keys = self._limit_keys(facts, token, limit_class)
         revocations: tuple[str, ...] = ()
         nonce: Nonce | None = None
-        alive = True
         if token is not None:
-            alive = token.session_id not in self._revocations
             revocations = revocation_keys(token.session_id)
             nonce = Nonce(nonce_key(token), NONCE_MILLISECONDS) if token.key is not None else None
         ask = self._ask_patiently if limit_class.fails_closed else self._gate.ask
@@ -224,6 +228,7 @@ class Admission:
             return alive
         if answer.revoked and token is not None:
             self._revocations.add(token.session_id)
+            self._apply(facts, list(answer.verdicts[:1]), limit_class)
             return False
         self._apply(facts, list(answer.verdicts), limit_class)
         # Both are asked: the one outlives a flushed Redis, the other knows what other gateways took.
@@ -252,6 +257,7 @@ class Admission:
     def _limit_keys(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> list[LimitKey]:
         allowance = self._allowances[limit_class]
         prefix = f"{_LIMIT_KEY_PREFIX}{limit_class}"
+        # The address first: the gate counts that one alone where the session is over.
         keys = [LimitKey(f"{prefix}:address:{limited_address(facts.address)}", allowance.per_address)]
         if token is not None and allowance.per_user:
             keys.append(LimitKey(f"{prefix}:user:{token.user_id}", allowance.per_user))

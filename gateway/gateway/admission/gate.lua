@@ -2,7 +2,8 @@
 -- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, how long its nonce is
 -- remembered (milliseconds; 0: it has none), and per limit key its interval and how many requests it counts for.
 -- KEYS: per request its revocation keys, its limit keys, its nonce.
--- Times are microseconds of this server's clock. A refused request spends nothing.
+-- Times are microseconds of this server's clock. A refused request spends nothing; that of a revoked session spends of
+-- its first limit alone, which is its address's.
 -- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
 -- whether its nonce was seen before (0 or 1), and per limit key how far its arrival time lies ahead.
 local clock = redis.call('TIME')
@@ -19,6 +20,8 @@ for _ = 1, tonumber(ARGV[1]) do
     if redis.call('EXISTS', KEYS[key]) == 1 then revoked = 1 end
     key = key + 1
   end
+  local counted = limits
+  if revoked == 1 then counted = math.min(limits, 1) end
   local refused, wait = 0, 0
   local arrivals, costs = {}, {}
   for limit = 1, limits do
@@ -27,7 +30,7 @@ for _ = 1, tonumber(ARGV[1]) do
     local arrival = math.max(tonumber(redis.call('GET', KEYS[key + limit - 1]) or 0), now)
     arrivals[limit], costs[limit] = arrival, interval * count
     local over = arrival + interval * count - now - period
-    if over > wait then refused, wait = limit, over end
+    if limit <= counted and over > wait then refused, wait = limit, over end
   end
   answer[#answer + 1] = revoked
   answer[#answer + 1] = refused
@@ -43,7 +46,7 @@ for _ = 1, tonumber(ARGV[1]) do
   answer[#answer + 1] = seen
   for limit = 1, limits do
     local arrival = arrivals[limit]
-    if refused == 0 and revoked == 0 then
+    if refused == 0 and limit <= counted then
       arrival = arrival + costs[limit]
       local ahead = math.ceil((arrival - now) / 1000)
       if ahead > 0 then

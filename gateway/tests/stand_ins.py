@@ -83,6 +83,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.key_requests = 0
         self.found_keys: list[str] = []
         self.audit_entries: list[auth_pb2.AuditEntry] = []
+        self.device_token = "device-secret-1"
         found = auth_pb2.FindApiKeyResponse(key=api_key(), secret=KEY_SECRET, permissions=KEY_PERMISSIONS)
         self.api_keys = {KEY: found}
 
@@ -102,7 +103,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
     def session(self) -> auth_pb2.Session:
         return auth_pb2.Session(
             id=SESSION, access_token=self.minter.token(self.now()), refresh_token="refresh-secret-2",
-            device_token="device-secret-1", access_expires_in=1800, refresh_expires_in=604_800, user=self.user(),
+            device_token=self.device_token, access_expires_in=1800, refresh_expires_in=604_800, user=self.user(),
         )  # fmt: skip
 
     async def SignUp(self, request: Any, context: Any) -> auth_pb2.SignUpResponse:  # noqa: N802

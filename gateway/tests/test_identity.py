@@ -97,6 +97,16 @@ async def test_a_program_refreshes_with_its_token(up: "Running") -> None:
     assert (asked.refresh_token, asked.device_token) == ("refresh-secret-1", "")
 
 
+async def test_a_refresh_that_brings_no_device_token_leaves_the_browser_the_one_it_has(fresh: "Running") -> None:
+    fresh.platform.auth.device_token = ""
+    headers = {"Cookie": "__Secure-cv_refresh=r; __Host-cv_csrf=c", "X-CSRF-Token": "c"} | own_origin(fresh)
+    assert cookies_of(await fresh.client.post(f"{AUTH}/refresh", headers=headers)).keys() == {
+        "__Host-cv_access", "__Secure-cv_refresh", "__Host-cv_csrf",
+    }  # fmt: skip
+    reply = await fresh.client.post(f"{AUTH}/refresh", json={"refresh_token": "r"})
+    assert schemas.SignedIn.model_validate_json(reply.content).device_token is None
+
+
 async def test_a_refresh_shows_its_device_by_cookie_or_in_the_body(up: "Running") -> None:
     cookies = "__Secure-cv_refresh=refresh-secret-1; __Secure-cv_device=device-secret-1; __Host-cv_csrf=c"
     headers = {"Cookie": cookies, "X-CSRF-Token": "c"} | own_origin(up)

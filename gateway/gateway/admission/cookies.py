@@ -49,15 +49,17 @@ def session_cookies(
     csrf_token: str,
     device_token: str,
 ) -> list[str]:
-    """Set-Cookie values that sign a browser in."""
+    """Set-Cookie values that sign a browser in. Without a device token it keeps the one that it has."""
     refresh_scope = f"Path={_REFRESH_PATH}; Max-Age={refresh_seconds}"
     device_scope = f"Path={_REFRESH_PATH}; Max-Age={_DEVICE_SECONDS}"
-    return [
+    cookies = [
         f"{ACCESS_COOKIE}={access_token}; Path=/; Max-Age={access_seconds}; Secure; HttpOnly; SameSite=Lax",
         f"{REFRESH_COOKIE}={refresh_token}; {refresh_scope}; Secure; HttpOnly; SameSite=Strict",
         f"{CSRF_COOKIE}={csrf_token}; Path=/; Max-Age={refresh_seconds}; Secure; SameSite=Strict",
-        f"{DEVICE_COOKIE}={device_token}; {device_scope}; Secure; HttpOnly; SameSite=Strict",
     ]
+    if device_token:
+        cookies.append(f"{DEVICE_COOKIE}={device_token}; {device_scope}; Secure; HttpOnly; SameSite=Strict")
+    return cookies
 
 
 def cleared_cookies() -> list[str]:

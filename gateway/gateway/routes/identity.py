@@ -255,7 +255,7 @@ def signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
             "access_token": None if by_cookie else session.access_token,
             "refresh_token": None if by_cookie else session.refresh_token,
             "csrf_token": csrf_token,
-            "device_token": None if by_cookie else session.device_token,
+            "device_token": None if by_cookie else session.device_token or None,
             "expires_in": session.access_expires_in,
             "refresh_expires_in": session.refresh_expires_in,
         }

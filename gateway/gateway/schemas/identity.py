@@ -178,7 +178,9 @@ class SessionPage(ReplyBody):
 
 
 class SignedIn(ReplyBody):
-    """Tokens are null where they were delivered by cookie, the CSRF token where they were not."""
+    """Tokens are null where they were delivered by cookie, the CSRF token where they were not. So is the device token
+    after a refresh that did not show it: keep the one from the sign-in.
+    """
 
     user: User
     session_id: Identifier

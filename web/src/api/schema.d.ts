@@ -2972,7 +2972,8 @@ export interface components {
         };
         /**
          * SignedIn
-         * @description Tokens are null where they were delivered by cookie, the CSRF token where they were not.
+         * @description Tokens are null where they were delivered by cookie, the CSRF token where they were not. So is the device token
+         *     after a refresh that did not show it: keep the one from the sign-in.
          */
         SignedIn: {
             user: components["schemas"]["User"];

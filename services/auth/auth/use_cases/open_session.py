@@ -15,7 +15,7 @@ SEED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session and its secrets. `user` is who signed in."""
+    """A session and its secrets. `user` is who signed in; `device_token` is empty where it is not for them to have."""
 
     session: Session
     user: User

@@ -45,7 +45,8 @@ class RefreshSession:
         self._clock = clock
 
     async def __call__(self, *, refresh_token: str, device_token: str = "") -> SignedIn:
-        """`device_token` came with the session; without it a token is good for one use, however soon the second.
+        """`device_token` came with the session; without it a token is good for one use, however soon the second, and
+        the reply has none either: who has the refresh token alone must not become the owner's device by it.
 
         Raises InvalidRefreshToken, SessionEnded, RefreshTokenReused (and the session is over).
         """
@@ -65,7 +66,8 @@ class RefreshSession:
                 break
         else:
             raise Unavailable("The session is being refreshed by others right now.")
-        return self._open_session.signed_in(user, continued)
+        signed_in = self._open_session.signed_in(user, continued)
+        return signed_in if by_device else replace(signed_in, device_token="")
 
     async def _continued(
         self, user: User, session: Session, token: PresentedToken, *, by_device: bool

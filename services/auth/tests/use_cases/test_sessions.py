@@ -116,6 +116,16 @@ async def test_a_thief_of_the_token_who_is_first_is_found_when_the_owner_comes(w
     await assert_dead(world, first, stolen.refresh_token)
 
 
+async def test_who_has_the_refresh_token_alone_is_not_handed_the_device(world: Any) -> None:
+    """It would outlive the session: a known device has tries of its own, and no mail about it is sent."""
+    first = await world.member()
+    stolen = await refresh(world, first.refresh_token)
+    assert stolen.device_token == ""
+    again = await refresh(world, stolen.refresh_token, device=stolen.device_token)
+    assert again.device_token == ""
+    assert (await refresh(world, again.refresh_token, device=first.device_token)).device_token == first.device_token
+
+
 async def test_another_accounts_or_a_made_up_device_token_proves_no_device(world: Any) -> None:
     for number, strange in enumerate(("bob", "", "x" * 64, "é")):
         email = f"ada{number}@example.com"

@@ -87,7 +87,7 @@ class Session(_message.Message):
     refresh_expires_in: _builtins.int
     """Seconds until the refresh token ends."""
     device_token: _builtins.str
-    """Proves at the next sign-in that it comes from this device. A secret."""
+    """Proves at the next sign-in that it comes from this device. A secret. Empty after a refresh that did not show it."""
     @_builtins.property
     def user(self) -> Global___User: ...
     def __init__(

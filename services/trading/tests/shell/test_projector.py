@@ -16,6 +16,10 @@ from trading.storage.journal import MongoJournal
 from trading.storage.projection import Changes, Projection
 
 COST = 100_10 * UNIT // 100
+FIELDS_OF_THE_PRODUCT_DOCUMENT = {
+    "_id", "id", "user_id", "trading_pair", "order_type", "side", "amount", "price", "status", "created_at",
+    "filled_at",
+}  # fmt: skip
 
 
 async def busy_hour(shell: Shell) -> None:
@@ -68,6 +72,11 @@ async def test_rows_say_what_the_exchange_said(mongo_journal: MongoJournal, mong
     moved = sum(posting.amount for fill in order.fills for posting in fill.postings if posting.asset == "USD")
     assert moved == -(order.filled_quote_amount + order.fees)
     assert order.quote_amount == Decimal("100.1")
+    stored = await mongo_database["orders"].find_one({"id": reply.order.order_id})
+    assert stored is not None
+    assert stored.keys() >= FIELDS_OF_THE_PRODUCT_DOCUMENT
+    indexes = await mongo_database["orders"].index_information()
+    assert [("user_id", 1), ("created_at", -1)] in [index["key"] for index in indexes.values()]
     assert await OrderDocument.count() == shell.state.order_number
     assert await TransferDocument.count() == 2
     tape = await TapeDocument.find_all().sort("_id").to_list()

@@ -1,7 +1,8 @@
 """The projection's documents: what the journal says, in the shape that people and queries ask for.
 
-`orders` has the product document's fields (trading_pair, order_type, amount, ...) and ours. Amounts are Decimal128 in
-whole units of their asset. Rows are written in bulk by `storage.projection`, which knows the same names.
+`orders` has the product document's fields (trading_pair, order_type, amount, ...) and ours; `_id` is `id` once more.
+Amounts are Decimal128 in whole units of their asset. Rows are written in bulk by `storage.projection`, which knows the
+same names.
 """
 
 from datetime import datetime

@@ -55,6 +55,7 @@ def milliseconds_of(time: datetime) -> int:
 def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime) -> Row:
     row: Row = {
         "_id": event.order_id,
+        "id": event.order_id,
         "user_id": event.user_id,
         "trading_pair": event.market,
         "order_type": event.order_type.value,

@@ -335,8 +335,8 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         require_step_up=require_step_up,
         create_api_key=CreateApiKey(
-            users=a.users, api_keys=a.api_keys, seal=a.seal, randomness=a.randomness, notify_owner=notify_owner,
-            record_audit=record_audit, transactions=a.in_turn, clock=a.clock, ids=a.ids,
+            users=a.users, api_keys=a.api_keys, seal=a.seal, randomness=a.randomness, callers_device=callers_device,
+            notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn, clock=a.clock, ids=a.ids,
         ),
         list_api_keys=ListApiKeys(api_keys=a.api_keys),
         delete_api_key=DeleteApiKey(api_keys=a.api_keys, revoke_api_keys=revoke_api_keys),

@@ -13,6 +13,7 @@ from auth.domain.api_keys import KEYS_MAX, SECRET_BYTES, ApiKey, key_end, key_na
 from auth.domain.audit import AuditAction
 from auth.domain.errors import TooManyApiKeys
 from auth.domain.notices import NoticeEvent
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.ports import ApiKeys, Randomness, Seal, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
@@ -40,6 +41,7 @@ class CreateApiKey:
         api_keys: ApiKeys,
         seal: Seal,
         randomness: Randomness,
+        callers_device: CallersDevice,
         notify_owner: NotifyOwner,
         record_audit: RecordAudit,
         transactions: Transactions,
@@ -50,6 +52,7 @@ class CreateApiKey:
         self._api_keys = api_keys
         self._seal = seal
         self._randomness = randomness
+        self._callers_device = callers_device
         self._notify_owner = notify_owner
         self._record_audit = record_audit
         self._transactions = transactions
@@ -78,6 +81,9 @@ class CreateApiKey:
         )
 
         async def create() -> None:
+            # Raises where the session is over. Asked here, since a reset ends sessions and then keys: of a key that is
+            # made meanwhile the one sees the other, as both end in one audit stream.
+            await self._callers_device()
             # Counted here: of two that are made at once the one sees the other, since both end in one audit stream.
             if len(await self._api_keys.of_user(user.id, KEYS_MAX)) >= KEYS_MAX:
                 raise TooManyApiKeys(maximum=KEYS_MAX)

@@ -65,12 +65,12 @@ class ResetPassword:
             await self._record_audit(AuditAction.PASSWORD_RESET, user_id=account.id)
             return unfrozen
 
-        # Before, so that a process that dies half-way leaves no session of an old password; after, for one that was
-        # opened with it in between.
+        # Who reset it may have lost the account for a while, and a key outlives sessions. Before, so that a process that
+        # dies half-way leaves none of either; after, for what was opened or made in between.
         await self._end_sessions(account.id, why="password_reset")
+        await self._revoke_api_keys.all_of(account.id, why="password_reset")
         unfrozen = await self._transactions.run(change)
         await self._end_sessions(account.id, why="password_reset")
-        # Who reset it may have lost the account for a while; a key made then would outlive the new password.
         await self._revoke_api_keys.all_of(account.id, why="password_reset")
         if unfrozen:
             self._notify_owner(account, NoticeEvent.ACCOUNT_UNFROZEN)

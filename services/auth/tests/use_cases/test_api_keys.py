@@ -15,6 +15,10 @@ from chassis.identity import Caller, NotSignedIn, use_caller
 EMAIL = "ada@example.com"
 
 
+class Died(Exception):
+    """The process, right after the commit."""
+
+
 def caller(session: SignedIn | None = None, *, service: str = "gateway") -> Caller:
     return Caller(
         service=service,
@@ -157,7 +161,7 @@ async def test_freezing_and_a_reset_end_all_keys(world: Any) -> None:
         await world.settle()
         await world.do.reset_password(email=EMAIL, code=world.last_code(), password=f"a new battery staple {unfrozen}")
         if not unfrozen:
-            second = await made(world, member)
+            second = await made(world, await world.do.log_in(email=EMAIL, password="a new battery staple 0"))
     assert await world.is_blacklisted(second.key.id)
     for key in (first, second):
         with pytest.raises(ApiKeyNotFound):
@@ -183,3 +187,44 @@ async def test_the_secret_does_not_lie_in_the_database(real_world: Any, mongo: A
     for name in await mongo.database.list_collection_names():
         kept += [repr(row) for row in await mongo.database[name].find({}).to_list(None)]
     assert not [row for row in kept if created.secret in row]
+
+
+async def test_a_reset_that_dies_half_way_leaves_no_key_of_who_had_the_account_before(world: Any) -> None:
+    """Its code is spent and the new password works: nobody would do it again."""
+    member = await world.member()
+    key = (await made(world, member)).key
+    old_hash, transactions = (await world.user()).password_hash, world.adapters.transactions
+
+    class Dying:
+        async def run(self, work: Any) -> Any:
+            done = await transactions.run(work)
+            if (await world.user()).password_hash != old_hash:
+                raise Died
+            return done
+
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    world.adapters = replace(world.adapters, transactions=Dying(), in_turn=Dying())
+    with pytest.raises(Died):
+        await world.do.reset_password(email=EMAIL, code=world.last_code(), password="a new battery staple")
+    assert await world.is_blacklisted(key.id)
+    with pytest.raises(ApiKeyNotFound):
+        await found(world, key.id)
+
+
+async def test_a_key_that_is_being_made_while_the_account_is_taken_back_is_not_made(world: Any) -> None:
+    """Its request was let in before; it may have waited for its turn, or for the end of its own body."""
+    member, transactions = await world.member(), world.adapters.in_turn
+    owners = world.do
+    await owners.request_password_reset(email=EMAIL)
+    await world.settle()
+
+    class Late:
+        async def run(self, work: Any) -> Any:
+            await owners.reset_password(email=EMAIL, code=world.last_code(), password="a new battery staple")
+            return await transactions.run(work)
+
+    world.adapters = replace(world.adapters, in_turn=Late())
+    with pytest.raises(NotSignedIn):
+        await made(world, member)
+    assert list(await world.adapters.api_keys.of_user(member.user.id, KEYS_MAX)) == []

@@ -65,8 +65,8 @@ class ResetPassword:
             await self._record_audit(AuditAction.PASSWORD_RESET, user_id=account.id)
             return unfrozen
 
-        # Who reset it may have lost the account for a while, and a key outlives sessions. Before, so that a process that
-        # dies half-way leaves none of either; after, for what was opened or made in between.
+        # Who resets it may have lost the account for a while. Before, so that a process that dies half-way leaves no
+        # session and no key of then; after, for what was opened or made in between.
         await self._end_sessions(account.id, why="password_reset")
         await self._revoke_api_keys.all_of(account.id, why="password_reset")
         unfrozen = await self._transactions.run(change)

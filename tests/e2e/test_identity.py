@@ -5,6 +5,7 @@ import re
 
 import httpx
 from chassis.testing import eventually
+from local_stack.platform import Platform
 
 from tests.credentials import enrolled, signed
 from tests.customers import MAIL_SECONDS, PASSWORD, Customer, mails_to, sign_up
@@ -72,3 +73,20 @@ async def test_the_mail_of_a_new_device_freezes_and_a_reset_opens_again(http: ht
     assert_error(await http.post("/api/v1/auth/login", json=credentials), 401, "AUTHENTICATION_ERROR")
     reply = await http.post("/api/v1/auth/login", json={**credentials, "password": NEW_PASSWORD})
     assert reply.status_code == 200, reply.text
+
+
+async def test_an_operator_takes_a_lost_second_factor_off_and_its_owner_hears_of_it(
+    platform: Platform, http: httpx.AsyncClient
+) -> None:
+    customer = await sign_up(http, funded=False)
+    await enrolled(customer)
+    await platform.operate("remove-second-factor", customer.email)
+    assert (await customer.send("GET", "/auth/me")).status_code == 401
+    credentials = {"email": customer.email, "password": PASSWORD, "delivery": "body"}
+    frozen = await http.post("/api/v1/auth/login", json=credentials)
+    assert assert_error(frozen, 403, "AUTHORIZATION_ERROR") == {"reason": "account_frozen"}
+
+    async def told() -> bool:
+        return any("removed by our support" in mail["subject"] for mail in await mails_to(http, customer.email))
+
+    await eventually(told, timeout_seconds=MAIL_SECONDS)

@@ -101,6 +101,42 @@ async def test_a_projector_that_dies_between_rows_and_cursor_writes_them_again_t
     await check_records(mongo, mongo_database, load)
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("crash_point", ["snapshot_before_manifest", "archive_before_stubs"])
+async def test_a_projector_that_dies_over_a_snapshot_or_the_archive_begins_it_again_and_all_can_be_read(
+    processes: Processes,
+    mongo: MongoConnection,
+    mongo_database: MongoDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    crash_point: str,
+    times: int,
+) -> None:
+    monkeypatch.setenv("CRYPTOVAULT_JOURNAL_RETENTION_DAYS", "0")
+    await processes.start_trading()
+    await pay_everybody(processes.trading_address)
+
+    async def archived() -> int:
+        return await mongo_database["journal"].count_documents({"archived": {"$exists": True}})
+
+    async with loaded(processes) as load:
+        for index in range(times):
+            await processes.start_projector("eager_projector", crash_point=f"{crash_point}:{1 + index % 3}")
+            assert await processes.ended("projector") == -signal.SIGKILL
+        await processes.start_projector("eager_projector")
+        before = await archived()
+
+        async def went_on() -> bool:
+            return await archived() > before
+
+        await eventually(went_on, START_SECONDS_MAX)
+        # The next leader begins with a snapshot, and with what follows it.
+        await processes.kill("trading")
+        await processes.start_trading()
+        await advances(lambda: len(load.acknowledged), by=60)
+    await check_records(mongo, mongo_database, load)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("crash_point", ["before_apply", "after_apply_before_append", "after_append_before_reply"])
 async def test_each_crash_point_hit_ten_times_under_load_loses_and_doubles_nothing(

@@ -19,6 +19,11 @@ from exchange_processes import (
     read_whole_journal,
 )
 from trading.domain.events import OrderPlaced, Traded
+from trading.domain.snapshot import state_hash
+from trading.domain.state import Limits
+from trading.sequencer.recovery import recover
+from trading.storage.journal import MongoJournal
+from trading.storage.snapshots import MongoSnapshots
 
 KILLS = 5
 
@@ -135,6 +140,12 @@ async def test_a_projector_that_dies_over_a_snapshot_or_the_archive_begins_it_ag
         await processes.start_trading()
         await advances(lambda: len(load.acknowledged), by=60)
     await check_records(mongo, mongo_database, load)
+    stubs = await mongo_database["journal"].find({"archived": {"$exists": True}}, {"_id": 1}).sort("_id", 1).to_list()
+    assert [stub["_id"] for stub in stubs] == list(range(1, len(stubs) + 1))
+    await processes.kill("trading")
+    memory = await recover(MongoJournal(mongo), Limits(), MongoSnapshots(mongo_database))
+    exchange, _, _ = await read_whole_journal(mongo)
+    assert state_hash(memory.state) == state_hash(exchange.state)
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ FastAPI's own reading of requests answers NaN with 500, echoes what was sent and
 handler takes the request itself and reads it with the strict readers of `edge`.
 """
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.routing import Match
 
 from gateway.admission.admission import Admission
 from gateway.admission.signatures import SignedRequest
-from gateway.edge.bodies import read_bytes
+from gateway.edge.bodies import has_body, read_bytes
 from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_query
 from gateway.edge.shedding import LoadShedder
@@ -28,6 +29,9 @@ from gateway.schemas.queries import NoQuery
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
+
+
+PROMPT_BODY_SECONDS = 0.5  # whoever's body takes longer is asked once more: an ended session is over within a second
 
 
 class Application(FastAPI):
@@ -99,6 +103,7 @@ class Application(FastAPI):
     def _guarded(self, endpoint: Endpoint) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         policy = endpoint.policy
         takes_query = endpoint.query is not None
+        takes_body = endpoint.body is not None
         urgency = endpoint.urgency
 
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +119,13 @@ class Application(FastAPI):
                 body = await read_bytes(request)
                 request = Request(scope, _received(body), send)
             signed = SignedRequest(scope["method"], scope["raw_path"], scope["query_string"], body)
-            await self._admission.let_in(facts, headers, request=signed, policy=policy)
+            token = await self._admission.let_in(facts, headers, request=signed, policy=policy)
+            if token is not None and token.key is None and takes_body and has_body(request):
+                begun = time.monotonic()
+                body = await read_bytes(request)
+                request = Request(scope, _received(body), send)
+                if time.monotonic() - begun > PROMPT_BODY_SECONDS:
+                    await self._admission.require_alive(token)
             if scope["query_string"] and not takes_query:
                 read_query(request, NoQuery)
             caller = Caller(

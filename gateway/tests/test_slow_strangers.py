@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from chassis.testing import eventually
+from stand_ins import SESSION, USER
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -59,6 +61,34 @@ async def test_six_hundred_who_hold_connections_at_most_double_everybody_elses_s
             if ratios[-1] <= 2:
                 return
         pytest.fail(f"never at most twice as slow: {ratios}")
+
+
+async def test_a_body_that_waits_until_its_session_is_over_does_nothing(
+    start: "Start", redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was let in while its session lived: a thief could keep half an order until the owner has found him."""
+    monkeypatch.setattr("gateway.application.PROMPT_BODY_SECONDS", 0)
+    body = b'{"market":"BTC-USD","side":"buy","type":"limit","quantity":"0.5","price":"50000"}'
+    async with start(limit_trading_per_user=10, limit_factor=1) as up:
+        head = (
+            f"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: {up.bearer()['Authorization']}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection(up.host, up.port)
+        writer.write(head.encode() + body[:-1])
+
+        async def let_in() -> bool:
+            return bool(await redis.exists(f"cryptovault:limit:trading:user:{USER}"))
+
+        await eventually(let_in)
+        await redis.set(f"cryptovault:blacklist:{SESSION}", b"1", ex=60)
+        writer.write(body[-1:])
+        async with asyncio.timeout(10):
+            answer = await reader.read(65_536)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 401 "), answer
+        assert b"session_revoked" in answer
+        assert up.platform.trading.commands == []
 
 
 @pytest.mark.long

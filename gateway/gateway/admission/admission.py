@@ -139,9 +139,13 @@ class Admission:
     async def check_token(self, token: str) -> AccessToken:
         """Verify a token sent inside a WebSocket. PublicError 401 where it is not valid or its session is over."""
         verified = await self._tokens.verify(token)
-        if not await self.is_alive(verified):
-            raise _revoked(verified)
+        await self.require_alive(verified)
         return verified
+
+    async def require_alive(self, token: AccessToken) -> None:
+        """For who was let in a while ago. PublicError 401 where the session has ended since."""
+        if not await self.is_alive(token):
+            raise _revoked(token)
 
     async def is_alive(self, token: AccessToken) -> bool:
         """Whether the session still is; by memory alone where Redis does not answer."""

@@ -32,9 +32,12 @@ async def read_body(request: Request, model: type[B]) -> B:
 
 async def read_optional_body(request: Request, model: type[B]) -> B:
     """The same; no body at all is the model's defaults."""
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return model()
-    return await read_body(request, model)
+    return await read_body(request, model) if has_body(request) else model()
+
+
+def has_body(request: Request) -> bool:
+    """Whether one comes, as its head says."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 async def read_bytes(request: Request) -> bytes:

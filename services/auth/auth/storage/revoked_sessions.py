@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from chassis.clock import Clock
 from chassis.errors import Unavailable
@@ -14,6 +14,7 @@ from auth.storage.redis_errors import redis_errors
 
 # Gone with everything else when Redis is emptied or replaced: its absence says that the list must be loaded again.
 LOADED_KEY = "cryptovault:blacklist-loaded"
+LOAD_SECONDS_MAX = 600  # one that takes longer is done again
 CHECK_SECONDS = 0.1  # so soon after Redis was emptied is the list there again; a look costs 0.1 ms
 
 log = get_logger(__name__)
@@ -67,13 +68,16 @@ class MirroredRevokedSessions:
     async def _load(self) -> int:
         now = self._clock.now()
         count = 0
+        begun = f"{LOADED_KEY}:{uuid4()}"
         with redis_errors():
+            await self._redis.set(begun, b"1", ex=LOAD_SECONDS_MAX)
             async for entry in BlacklistedTokenDocument.find({"expires_at": {"$gt": now}}):
                 seconds = max(1, int((entry.expires_at - now).total_seconds()) + 1)
                 await self._redis.set(_key(entry.id), b"1", ex=seconds)
                 count += 1
-            # Last: a load that broke off is done again.
-            await self._redis.set(LOADED_KEY, b"1")
+            # Last: a load that broke off is done again. So is one in whose midst Redis was emptied, which took `begun`.
+            await self._redis.rename(begun, LOADED_KEY)
+            await self._redis.persist(LOADED_KEY)
         return count
 
 

@@ -3,7 +3,7 @@ import base64
 import random
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -16,6 +16,7 @@ from auth.domain.errors import (
 )
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.open_session import SignedIn
+from chassis.errors import Unavailable
 from chassis.identity import Caller, NotSignedIn, use_caller
 from chassis.mongo import DatabaseUnavailable
 
@@ -301,6 +302,33 @@ async def test_an_emptied_redis_revives_no_revoked_session(real_world: Any, redi
     await revoked.load_if_lost()
     assert await real_world.is_blacklisted(signed_in.session.id)
     assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+
+
+async def test_a_redis_that_is_emptied_while_it_is_filled_is_filled_again(real_world: Any, redis: Any) -> None:
+    signed_in = await real_world.member()
+    with use_caller(caller(signed_in)):
+        await real_world.do.log_out(refresh_token="")
+    await redis.flushall()
+
+    class EmptiedMeanwhile:
+        """Redis, emptied after an entry was written and before all are."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(redis, name)
+
+        async def set(self, key: str, *arguments: Any, **options: Any) -> None:
+            await redis.set(key, *arguments, **options)
+            if key == f"cryptovault:blacklist:{signed_in.session.id}" and not emptied:
+                emptied.append(key)
+                await redis.flushall()
+
+    emptied: list[str] = []
+    revoked = MirroredRevokedSessions(cast(Any, EmptiedMeanwhile()), real_world.clock)
+    with pytest.raises(Unavailable):
+        await revoked.load_if_lost()
+    assert emptied
+    await revoked.load_if_lost()
+    assert await real_world.is_blacklisted(signed_in.session.id)
 
 
 async def test_a_session_whose_end_got_no_further_than_the_database_is_over_in_redis_too(

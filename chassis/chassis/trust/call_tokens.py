@@ -78,7 +78,9 @@ class CallVerifier:
         self._keys = keys
         self._clock = clock
         self.process = secrets.token_hex(_PREFIX_BYTES)
-        self._spent: dict[str, float] = {}  # in the order in which they are forgotten, and when
+        # In the order in which they are forgotten, and when: by wall and by monotonic time. Both have to pass, else a
+        # clock that jumps away and back would make one good again.
+        self._spent: dict[str, tuple[float, float]] = {}
 
     def verify(self, method: str, metadata: Mapping[str, str], request: bytes | None, *, once: bool) -> None:
         """Returns where metadata and request are exactly what the named service signed; with `once`, only once.
@@ -105,15 +107,17 @@ class CallVerifier:
         raise CallNotTrusted
 
     def _spend(self, token: str, now: float) -> None:
+        monotonic = self._clock.monotonic()
         while self._spent:
             oldest = next(iter(self._spent))
-            if self._spent[oldest] > now and len(self._spent) < _SPENT_MAX:
+            wall_until, monotonic_until = self._spent[oldest]
+            if (wall_until > now or monotonic_until > monotonic) and len(self._spent) < _SPENT_MAX:
                 break
             del self._spent[oldest]
         if token in self._spent:
             raise CallNotTrusted
         # One from a clock that is ahead is good for twice the time.
-        self._spent[token] = now + 2 * LIFETIME_SECONDS
+        self._spent[token] = now + 2 * LIFETIME_SECONDS, monotonic + 2 * LIFETIME_SECONDS
 
 
 def _parts(token: str) -> tuple[str, str, str, str]:

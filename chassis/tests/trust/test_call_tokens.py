@@ -1,7 +1,7 @@
 """What a token proves, and how little of it may be changed."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from chassis.errors import ErrorKind
@@ -31,6 +31,15 @@ METADATA = {
     ADDRESS_KEY: "203.0.113.7",
 }
 NAMES = ("auth", "gateway", "portfolio", "trading")
+
+
+class JumpingClock(FixedClock):
+    """Its wall time can be set; its monotonic time cannot."""
+
+    jumped = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.jumped
 
 
 def keys_of(service: str, *, own: tuple[str, ...] = ()) -> ServiceKeys:
@@ -226,6 +235,21 @@ def test_spent_tokens_are_remembered_for_as_long_as_they_could_be_repeated() -> 
         verifier.verify(METHOD, signed(clock=clock), None, once=True)
         with pytest.raises(CallNotTrusted):
             verifier.verify(METHOD, ahead, None, once=True)
+
+
+@pytest.mark.parametrize("jump_seconds", [600, -600])
+def test_a_clock_that_jumps_away_and_back_makes_no_spent_token_good_again(jump_seconds: float) -> None:
+    clock = JumpingClock()
+    verifier = CallVerifier(keys_of("trading"), clock)
+    spent = signed(clock=clock)
+    verifier.verify(METHOD, spent, None, once=True)
+    clock.jumped = timedelta(seconds=jump_seconds)
+    # Where it went forward, this is what forgot.
+    verifier.verify(METHOD, signed(clock=clock), None, once=True)
+    clock.advance(30)
+    clock.jumped = timedelta()
+    with pytest.raises(CallNotTrusted):
+        verifier.verify(METHOD, spent, None, once=True)
 
 
 def test_the_memory_of_spent_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,15 @@ async def test_who_it_is_and_which_database_are_said_first(redis: Any, redis_url
     await redis.execute_command("ACL", "DELUSER", "gate")
 
 
+async def test_a_name_without_a_password_is_said_too_and_not_taken_for_everybody(redis: Any, redis_url: str) -> None:
+    await redis.execute_command("ACL", "SETUSER", "narrow", "on", "nopass", "~*", "+@all")
+    where = urlsplit(redis_url)
+    line = RedisLine(f"redis://narrow@{where.hostname}:{where.port}")
+    assert await line.call("ACL", "WHOAMI") == b"narrow"
+    await line.aclose()
+    await redis.execute_command("ACL", "DELUSER", "narrow")
+
+
 async def test_an_older_redis_with_a_password_alone_is_told_it(redis: Any, redis_url: str) -> None:
     await redis.config_set("requirepass", "open sesame")
     where = urlsplit(redis_url)

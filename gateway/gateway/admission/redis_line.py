@@ -175,9 +175,9 @@ async def _connect(options: RedisOptions) -> _Connection:
 
 
 async def _introduce(connection: _Connection, options: RedisOptions) -> None:
-    if options.password:
+    if options.username or options.password:
         name = (options.username,) if options.username else ()
-        await connection.call(("AUTH", *name, options.password))
+        await connection.call(("AUTH", *name, options.password or ""))
     if options.database:
         await connection.call(("SELECT", options.database))
     # Whoever may not ask is not told; then a script that fails will tell.

@@ -317,8 +317,8 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         enable_second_factor=EnableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,
-            prove_password=prove_password, make_recovery_codes=make_recovery_codes, end_sessions=end_sessions,
-            notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn,
+            prove_password=prove_password, callers_device=callers_device, make_recovery_codes=make_recovery_codes,
+            end_sessions=end_sessions, notify_owner=notify_owner, record_audit=record_audit, transactions=a.in_turn,
         ),
         disable_second_factor=DisableSecondFactor(
             users=a.users, second_factors=a.second_factors, prove_second_factor=prove_second_factor,

@@ -9,6 +9,7 @@ from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
 from auth.domain.second_factor import parse_second_factor
 from auth.domain.users import User
+from auth.use_cases.callers_device import CallersDevice
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.make_recovery_codes import MakeRecoveryCodes
 from auth.use_cases.notify_owner import NotifyOwner
@@ -34,6 +35,7 @@ class EnableSecondFactor:
         second_factors: SecondFactors,
         prove_second_factor: ProveSecondFactor,
         prove_password: ProvePassword,
+        callers_device: CallersDevice,
         make_recovery_codes: MakeRecoveryCodes,
         end_sessions: EndSessions,
         notify_owner: NotifyOwner,
@@ -44,6 +46,7 @@ class EnableSecondFactor:
         self._second_factors = second_factors
         self._prove_second_factor = prove_second_factor
         self._prove_password = prove_password
+        self._callers_device = callers_device
         self._make_recovery_codes = make_recovery_codes
         self._end_sessions = end_sessions
         self._notify_owner = notify_owner
@@ -65,6 +68,8 @@ class EnableSecondFactor:
         codes, digests = self._make_recovery_codes(user.id)
 
         async def enable() -> bool:
+            # Raises where the session is over: the hash takes its time, and a reset may have come in between.
+            await self._callers_device()
             if not await self._second_factors.enable(user.id, secret=secret, step=step, recovery_digests=digests):
                 return False
             await self._users.set_two_factor(user.id, enabled=True)

@@ -141,6 +141,27 @@ async def test_a_stolen_session_alone_puts_no_factor_in_the_owners_way(world: An
         assert await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
 
 
+async def test_a_thiefs_factor_that_waits_for_its_turn_is_not_on_once_the_owner_has_the_account_back(
+    world: Any,
+) -> None:
+    """He knew the password, and it was checked: the hash may take seconds, and a reset comes in between."""
+    member, transactions, owners = await world.member(), world.adapters.in_turn, world.do
+    await owners.request_password_reset(email=EMAIL)
+    await world.settle()
+
+    class Late:
+        async def run(self, work: Any) -> Any:
+            await owners.reset_password(email=EMAIL, code=world.last_code(), password="a new battery staple")
+            return await transactions.run(work)
+
+    with use_caller(caller(member)):
+        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
+        world.adapters = replace(world.adapters, in_turn=Late())
+        with pytest.raises(NotSignedIn):
+            await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
+    assert not (await world.user()).two_factor_enabled
+
+
 async def test_a_process_that_dies_as_it_is_switched_on_leaves_no_session_without_it(world: Any) -> None:
     member = await world.member()
     other = await world.do.log_in(email=EMAIL, password=PASSWORD)

@@ -6,9 +6,11 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from auth.crypto.checkpoint_key import CheckpointKey
+from auth.domain.api_keys import ApiKey
 from auth.domain.audit_checkpoints import checkpoint_text
 from auth.domain.errors import AccountFrozen
 from auth.domain.roles import permissions_of
@@ -95,6 +97,10 @@ async def test_a_second_factor_is_removed_by_hand_and_the_mailbox_alone_opens_ag
     await factors.propose(member.user.id, "sealed")
     await factors.enable(member.user.id, secret="sealed", step=1, recovery_digests=[])
     await users.set_two_factor(member.user.id, enabled=True)
+    key_id, now = uuid4(), real_world.clock.now()
+    await real_world.adapters.api_keys.add(
+        ApiKey(id=key_id, user_id=member.user.id, name="b", scopes=(), networks=(), secret="sealed", created_at=now)
+    )
     # Nothing is done where its owner would not hear of it.
     assert (await operate(*command))[0] == 78
     assert (await factors.get(member.user.id)).is_enabled
@@ -103,12 +109,14 @@ async def test_a_second_factor_is_removed_by_hand_and_the_mailbox_alone_opens_ag
     assert (user.two_factor_enabled, user.frozen_at is None) == (False, False)
     assert not (await factors.get(user.id)).is_enabled
     assert await real_world.is_blacklisted(member.session.id)
+    assert await real_world.is_blacklisted(key_id)
     [mail] = notifications.requests
     assert (mail.email, mail.facts["event"]) == (EMAIL, "two_factor_removed")
     rows = await mongo_database["audit_logs"].find({}).sort("sequence", 1).to_list(None)
     assert [(row["action"], row["user_id"]) for row in rows] == [
         ("two_factor_removed", user.id),
         ("account_frozen", user.id),
+        ("api_key_revoked", user.id),
     ]
     assert {row["actor"] for row in rows} == {f"operator:{getpass.getuser()}"}
     with pytest.raises(AccountFrozen):

@@ -206,6 +206,27 @@ async def test_a_stolen_session_has_five_guesses_at_the_password(world: Any) -> 
         await world.do.log_in(email=EMAIL, password=PASSWORD, device=Device(token=member.device_token))
 
 
+async def test_a_right_guess_that_is_hashed_while_five_others_fail_is_not_told_from_them(world: Any) -> None:
+    member, passwords, others = await world.member(), world.adapters.passwords, world.do
+
+    class Slow:
+        """The hash of the right one is done last."""
+
+        async def verify(self, password: str, password_hash: str | None) -> Any:
+            for number in range(FAILURES_MAX):
+                with pytest.raises(WrongPassword):
+                    await others.change_password(current_password=f"guess number {number}", password=NEW_PASSWORD)
+            return await passwords.verify(password, password_hash)
+
+        async def hash(self, password: str) -> str:
+            hashed: str = await passwords.hash(password)
+            return hashed
+
+    world.adapters = replace(world.adapters, passwords=Slow())
+    with use_caller(caller(member)), pytest.raises(AccountLocked):
+        await world.do.change_password(current_password=PASSWORD, password=NEW_PASSWORD)
+
+
 async def test_of_two_changes_at_once_one_wins(world: Any) -> None:
     member = await world.member()
 

@@ -80,6 +80,20 @@ async def test_a_further_page_of_ones_own_entries_does_not_look_at_everybodys(mo
     assert seen == [UUID(int=n) for n in reversed(range(0, OTHERS, 50))]
 
 
+async def test_the_product_documents_rows_go_when_it_says_and_an_address_is_one_account(mongo: MongoConnection) -> None:
+    await init_documents(mongo.database, DOCUMENTS)
+    for collection, field, seconds_kept in (
+        ("login_attempts", "timestamp", 2_592_000),
+        ("blacklisted_tokens", "expires_at", 0),
+    ):
+        [index] = [
+            one for one in (await mongo.database[collection].index_information()).values() if one["key"] == [(field, 1)]
+        ]
+        assert index["expireAfterSeconds"] == seconds_kept
+    for index in (await mongo.database["users"].index_information()).values():
+        assert index.get("unique", False) is (index["key"] in ([("email", 1)], [("id", 1)]))
+
+
 def _entry(number: int, *, owner: int) -> AuditEntry:
     return AuditEntry(
         id=UUID(int=number),

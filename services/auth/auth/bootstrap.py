@@ -238,6 +238,7 @@ def make_passwords(settings: AuthSettings) -> PasswordPool:
         threads=settings.password_threads,
         waiting_max=settings.password_waiting_max,
         wait_seconds_max=settings.password_wait_seconds_max,
+        pace_seconds=settings.password_pace_seconds,
         memory_kibibytes=settings.password_memory_kibibytes,
         passes=settings.password_passes,
     )

@@ -36,9 +36,18 @@ class PasswordPool:
     """
 
     def __init__(
-        self, *, threads: int, waiting_max: int, wait_seconds_max: float, memory_kibibytes: int, passes: int
+        self,
+        *,
+        threads: int,
+        waiting_max: int,
+        wait_seconds_max: float,
+        memory_kibibytes: int,
+        passes: int,
+        pace_seconds: float = 0.0,
     ) -> None:
-        """Refused is who would come after `waiting_max` others, or waits longer than so many seconds."""
+        """Refused is who would come after `waiting_max` others, or waits longer than so many seconds. From the start of
+        one hash to the next in its thread, at least `pace_seconds`.
+        """
         argon2 = Argon2Hasher(memory_cost=memory_kibibytes, time_cost=passes, parallelism=1)
         self._hasher = PasswordHash([argon2, ImportedBcrypt()])
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password", initializer=_step_back)
@@ -46,6 +55,8 @@ class PasswordPool:
         self._waiting_max = waiting_max
         self._wait_seconds_max = wait_seconds_max
         self._thread_count = threads
+        self._pace_seconds = pace_seconds
+        self._lane = threading.local()
         begun = time.monotonic()
         # Verified against where there is no hash, so that an unknown address costs what a known one does.
         self._nobodys_hash = self._hasher.hash(secrets.token_hex())
@@ -88,11 +99,14 @@ class PasswordPool:
             WAITING.set(self._waiting)
 
     def _in_time(self, work: Callable[[], T], joined: float) -> T:
-        # Callers have a deadline. Where the pace drops the line outlasts it, and all in it would be hashed for in vain.
         begun = time.monotonic()
-        if begun - joined > self._wait_seconds_max:
+        time.sleep(max(0.0, getattr(self._lane, "next", begun) - begun))
+        now = time.monotonic()
+        # Callers have a deadline. Where hashes slow down the line outlasts it, and each would be hashed for in vain.
+        if now - joined > self._wait_seconds_max:
             REFUSED.inc()
             raise TooBusy
+        self._lane.next = now + self._pace_seconds
         try:
             return work()
         finally:

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -255,6 +256,15 @@ async def test_nobody_joins_a_line_that_is_too_slow_for_them() -> None:
     await asyncio.sleep(0)
     assert await pool.hash("correct horse")
     await asyncio.gather(*first)
+    await pool.close()
+
+
+async def test_hashes_that_meet_in_line_keep_their_distance() -> None:
+    pool = PasswordPool(
+        threads=1, waiting_max=9, wait_seconds_max=60, memory_kibibytes=1024, passes=1, pace_seconds=0.2
+    )
+    starts = await asyncio.gather(*(pool._run(time.monotonic) for _ in range(4)))
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(sorted(starts)))
     await pool.close()
 
 

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from trading.domain.book import BookSide
+from trading.domain.by_position import by_position
 from trading.domain.house import quotes
 from trading.domain.orders import BUY, SELL, Order, Side
 from trading.domain.state import MarketState, Quotation
@@ -34,6 +35,7 @@ class Walk(NamedTuple):
     notional: int
 
 
+_walk = by_position(Walk)
 NOTHING = Walk((), Stop.EXHAUSTED, 0, 0)  # of an order that meets nobody
 _NO_QUOTE = (0, 0)
 _NO_QUOTES: Iterator[tuple[int, int]] = iter(())
@@ -96,7 +98,7 @@ def walk(
         if left == 0 or (not by_quantity and left * unit // price < lot):
             stop = COMPLETE
             break
-    return Walk(fills, stop, quantity_sum, notional_sum)
+    return _walk(fills, stop, quantity_sum, notional_sum)
 
 
 def best_offer(state: MarketState, side: Side, quotation: Quotation | None, time_milliseconds: int) -> int | None:

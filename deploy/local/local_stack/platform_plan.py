@@ -24,10 +24,10 @@ BUS = frozenset({"rabbitmq"})
 WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
 # On a machine with few cores the order path goes first; what follows an order, or reads about it, stands back a little.
 NICENESS = {
-    "mongo": 5,  # an order does not wait for it: the journal has a server of its own
+    "mongo": 2,  # an order does not wait for it: the journal has a server of its own
     "rabbitmq": 5,
     "auth": 5,  # hashes passwords, beside whom the database must not stand back
-    "trading-projector": 5,
+    "trading-projector": 2,  # reads wait for what it folds
     "portfolio": 5,
     "mailbox": 10,
     "notifications": 10,

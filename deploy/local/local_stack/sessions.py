@@ -21,6 +21,7 @@ async def stand_back(session: int, niceness: int) -> None:
 
     Where Linux groups processes by session (autogroup, see sched(7)), a process's own niceness counts only within its
     session: a service at 10 would get as much of a busy core as one at 0. Elsewhere the threads' own is what counts.
+    And none of it interrupts another when it wakes up (SCHED_BATCH, sched(7)).
     """
     for pid in members(session):
         _lower_threads(pid, niceness)
@@ -83,6 +84,9 @@ def _lower_threads(pid: int, niceness: int) -> None:
         for thread in threads:
             if os.getpriority(os.PRIO_PROCESS, thread) < lowered:
                 os.setpriority(os.PRIO_PROCESS, thread, lowered)
+            if sys.platform == "linux":
+                # Whoever wakes up so, waits for the one who runs, even where the groups' shares would let it go first.
+                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _write_group_niceness(session: int, niceness: int) -> None:

@@ -57,6 +57,8 @@ async def main(scope: str) -> int:
         async with Platform(data_dir=Path(folder), profile="bench") as platform:
             names = platform.names
             people = await _people(platform)
+            # Their money and mails would be another load beside the first figures.
+            await following.peace(platform)
             _add(rows, await _reads(platform, people))
             _add(rows, await _stream(platform))
             _add(rows, await _login_flood(platform, people))

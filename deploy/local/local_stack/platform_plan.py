@@ -34,6 +34,10 @@ NICENESS = {
     "notifications-worker": 10,
     "notifications-beat": 10,
 }
+# Of those, the ones that nobody waits for while they run, or, as for the projector, not so long.
+PATIENT = frozenset(
+    {"rabbitmq", "trading-projector", "mailbox", "notifications", "notifications-worker", "notifications-beat"}
+)
 REPLICAS_OF_TRADING = ("trading", "trading-2")
 # What most of our processes load, and the nursery loads for all of them. Libraries alone: a module of ours registers
 # its metrics when it is imported, and each process shows its own only. None may start a thread or open a connection
@@ -110,7 +114,9 @@ class PlatformPlan:
     def build(self) -> list[ProcessPlan]:
         """In the order in which people like to read it; the runner finds the starting order itself."""
         plans = [*self._stores(), self._mailbox(), *self._services(), *self._workers(), self._gateway()]
-        return [replace(plan, niceness=NICENESS.get(plan.name, 0)) for plan in plans]
+        return [
+            replace(plan, niceness=NICENESS.get(plan.name, 0), interrupts=plan.name not in PATIENT) for plan in plans
+        ]
 
     def _stores(self) -> list[ProcessPlan]:
         epmd, _broker = _children(self.rabbitmq)

@@ -29,6 +29,7 @@ class ProcessPlan:
     uses: frozenset[str] = frozenset()
     ports: tuple[int, ...] = ()
     niceness: int = 0  # above 0 it stands back for the others when the cores are busy
+    interrupts: bool = True  # whoever runs when it wakes up; else it waits for its turn
     prepare: Callable[[], object] = nothing
     ready_seconds: float = 120.0  # on cores that ten others fight for; alone all of ours need under 6
     stop_seconds: float = 10.0  # a graceful stop lets the requests in flight end; after that it is killed

@@ -16,15 +16,15 @@ AUTOGROUP_TRIES = 50  # fifteen processes that start together, each waiting for 
 AUTOGROUP_RETRY_SECONDS = 0.1
 
 
-async def stand_back(session: int, niceness: int) -> None:
+async def stand_back(session: int, niceness: int, *, interrupts: bool = True) -> None:
     """Lets the session as a whole, and each thread in it, stand back for others. Nobody is raised.
 
     Where Linux groups processes by session (autogroup, see sched(7)), a process's own niceness counts only within its
     session: a service at 10 would get as much of a busy core as one at 0. Elsewhere the threads' own is what counts.
-    And none of it interrupts another when it wakes up (SCHED_BATCH, sched(7)).
+    Where it must not interrupt others, it waits for whoever runs when it wakes up (SCHED_BATCH there).
     """
     for pid in members(session):
-        _lower_threads(pid, niceness)
+        _lower_threads(pid, niceness, interrupts=interrupts)
     for _ in range(AUTOGROUP_TRIES):
         try:
             _write_group_niceness(session, niceness)
@@ -76,7 +76,7 @@ def end_marked(folder: Path) -> list[str]:
     return ended
 
 
-def _lower_threads(pid: int, niceness: int) -> None:
+def _lower_threads(pid: int, niceness: int, *, interrupts: bool) -> None:
     # On Linux a priority belongs to a thread; a thread that starts later takes that of its parent.
     lowered = min(NICENESS_MAX, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
     with contextlib.suppress(OSError):  # it ended meanwhile
@@ -84,8 +84,7 @@ def _lower_threads(pid: int, niceness: int) -> None:
         for thread in threads:
             if os.getpriority(os.PRIO_PROCESS, thread) < lowered:
                 os.setpriority(os.PRIO_PROCESS, thread, lowered)
-            if sys.platform == "linux":
-                # Whoever wakes up so, waits for the one who runs, even where the groups' shares would let it go first.
+            if sys.platform == "linux" and not interrupts:
                 os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -249,7 +249,7 @@ class SupervisedProcess:
             self._settled.set()
             if self.plan.niceness and self.pid is not None:
                 # Not before: a platform that starts would wait for those who stand back longest.
-                await sessions.stand_back(self.pid, self.plan.niceness)
+                await sessions.stand_back(self.pid, self.plan.niceness, interrupts=self.plan.interrupts)
         return True
 
     async def _read_output(self, read_end: int) -> None:

@@ -62,11 +62,13 @@ async def test_a_process_stands_back_as_far_as_its_plan_says(workshop: Any) -> N
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions are no scheduling groups here")
 async def test_a_process_stands_back_for_other_sessions_too(workshop: Any) -> None:
-    meek = replace(workshop.plan("meek"), niceness=7)
+    meek = replace(workshop.plan("meek"), niceness=7, interrupts=False)
     async with workshop.running(meek, workshop.plan("plain")) as supervisor:
         processes = supervisor.processes
         await eventually(lambda: _autogroup(processes["meek"].pid).endswith("nice 7"))
+        assert os.sched_getscheduler(processes["meek"].pid) == os.SCHED_BATCH
         assert _autogroup(processes["plain"].pid).endswith("nice 0")
+        assert os.sched_getscheduler(processes["plain"].pid) == os.SCHED_OTHER
 
 
 def _autogroup(pid: int | None) -> str:

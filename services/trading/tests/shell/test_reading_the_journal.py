@@ -114,7 +114,7 @@ def _document(row: Row) -> SimpleNamespace:
 
     fields = {name: plain(value) for name, value in row.items() if name != "fills"}
     fills = [SimpleNamespace(**{name: plain(value) for name, value in fill.items()}) for fill in row["fills"]]
-    return SimpleNamespace(id=row["_id"], client_order_id=None, fills=fills, **fields)
+    return SimpleNamespace(client_order_id=None, fills=fills, **fields)
 
 
 async def test_the_log_ends_where_the_rows_end_though_the_fold_is_ahead() -> None:

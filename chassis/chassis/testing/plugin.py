@@ -34,25 +34,20 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running MongoDB (wire) server with transactions."""
-    if given := _given_mongo_url():
+    given = os.environ.get("CRYPTOVAULT_TEST_MONGO_URL")
+    if given:
         yield given
         return
     with MongoServer(port=free_port_block(), folder=tmp_path_factory.mktemp("mongo")) as server:
         yield server.url
 
 
-def _given_mongo_url() -> str:
-    return os.environ.get("CRYPTOVAULT_TEST_MONGO_URL", "")
-
-
 @pytest.fixture
 async def mongo(mongo_url: str) -> AsyncIterator[MongoConnection]:
-    """A connection to a fresh database with a random name."""
+    """A connection to a fresh database with a random name, dropped afterwards."""
     connection = connect(mongo_url, f"test_{secrets.token_hex(NAME_BYTES)}")
     yield connection
-    # The embedded server goes with its folder, and takes longer to drop a database than most tests to fill it.
-    if _given_mongo_url():
-        await connection.client.drop_database(connection.database.name)
+    await connection.client.drop_database(connection.database.name)
     await connection.close()
 
 

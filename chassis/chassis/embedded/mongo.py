@@ -5,7 +5,6 @@ from pathlib import Path
 
 from chassis.embedded.process import ChildProcess, EmbeddedServer, find_program
 
-CACHE_SIZE = "128M"  # its default of 1 GiB is most of what the whole platform may take
 PROBE_TIMEOUT_MILLISECONDS = 1000
 
 
@@ -13,6 +12,7 @@ class MongoServer(EmbeddedServer):
     """Speaks MongoDB's protocol as a replica set of one. Acknowledged writes survive SIGKILL."""
 
     name = "mongo"
+    cache_size = "128M"  # its default of 1 GiB is most of what the whole platform may take
 
     @property
     def url(self) -> str:
@@ -24,7 +24,14 @@ class MongoServer(EmbeddedServer):
             "secantusd-py", package="SecantusDB (uv sync --group embedded)", folders=[Path(sys.executable).parent]
         )
         command = [program, "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--storage-path", str(self.folder / "data"), "--cache-size", CACHE_SIZE, "--log-level", "WARNING"]
+        command += [
+            "--storage-path",
+            str(self.folder / "data"),
+            "--cache-size",
+            self.cache_size,
+            "--log-level",
+            "WARNING",
+        ]
         # Without it a kill -9 loses acknowledged transactions.
         command += ["--sync-on-commit"]
         # HOME and the working folder are where it would look for a configuration that is not ours.

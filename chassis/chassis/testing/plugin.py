@@ -31,6 +31,12 @@ def pytest_configure() -> None:
     )
 
 
+class _TestServer(MongoServer):
+    # Shared by hundreds of tests, some of which kill whoever has a transaction open. What that one has seen is kept for
+    # it, and where it fills the cache the server waits for room that nobody makes.
+    cache_size = "512M"
+
+
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running MongoDB (wire) server with transactions."""
@@ -38,7 +44,7 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with MongoServer(port=free_port_block(), folder=tmp_path_factory.mktemp("mongo")) as server:
+    with _TestServer(port=free_port_block(), folder=tmp_path_factory.mktemp("mongo")) as server:
         yield server.url
 
 

@@ -17,6 +17,7 @@ import pytest
 import requests
 import schemathesis
 from auth.domain.api_keys import PERMISSIONS_BY_SCOPE
+from chassis.testing import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from local_stack.platform import Platform
@@ -45,6 +46,7 @@ CHECKS = [
 ENDING = ("endSession", "changePassword", "logOut", "logOutAll", "freezeAccount")
 ADDRESSES = 32  # which the requests take turns to come from, so that limits refuse few of them
 TIMEOUT_SECONDS = 30
+HEALTHY_SECONDS_MAX = 60.0
 
 Sign = Callable[[str, str, str, bytes], dict[str, str]]
 
@@ -97,6 +99,11 @@ async def _stepped_up(http: httpx.AsyncClient) -> Customer:
 async def test_no_generated_request_finds_a_bug_or_a_reply_that_is_not_documented(
     platform: Platform, http: httpx.AsyncClient, people: tuple[list[Asker], dict[str, str]], examples: int
 ) -> None:
+    async def healthy() -> bool:
+        return (await http.get("/health")).status_code == httpx.codes.OK
+
+    # The platform may have been another test's, whose last victim is still coming back.
+    await eventually(healthy, HEALTHY_SECONDS_MAX)
     reply = await http.get("/api/v1/openapi.json")
     document: Json = json.loads(reply.content, object_hook=_as_schemathesis_reads_it)
     askers, things = people

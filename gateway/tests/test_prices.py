@@ -83,12 +83,7 @@ async def test_price_reads_have_a_limit_that_gateways_share(start: "Start") -> N
         checked(reply, 429, "RATE_LIMIT_EXCEEDED")
         assert int(reply.headers["retry-after"]) >= 1
         async with start(ready=False, **settings) as two:
-            await two.prices_known_or_limited()
-
-            async def limited() -> bool:
-                return (await two.client.get(PRICES)).status_code == 429
-
-            await eventually(limited)
+            await two.prices_limited()
 
 
 async def test_a_book_has_the_depth_asked_for(up: "Running") -> None:

@@ -41,6 +41,8 @@ def operation_of(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[int | str, dict[str, Any]] = {endpoint.status: success}
     if endpoint.has_etag:
         responses[304] = {"description": "Not changed since the ETag you named.", "headers": _headers(endpoint)}
+    for status in endpoint.also_under:
+        responses[status] = {**success, "description": "The answer all the same: it says what is wrong."}
     for status in _error_statuses(endpoint):
         responses[status] = {
             "model": ErrorReply,
@@ -99,7 +101,7 @@ def _error_statuses(endpoint: Endpoint) -> list[int]:
         statuses |= {403}
     if endpoint.body is not None:
         statuses |= {413}
-    return sorted(statuses)
+    return sorted(statuses.difference(endpoint.also_under))
 
 
 def _extra(endpoint: Endpoint) -> dict[str, Any]:

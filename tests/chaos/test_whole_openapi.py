@@ -1,5 +1,5 @@
-"""The whole OpenAPI document with generated requests, good and bad, as nobody, a user, a key and an admin: no 5xx, and
-every reply is one that the document describes.
+"""The whole OpenAPI document with generated requests, good and bad, as nobody, a user, a key and an admin: no 5xx
+but of health, and every reply is one that the document describes.
 
 On the platform of those who break things: an admin's generated requests halt markets. Its name makes it the last here.
 """
@@ -17,7 +17,6 @@ import pytest
 import requests
 import schemathesis
 from auth.domain.api_keys import PERMISSIONS_BY_SCOPE
-from chassis.testing import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from local_stack.platform import Platform
@@ -36,17 +35,17 @@ from tests.credentials import enrolled, signed
 from tests.customers import Customer, Json, sign_up
 
 CHECKS = [
-    not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
 ]
+# They say 503 of a platform that is not well, which another test's last victim may still keep it from being.
+HEALTH = ("getHealth", "getReadiness")
 # They end the session that asks, or the account: after all others.
 ENDING = ("endSession", "changePassword", "logOut", "logOutAll", "freezeAccount")
 ADDRESSES = 32  # which the requests take turns to come from, so that limits refuse few of them
 TIMEOUT_SECONDS = 30
-HEALTHY_SECONDS_MAX = 60.0
 
 Sign = Callable[[str, str, str, bytes], dict[str, str]]
 
@@ -99,11 +98,6 @@ async def _stepped_up(http: httpx.AsyncClient) -> Customer:
 async def test_no_generated_request_finds_a_bug_or_a_reply_that_is_not_documented(
     platform: Platform, http: httpx.AsyncClient, people: tuple[list[Asker], dict[str, str]], examples: int
 ) -> None:
-    async def healthy() -> bool:
-        return (await http.get("/health")).status_code == httpx.codes.OK
-
-    # The platform may have been another test's, whose last victim is still coming back.
-    await eventually(healthy, HEALTHY_SECONDS_MAX)
     reply = await http.get("/api/v1/openapi.json")
     document: Json = json.loads(reply.content, object_hook=_as_schemathesis_reads_it)
     askers, things = people
@@ -168,9 +162,10 @@ class Probe:
         )  # fmt: skip
         @given(case=operation.as_strategy(mode, path_parameters=path))
         def run(case: Any) -> None:
+            checks = CHECKS if _name(operation) in HEALTH else [not_a_server_error, *CHECKS]
             for asker in self.askers:
                 try:
-                    case.validate_response(self._send(case, asker), checks=CHECKS)
+                    case.validate_response(self._send(case, asker), checks=checks)
                 except FailureGroup as failure:
                     failure.add_note(f"as {asker.name}")
                     raise

@@ -42,6 +42,8 @@ class Endpoint:
     # None: no body in the reply.
     reply: type[BaseModel] | None = None
     status: int = 200
+    # Other statuses under which the same reply comes, such as a report of what is wrong: no error there.
+    also_under: tuple[int, ...] = ()
     # Beyond those that follow from `access`, `limit` and what the request holds.
     errors: tuple[int, ...] = ()
     body: type[RequestBody] | None = None

@@ -56,7 +56,7 @@ class HealthRoutes:
                 operation_id="getHealth", summary="The five checks with their state and time", tag="health",
                 description="`database` asks the services that own one: a service serves only while its database "
                 "answers. 503 where the database or Redis is down.",
-                reply=Health,
+                reply=Health, also_under=(503,),
             ),
             Endpoint(
                 method="GET", path="/health/live", handler=self.live, access=Access.PUBLIC, limit=None,

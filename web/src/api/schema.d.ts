@@ -16424,31 +16424,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorReply"];
                 };
             };
-            /** @description A part of the platform does not answer. Nothing happened unless `details.reason` is `outcome_unknown`. */
+            /** @description The answer all the same: it says what is wrong. */
             503: {
                 headers: {
                     /** @description Yours, where you sent a sane one, else ours. */
                     "X-Request-ID"?: string;
-                    /** @description Seconds until it makes sense to come again. */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "error": {
-                     *         "code": "SERVICE_UNAVAILABLE",
-                     *         "message": "The exchange has not answered in time. It is not known yet whether the command was carried out.",
-                     *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
-                     *         "timestamp": "2026-01-15T14:30:00.000Z",
-                     *         "details": {
-                     *           "reason": "outcome_unknown",
-                     *           "repeat": "Send the same request with the same Idempotency-Key."
-                     *         }
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorReply"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
         };

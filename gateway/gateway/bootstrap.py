@@ -28,6 +28,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from gateway.admission.access_tokens import AccessTokens
 from gateway.admission.admission import Admission
 from gateway.admission.api_keys import ApiKeys
+from gateway.admission.csrf_tokens import PURPOSE as CSRF_PURPOSE
+from gateway.admission.csrf_tokens import CsrfTokens
 from gateway.admission.gate import RedisGate
 from gateway.admission.limits import LocalLimits
 from gateway.admission.redis_line import RedisLine, refuse_cluster
@@ -169,10 +171,11 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     tokens = AccessTokens(
         keys, clock, algorithm=settings.jwt_algorithm, issuer=settings.issuer, audience=settings.audience
     )
+    csrf_tokens = CsrfTokens(identity.own_secrets(CSRF_PURPOSE))
     admission = Admission(
         tokens=tokens, signatures=Signatures(ApiKeys(stubs.find_api_key, clock), clock),
         nonces=SeenNonces(clock), gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
-        allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
+        csrf_tokens=csrf_tokens, allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
     newest_batches = NewestBatches(stubs.ask_newest_batch)
     freshness = Freshness(newest_batches)
@@ -200,7 +203,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     documents = DocumentRoutes()
     mailbox = httpx.AsyncClient(timeout=_MAILBOX_TIMEOUT_SECONDS, trust_env=False)
     tables: list[Any] = [
-        IdentityRoutes(auth=stubs.auth, admission=admission, revocations=revocations),
+        IdentityRoutes(auth=stubs.auth, admission=admission, csrf_tokens=csrf_tokens, revocations=revocations),
         PasswordRoutes(auth=stubs.auth),
         SecondFactorRoutes(auth=stubs.auth),
         ApiKeyRoutes(auth=stubs.auth),

@@ -227,7 +227,7 @@ _EXAMPLES: dict[int, tuple[dict[str, str], str]] = {
         'quantity must be a decimal number as a string, such as "0.25".',
     ),
     401: ({"reason": "token_expired"}, "The access token has expired."),
-    403: ({"reason": "csrf_token_mismatch"}, "The X-CSRF-Token header must repeat the CSRF cookie."),
+    403: ({"reason": "csrf_token_mismatch"}, "The X-CSRF-Token header must repeat the CSRF cookie of this session."),
     404: ({"reason": "not_found"}, "There is nothing here."),
     409: ({"reason": "idempotency_key_reused"}, "This idempotency key belongs to another request."),
     413: ({"reason": "payload_too_large", "limit": "65536"}, "The body is larger than 65536 bytes."),

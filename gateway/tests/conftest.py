@@ -18,6 +18,7 @@ from chassis.ids import RandomIds
 from chassis.settings import Profile
 from chassis.testing import eventually
 from chassis.testing.services import identity_of
+from gateway.admission.csrf_tokens import PURPOSE, CsrfTokens
 from gateway.bootstrap import Gateway, build, connection_limits, run
 from gateway.edge.http_server import HttpServer
 from gateway.settings import GatewaySettings
@@ -67,6 +68,12 @@ class Running:
 
     def bearer(self, **claims: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(**claims)}"}
+
+    def csrf_token(self, *, session_id: str | None = None, refresh_token: str = "") -> str:
+        """As every gateway makes them; for the session of `token()` where none is named."""
+        session_id = session_id or self.platform.minter.claims(0)["sid"]
+        tokens = CsrfTokens(identity_of("gateway").own_secrets(PURPOSE))
+        return tokens.issue(session_id=session_id, refresh_token=refresh_token or "refresh-secret-1")
 
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]

@@ -208,12 +208,13 @@ async def test_logging_out_is_remembered_here_whatever_redis_says(fresh: "Runnin
 
 
 def browser(
-    up: "Running", *, origin: str | None = None, csrf: str = "token-1", sent: str | None = "token-1"
+    up: "Running", *, origin: str | None = None, csrf: str | None = None, sent: str | None = "the cookie's"
 ) -> dict[str, str]:
+    csrf = up.csrf_token() if csrf is None else csrf
     headers = {"Cookie": f"__Host-cv_access={up.token()}; __Host-cv_csrf={csrf}"}
     headers["Origin"] = origin or f"http://{up.host}:{up.port}"
     if sent is not None:
-        headers["X-CSRF-Token"] = sent
+        headers["X-CSRF-Token"] = csrf if sent == "the cookie's" else sent
     return headers
 
 

@@ -25,8 +25,8 @@ STRANGE_ORIGINS = [
 ]  # fmt: skip
 
 
-def cookies(up: "Running", *, csrf: str | None = None) -> str:
-    return f"__Host-cv_access={up.token()}; __Host-cv_csrf={csrf or 'mine'}"
+def cookies(up: "Running", csrf: str) -> str:
+    return f"__Host-cv_access={up.token()}; __Host-cv_csrf={csrf}"
 
 
 def own_origin(up: "Running") -> str:
@@ -51,7 +51,11 @@ def own_origin(up: "Running") -> str:
     ],
 )
 async def test_a_page_elsewhere_places_no_order(up: "Running", headers: dict[str, str], status: int) -> None:
-    sent = {"Cookie": cookies(up), "Origin": own_origin(up), "Content-Type": "application/json", **headers}
+    mine = up.csrf_token()
+    sent = {"Cookie": cookies(up, mine), "Origin": own_origin(up), "Content-Type": "application/json", **headers}
+    written = headers.get("X-CSRF-Token")
+    if written is not None:
+        sent["X-CSRF-Token"] = {"mine": mine, "MINE": mine.swapcase()}.get(written, written)
     reply = await up.client.post(
         "/api/v1/orders", content=httpx.Request("POST", "http://x", json=ORDER).content, headers=sent
     )
@@ -64,37 +68,58 @@ async def test_every_route_that_changes_something_refuses_a_cookie_without_its_t
         one for one in up.gateway.application.endpoints if one.access is not Access.PUBLIC and one.method != "GET"
     ]
     assert len(changing) >= 20
+    mine = up.csrf_token()
     for endpoint in changing:
-        for headers in ({"Origin": own_origin(up)}, {"Origin": "https://evil.example", "X-CSRF-Token": "mine"}):
+        for headers in ({"Origin": own_origin(up)}, {"Origin": "https://evil.example", "X-CSRF-Token": mine}):
             reply = await up.client.request(
-                endpoint.method, path_of(endpoint), headers={"Cookie": cookies(up), **headers}
+                endpoint.method, path_of(endpoint), headers={"Cookie": cookies(up, mine), **headers}
             )
             assert checked(reply, 403, "AUTHORIZATION_ERROR")["reason"] in {"csrf_token_mismatch", "origin_not_allowed"}
 
 
 async def test_a_cookie_of_anothers_token_does_not_make_the_header_right(up: "Running") -> None:
     """Two cookies of one name: a sibling domain's page has set the second one."""
-    planted = f"{cookies(up)}; __Host-cv_csrf=planted"
-    headers = {"Cookie": planted, "Origin": own_origin(up), "X-CSRF-Token": "planted"}
+    another = up.csrf_token()
+    planted = f"{cookies(up, up.csrf_token())}; __Host-cv_csrf={another}"
+    headers = {"Cookie": planted, "Origin": own_origin(up), "X-CSRF-Token": another}
     checked(await up.client.post("/api/v1/orders", json=ORDER, headers=headers), 403, "AUTHORIZATION_ERROR")
+
+
+async def test_another_sessions_pair_of_cookie_and_header_is_refused(up: "Running") -> None:
+    """Whoever can plant a cookie plants a pair of their own, with which header and cookie agree."""
+    for planted in ("x", "A" * 64, "é" * 64, up.csrf_token(session_id="another-session"), up.csrf_token() + "A"):
+        headers = {"Cookie": cookies(up, planted).encode("latin-1"), "X-CSRF-Token": planted.encode("latin-1")}
+        reply = await up.client.post("/api/v1/orders", json=ORDER, headers=headers | {"Origin": own_origin(up)})
+        assert checked(reply, 403, "AUTHORIZATION_ERROR") == {"reason": "csrf_token_mismatch"}, planted
+    assert up.platform.trading.commands == []
+
+
+async def test_another_sessions_pair_neither_refreshes_nor_signs_out(up: "Running") -> None:
+    planted = up.csrf_token(refresh_token="of-another-session")
+    headers = {"Cookie": f"__Secure-cv_refresh=refresh-secret-1; __Host-cv_csrf={planted}", "X-CSRF-Token": planted}
+    for path in ("refresh", "logout"):
+        reply = await up.client.post(f"/api/v1/auth/{path}", headers=headers | {"Origin": own_origin(up)})
+        assert checked(reply, 403, "AUTHORIZATION_ERROR") == {"reason": "csrf_token_mismatch"}, path
+    assert up.platform.auth.requests == []
 
 
 async def test_no_strange_origin_may_read_or_act(start: "Start") -> None:
     async with start(cors_origins=APP) as up:
+        mine = up.csrf_token()
         for origin in STRANGE_ORIGINS:
             asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
             preflight = await up.client.options("/api/v1/orders", headers=asked)
             checked(preflight, 403, "AUTHORIZATION_ERROR")
             read = await up.client.get("/api/v1/prices", headers={"Origin": origin})
-            private = await up.client.get("/api/v1/auth/me", headers={"Origin": origin, "Cookie": cookies(up)})
+            private = await up.client.get("/api/v1/auth/me", headers={"Origin": origin, "Cookie": cookies(up, mine)})
             for reply in (preflight, read, private):
                 assert not [name for name in reply.headers if name.startswith("access-control-")], origin
                 assert "Origin" in reply.headers["vary"]
-            headers = {"Cookie": cookies(up), "Origin": origin, "X-CSRF-Token": "mine"}
+            headers = {"Cookie": cookies(up, mine), "Origin": origin, "X-CSRF-Token": mine}
             reply = await up.client.post("/api/v1/orders", json=ORDER, headers=headers)
             assert checked(reply, 403, "AUTHORIZATION_ERROR") == {"reason": "origin_not_allowed"}, origin
         assert up.platform.trading.commands == []
-        headers = {"Cookie": cookies(up), "Origin": APP, "X-CSRF-Token": "mine"}
+        headers = {"Cookie": cookies(up, mine), "Origin": APP, "X-CSRF-Token": mine}
         assert (await up.client.post("/api/v1/orders", json=ORDER, headers=headers)).status_code == 201
 
 
@@ -103,8 +128,9 @@ async def test_no_strange_origin_may_read_or_act(start: "Start") -> None:
 )
 async def test_what_says_who_asks_is_not_said_twice(up: "Running", twice: str) -> None:
     """Whoever reads the first and whoever reads the last would see two people."""
+    mine = up.csrf_token()
     right = {
-        "Cookie": cookies(up), "X-CSRF-Token": "mine", "Origin": own_origin(up), "Content-Type": "application/json",
+        "Cookie": cookies(up, mine), "X-CSRF-Token": mine, "Origin": own_origin(up), "Content-Type": "application/json",
         "Authorization": up.bearer()["Authorization"],
     }  # fmt: skip
     headers = [*right.items(), (twice, "another"), (twice, right.get(twice, "another"))]

@@ -99,7 +99,8 @@ async def test_a_program_refreshes_with_its_token(up: "Running") -> None:
 
 async def test_a_refresh_that_brings_no_device_token_leaves_the_browser_the_one_it_has(fresh: "Running") -> None:
     fresh.platform.auth.device_token = ""
-    headers = {"Cookie": "__Secure-cv_refresh=r; __Host-cv_csrf=c", "X-CSRF-Token": "c"} | own_origin(fresh)
+    csrf = fresh.csrf_token(refresh_token="r")
+    headers = {"Cookie": f"__Secure-cv_refresh=r; __Host-cv_csrf={csrf}", "X-CSRF-Token": csrf} | own_origin(fresh)
     assert cookies_of(await fresh.client.post(f"{AUTH}/refresh", headers=headers)).keys() == {
         "__Host-cv_access", "__Secure-cv_refresh", "__Host-cv_csrf",
     }  # fmt: skip
@@ -108,8 +109,9 @@ async def test_a_refresh_that_brings_no_device_token_leaves_the_browser_the_one_
 
 
 async def test_a_refresh_shows_its_device_by_cookie_or_in_the_body(up: "Running") -> None:
-    cookies = "__Secure-cv_refresh=refresh-secret-1; __Secure-cv_device=device-secret-1; __Host-cv_csrf=c"
-    headers = {"Cookie": cookies, "X-CSRF-Token": "c"} | own_origin(up)
+    csrf = up.csrf_token()
+    cookies = f"__Secure-cv_refresh=refresh-secret-1; __Secure-cv_device=device-secret-1; __Host-cv_csrf={csrf}"
+    headers = {"Cookie": cookies, "X-CSRF-Token": csrf} | own_origin(up)
     await up.client.post(f"{AUTH}/refresh", headers=headers)
     asked = up.platform.auth.requests[-1]
     assert (asked.refresh_token, asked.device_token) == ("refresh-secret-1", "device-secret-1")
@@ -120,22 +122,40 @@ async def test_a_refresh_shows_its_device_by_cookie_or_in_the_body(up: "Running"
 
 
 async def test_a_browser_refreshes_by_cookie_with_its_csrf_token_only(up: "Running") -> None:
-    cookie = {"Cookie": "__Secure-cv_refresh=refresh-secret-1; __Host-cv_csrf=c"}
+    csrf = up.csrf_token()
+    cookie = {"Cookie": f"__Secure-cv_refresh=refresh-secret-1; __Host-cv_csrf={csrf}"}
     checked(await up.client.post(f"{AUTH}/refresh", headers=cookie), 403, "AUTHORIZATION_ERROR")
     checked(await up.client.post(f"{AUTH}/refresh", headers=cookie | own_origin(up)), 403, "AUTHORIZATION_ERROR")
     assert up.platform.auth.requests == []
-    headers = cookie | own_origin(up) | {"X-CSRF-Token": "c"}
+    headers = cookie | own_origin(up) | {"X-CSRF-Token": csrf}
     reply = await up.client.post(f"{AUTH}/refresh", headers=headers)
     assert reply.status_code == 200, reply.text
     assert cookies_of(reply)["__Secure-cv_refresh"].value == "refresh-secret-2"
     assert reply.json()["refresh_token"] is None
 
 
+async def test_a_browsers_csrf_token_comes_with_its_session_and_changes_with_each_refresh(up: "Running") -> None:
+    order = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
+    reply = await up.client.post(f"{AUTH}/login", json=CREDENTIALS, headers=own_origin(up))
+    for _ in range(2):
+        cookies = {name: morsel.value for name, morsel in cookies_of(reply).items()}
+        headers = own_origin(up) | {
+            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "X-CSRF-Token": cookies["__Host-cv_csrf"],
+        }
+        placed = await up.client.post("/api/v1/orders", json=order, headers=headers)
+        assert placed.status_code == 201, placed.text
+        reply = await up.client.post(f"{AUTH}/refresh", headers=headers)
+        assert reply.status_code == 200, reply.text
+        assert cookies_of(reply)["__Host-cv_csrf"].value != cookies["__Host-cv_csrf"]
+
+
 async def test_a_spent_refresh_cookie_is_taken_from_the_browser(up: "Running") -> None:
     up.platform.auth.error = RemoteError(
         kind=ErrorKind.UNAUTHENTICATED, reason="refresh_token_reused", message="Sign in again."
     )
-    headers = {"Cookie": "__Secure-cv_refresh=r; __Host-cv_csrf=c", "X-CSRF-Token": "c"} | own_origin(up)
+    csrf = up.csrf_token(refresh_token="r")
+    headers = {"Cookie": f"__Secure-cv_refresh=r; __Host-cv_csrf={csrf}", "X-CSRF-Token": csrf} | own_origin(up)
     reply = await up.client.post(f"{AUTH}/refresh", headers=headers)
     assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "refresh_token_reused"}
     assert {cookie.value for cookie in cookies_of(reply).values()} == {""}

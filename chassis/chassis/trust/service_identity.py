@@ -59,6 +59,10 @@ class ServiceIdentity:
         """Raises UnknownService."""
         return CallSigner(self._keys.secret_for(service), self._clock)
 
+    def own_secrets(self, purpose: str) -> tuple[bytes, ...]:
+        """What only this service's processes know, for one purpose; the first is to be used, all are good."""
+        return self._keys.own_secrets(self.name, purpose)
+
     def admit(
         self, method: str, metadata: Iterable[tuple[str, str | bytes]], context: Any, request: bytes | None
     ) -> Caller:

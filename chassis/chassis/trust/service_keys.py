@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY_BYTES = 32
 _PURPOSE = b"cryptovault call token v1"
+_OWN_PURPOSE = b"cryptovault own secret v1 "
 
 
 class UnknownService(Exception):
@@ -54,6 +55,23 @@ class ServiceKeys:
                 self._callers[service] = known
         return known
 
+    def own_secrets(self, service: str, purpose: str) -> tuple[bytes, ...]:
+        """What only the processes of this service know, for one purpose alone; `service` is its own name.
+
+        The first is to be used, the others were or will be. First comes that of the key whose public half is listed
+        first: while keys change, that one is in the hands of all its processes, those not yet restarted included.
+        """
+        listed = [key.public_bytes_raw() for key in self._public.get(service, ())]
+
+        def place(key: X25519PrivateKey) -> int:
+            public = key.public_key().public_bytes_raw()
+            return listed.index(public) if public in listed else len(listed)
+
+        return tuple(
+            _stretched(key.private_bytes_raw(), info=_OWN_PURPOSE + purpose.encode())
+            for key in sorted(self._own, key=place)
+        )
+
 
 def read_private_keys(text: str) -> list[X25519PrivateKey]:
     """One or several, separated by commas: 32 bytes each, in Base64. Raises ValueError, which shows none of it."""
@@ -82,4 +100,8 @@ def _key_bytes(text: str) -> bytes:
 def _secret(shared: bytes, *, caller: X25519PublicKey, called: X25519PublicKey) -> bytes:
     # Both ends are named, in order: what was signed for one direction is worth nothing in the other.
     info = _PURPOSE + caller.public_bytes_raw() + called.public_bytes_raw()
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(shared)
+    return _stretched(shared, info=info)
+
+
+def _stretched(secret: bytes, *, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from chassis.clock import Clock
 
 from gateway.admission.access_tokens import AccessToken, AccessTokens
-from gateway.admission.cookies import ACCESS_COOKIE, csrf_is_right, read_cookies
+from gateway.admission.cookies import ACCESS_COOKIE, read_cookies, submitted_csrf_token
+from gateway.admission.csrf_tokens import CsrfTokens
 from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, Nonce, RedisGate
 from gateway.admission.limits import LocalLimits, Verdict, rate_limited
 from gateway.admission.policy import Access, LimitClass, Policy
@@ -55,6 +56,7 @@ class Admission:
         local_limits: LocalLimits,
         revocations: SeenRevocations,
         origins: Origins,
+        csrf_tokens: CsrfTokens,
         allowances: Mapping[str, Allowance],
         clock: Clock,
         patience_seconds: float,
@@ -66,6 +68,7 @@ class Admission:
         self._local_limits = local_limits
         self._revocations = revocations
         self._origins = origins
+        self._csrf_tokens = csrf_tokens
         self._allowances = allowances
         self._clock = clock
         self._patience_seconds = patience_seconds
@@ -190,15 +193,24 @@ class Admission:
             return None
         token = await self._tokens.verify(credentials.token)
         if credentials.from_cookie and request.method not in _SAFE_METHODS:
-            self.check_cross_site(headers)
+            csrf_token = self._csrf_token(headers)
+            if not self._csrf_tokens.is_of_session(csrf_token, token.session_id):
+                raise _wrong_csrf_token()
         return token
 
-    def check_cross_site(self, headers: Mapping[bytes, bytes]) -> None:
-        """For what cookies alone would authorize. PublicError 403 where another site may be behind it."""
+    def check_refresh_cookie(self, headers: Mapping[bytes, bytes], refresh_token: str) -> None:
+        """For what that cookie alone would authorize. PublicError 403 where another site may be behind it."""
+        if not self._csrf_tokens.is_of_refresh_token(self._csrf_token(headers), refresh_token):
+            raise _wrong_csrf_token()
+
+    def _csrf_token(self, headers: Mapping[bytes, bytes]) -> str:
+        """What header and cookie agree on; whose it is is for the caller to ask."""
         if not self._origins.may_use_cookies(headers):
             raise _wrong_origin()
-        if not csrf_is_right(read_cookies(headers.get(b"cookie")), headers):
-            raise forbidden("The X-CSRF-Token header must repeat the CSRF cookie.", reason="csrf_token_mismatch")
+        token = submitted_csrf_token(read_cookies(headers.get(b"cookie")), headers)
+        if token is None:
+            raise _wrong_csrf_token()
+        return token
 
     def check_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """For what sets cookies: a browser names its origin, and it must be one of ours."""
@@ -330,6 +342,12 @@ def _revoked(token: AccessToken | None) -> PublicError:
     if token is not None and token.key is not None:
         return unauthenticated("The API key has ended.", reason="api_key_revoked")
     return unauthenticated("The session has ended. Please sign in again.", reason="session_revoked")
+
+
+def _wrong_csrf_token() -> PublicError:
+    return forbidden(
+        "The X-CSRF-Token header must repeat the CSRF cookie of this session.", reason="csrf_token_mismatch"
+    )
 
 
 def _wrong_origin() -> PublicError:

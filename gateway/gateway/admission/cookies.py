@@ -1,6 +1,5 @@
 """The cookies of a browser session. Names and attributes are part of the public API."""
 
-import secrets
 from collections.abc import Mapping
 from hmac import compare_digest
 
@@ -11,7 +10,6 @@ DEVICE_COOKIE = "__Secure-cv_device"
 CSRF_COOKIE = "__Host-cv_csrf"
 CSRF_HEADER = b"x-csrf-token"
 _REFRESH_PATH = "/api/v1/auth"  # the one place where it is worth anything
-_CSRF_BYTES = 32
 _DEVICE_SECONDS = 365 * 24 * 3600
 
 
@@ -29,15 +27,10 @@ def read_cookies(header: bytes | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in twice}
 
 
-def new_csrf_token() -> str:
-    return secrets.token_urlsafe(_CSRF_BYTES)
-
-
-def csrf_is_right(cookies: Mapping[str, str], headers: Mapping[bytes, bytes]) -> bool:
-    """Double submit: the header repeats the cookie, which no other site's page can read."""
-    sent = headers.get(CSRF_HEADER, b"")
-    kept = cookies.get(CSRF_COOKIE, "").encode("latin-1")
-    return bool(kept) and compare_digest(sent, kept)
+def submitted_csrf_token(cookies: Mapping[str, str], headers: Mapping[bytes, bytes]) -> str | None:
+    """Double submit: the header repeats the cookie, which no other site's page can read. None where it does not."""
+    kept = cookies.get(CSRF_COOKIE, "")
+    return kept if kept and compare_digest(headers.get(CSRF_HEADER, b""), kept.encode("latin-1")) else None
 
 
 def session_cookies(

@@ -12,10 +12,10 @@ from gateway.admission.cookies import (
     DEVICE_COOKIE,
     REFRESH_COOKIE,
     cleared_cookies,
-    new_csrf_token,
     read_cookies,
     session_cookies,
 )
+from gateway.admission.csrf_tokens import CsrfTokens
 from gateway.admission.policy import Access, LimitClass
 from gateway.admission.revocations import SeenRevocations
 from gateway.edge.bodies import read_body, read_optional_body
@@ -42,9 +42,17 @@ _DEVICE_TOKEN_LENGTH_MAX = 256
 
 
 class IdentityRoutes:
-    def __init__(self, *, auth: "AuthServiceAsyncStub", admission: Admission, revocations: SeenRevocations) -> None:
+    def __init__(
+        self,
+        *,
+        auth: "AuthServiceAsyncStub",
+        admission: Admission,
+        csrf_tokens: CsrfTokens,
+        revocations: SeenRevocations,
+    ) -> None:
         self._auth = auth
         self._admission = admission
+        self._csrf_tokens = csrf_tokens
         self._revocations = revocations
 
     def endpoints(self) -> list[Endpoint]:
@@ -140,7 +148,7 @@ class IdentityRoutes:
             pb.VerifyEmailRequest(email=body.email, code=body.code, device=device_of(request, body.device_token)),
             timeout=SPENDING_DEADLINE_SECONDS,
         )
-        return signed_in(request, answer.session, body.delivery)
+        return self._signed_in(request, answer.session, body.delivery)
 
     async def log_in(self, request: Request) -> Response:
         body = await read_body(request, schemas.LogIn)
@@ -149,7 +157,7 @@ class IdentityRoutes:
             pb.LogInRequest(email=body.email, password=body.password, device=device_of(request, body.device_token)),
             timeout=HASHING_DEADLINE_SECONDS,
         )
-        return signed_in(request, answer.session, body.delivery)
+        return self._signed_in(request, answer.session, body.delivery)
 
     async def answer_challenge(self, request: Request) -> Response:
         body = await read_body(request, schemas.AnswerChallenge)
@@ -159,7 +167,7 @@ class IdentityRoutes:
                 challenge=body.challenge, code=body.code, device=device_of(request, body.device_token)
             )
         )
-        return signed_in(request, answer.session, body.delivery)
+        return self._signed_in(request, answer.session, body.delivery)
 
     async def refresh(self, request: Request) -> Response:
         body = await read_optional_body(request, schemas.Refresh)
@@ -178,7 +186,7 @@ class IdentityRoutes:
             if by_cookie and public is not None and public.status == _UNAUTHENTICATED:
                 clear_cookies(request)
             raise
-        return signed_in(request, answer.session, delivery)
+        return self._signed_in(request, answer.session, delivery)
 
     async def log_out(self, request: Request) -> Response:
         body = await read_optional_body(request, schemas.LogOut)
@@ -208,6 +216,37 @@ class IdentityRoutes:
         answer = await self._auth.ChangeProfile(pb.ChangeProfileRequest(name=body.name))
         return json_reply(user_view(answer.user))
 
+    def _signed_in(self, request: Request, session: pb.Session, delivery: str) -> Response:
+        """Hands a session over, as the client wants it."""
+        facts = facts_of(request)
+        facts.user_id = session.user.id
+        by_cookie = delivery == "cookie"
+        csrf_token = None
+        if by_cookie:
+            csrf_token = self._csrf_tokens.issue(session_id=session.id, refresh_token=session.refresh_token)
+            for cookie in session_cookies(
+                access_token=session.access_token,
+                access_seconds=session.access_expires_in,
+                refresh_token=session.refresh_token,
+                refresh_seconds=session.refresh_expires_in,
+                csrf_token=csrf_token,
+                device_token=session.device_token,
+            ):
+                facts.reply_with("set-cookie", cookie)
+        return json_reply(
+            {
+                "user": user_view(session.user),
+                "session_id": session.id,
+                "token_type": None if by_cookie else "Bearer",
+                "access_token": None if by_cookie else session.access_token,
+                "refresh_token": None if by_cookie else session.refresh_token,
+                "csrf_token": csrf_token,
+                "device_token": None if by_cookie else session.device_token or None,
+                "expires_in": session.access_expires_in,
+                "refresh_expires_in": session.refresh_expires_in,
+            }
+        )
+
     def _refresh_token(self, request: Request, given: str | None) -> tuple[str, bool]:
         """The token, and whether it came by cookie: then another site's page may have sent it, and is refused."""
         if given is not None:
@@ -215,7 +254,7 @@ class IdentityRoutes:
         headers = dict(request.scope["headers"])
         token = read_cookies(headers.get(b"cookie")).get(REFRESH_COOKIE, "")
         if token:
-            self._admission.check_cross_site(headers)
+            self._admission.check_refresh_cookie(headers, token)
         return token, bool(token)
 
     def _check_delivery(self, request: Request, delivery: str) -> None:
@@ -229,37 +268,6 @@ def device_of(request: Request, token: str | None) -> pb.Device:
     kept = read_cookies(dict(request.scope["headers"]).get(b"cookie")).get(DEVICE_COOKIE, "")
     name = request.headers.get("user-agent", "")[:_DEVICE_NAME_LENGTH_MAX]
     return pb.Device(name=name, token=(token or kept)[:_DEVICE_TOKEN_LENGTH_MAX])
-
-
-def signed_in(request: Request, session: pb.Session, delivery: str) -> Response:
-    """Hands a session over, as the client wants it."""
-    facts = facts_of(request)
-    facts.user_id = session.user.id
-    by_cookie = delivery == "cookie"
-    csrf_token = new_csrf_token() if by_cookie else None
-    if csrf_token is not None:
-        for cookie in session_cookies(
-            access_token=session.access_token,
-            access_seconds=session.access_expires_in,
-            refresh_token=session.refresh_token,
-            refresh_seconds=session.refresh_expires_in,
-            csrf_token=csrf_token,
-            device_token=session.device_token,
-        ):
-            facts.reply_with("set-cookie", cookie)
-    return json_reply(
-        {
-            "user": user_view(session.user),
-            "session_id": session.id,
-            "token_type": None if by_cookie else "Bearer",
-            "access_token": None if by_cookie else session.access_token,
-            "refresh_token": None if by_cookie else session.refresh_token,
-            "csrf_token": csrf_token,
-            "device_token": None if by_cookie else session.device_token or None,
-            "expires_in": session.access_expires_in,
-            "refresh_expires_in": session.refresh_expires_in,
-        }
-    )
 
 
 def clear_cookies(request: Request) -> None:

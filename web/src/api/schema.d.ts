@@ -3529,7 +3529,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -3973,7 +3973,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -4227,7 +4227,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -4475,7 +4475,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -4724,7 +4724,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -4968,7 +4968,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -5178,7 +5178,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -5400,7 +5400,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -6066,7 +6066,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -6310,7 +6310,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -6563,7 +6563,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -6844,7 +6844,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -7127,7 +7127,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -7410,7 +7410,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -7681,7 +7681,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -7910,7 +7910,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -8181,7 +8181,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -8394,7 +8394,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -8634,7 +8634,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -8847,7 +8847,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -9097,7 +9097,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -9347,7 +9347,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -9567,7 +9567,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -11012,7 +11012,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -11222,7 +11222,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -11452,7 +11452,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -11795,7 +11795,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -12073,7 +12073,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -12314,7 +12314,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -12538,7 +12538,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -12818,7 +12818,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -13047,7 +13047,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -13391,7 +13391,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -13709,7 +13709,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -14047,7 +14047,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -14296,7 +14296,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -14617,7 +14617,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -14955,7 +14955,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -15203,7 +15203,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -15420,7 +15420,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -15632,7 +15632,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -15846,7 +15846,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -16099,7 +16099,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {

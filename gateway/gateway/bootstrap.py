@@ -274,6 +274,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         await stubs.close()
 
     work: dict[str, Work] = {
+        "signing-keys": keys.keep_fresh,
         "prices": board.run,
         "orders": order_entry.run,
         "events": private_events.run,
@@ -300,7 +301,7 @@ def _with_web_app(application: Application, settings: GatewaySettings) -> Reques
 def _key_source(settings: GatewaySettings, stubs: "_Stubs", clock: Clock) -> KeySource:
     if settings.jwt_algorithm == "HS256":
         return SharedKey(settings.required("jwt_secret"))
-    return SigningKeys(stubs.ask_signing_keys, clock)
+    return SigningKeys(stubs.ask_signing_keys, clock, fresh_seconds=settings.signing_keys_seconds)
 
 
 class _Stubs:

@@ -64,6 +64,9 @@ class GatewaySettings(ServiceSettings):
     # Shared with auth, for HS256.
     jwt_secret: SecretStr | None = None
 
+    # How often auth's keys are asked for: so soon are the tokens of one that was taken back refused.
+    signing_keys_seconds: float = Field(default=60.0, gt=0)
+
     # Exact origins, such as "https://app.example.com"; comma-separated in the environment.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     # Networks whose X-Forwarded-For is believed. Nobody by default: an address anybody can write limits nobody.

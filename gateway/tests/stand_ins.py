@@ -227,6 +227,8 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
 
     async def GetSigningKeys(self, request: Any, context: Any) -> auth_pb2.GetSigningKeysResponse:  # noqa: N802
         self.key_requests += 1
+        if self.error is not None:
+            raise self.error
         return auth_pb2.GetSigningKeysResponse(jwks=self.minter.key_set())
 
 

@@ -14,6 +14,7 @@ from chassis.testing import eventually
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from replies import checked
+from sockets import connected
 from stand_ins import AUDIENCE, ISSUER, SESSION, USER, Minter
 
 if TYPE_CHECKING:
@@ -118,6 +119,36 @@ async def test_a_retired_key_goes_on_verifying_while_it_is_published(fresh: "Run
     for minter in (new, old, new):
         headers = {"Authorization": f"Bearer {minter.token(fresh.now(), sid=secrets.token_hex(4))}"}
         assert (await fresh.client.get(ME, headers=headers)).status_code == 200
+
+
+async def test_a_token_that_is_remembered_ends_with_its_key(start: "Start") -> None:
+    """Taken back, a key verifies nothing any more: not what it was seen to have signed, nor what is open by it."""
+    async with start(signing_keys_seconds=0.1) as up:
+        headers = up.bearer()
+        assert (await up.client.get(ME, headers=headers)).status_code == 200
+        async with connected(up, additional_headers=headers) as socket:
+            await socket.send(op="ping")
+            assert await socket.read() == {"op": "pong"}
+            up.platform.auth.minter = Minter()
+
+            async def refused() -> httpx.Response | None:
+                reply = await up.client.get(ME, headers=headers)
+                return None if reply.status_code == httpx.codes.OK else reply
+
+            reply = await eventually(refused)
+            assert reply is not None
+            assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "invalid_token"}
+            assert await socket.closed_with() == 4401
+        new = up.platform.auth.minter.token(up.now())
+        assert (await up.client.get(ME, headers={"Authorization": f"Bearer {new}"})).status_code == 200
+
+
+async def test_keys_go_on_while_auth_does_not_answer(start: "Start") -> None:
+    async with start(signing_keys_seconds=0.05) as up:
+        up.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Gone.")
+        asked = up.platform.auth.key_requests
+        await eventually(lambda: up.platform.auth.key_requests > asked + 2)
+        assert (await up.client.get("/api/v1/wallet/balances", headers=up.bearer())).status_code == 200
 
 
 async def test_a_flood_of_unknown_key_names_is_no_flood_on_auth(fresh: "Running") -> None:

@@ -29,6 +29,8 @@ class AccessToken:
     permissions: frozenset[str]
     # Unix seconds.
     expires_at: int
+    # The name of the key that signed it; empty for a signed request.
+    signing_key_id: str = ""
     # Where it was no token but a signed request: the key that signed it, whose id is then `session_id`.
     key: auth_pb2.ApiKey | None = None
 
@@ -59,7 +61,9 @@ class AccessTokens:
     async def verify(self, token: str) -> AccessToken:
         """PublicError 401 with reason `invalid_token` or `token_expired`; 503 where no key was ever learnt."""
         known = self._verified.get(token)
-        if known is None:
+        # What was verified by a key that is no longer published is verified anew, and with that refused.
+        if known is None or not self._keys.holds(known.signing_key_id):
+            self._verified.pop(token, None)
             known = await self._read(token)
             self._verified[token] = known
             if len(self._verified) > _VERIFIED_MAX:
@@ -69,10 +73,15 @@ class AccessTokens:
             raise _expired()
         return known
 
+    def may_go_on(self, token: AccessToken) -> bool:
+        """Whether the key that signed it, a while ago, is still good. A request's signature is nobody's key here."""
+        return token.key is not None or self._keys.holds(token.signing_key_id)
+
     async def _read(self, token: str) -> AccessToken:
         if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
             raise _invalid()
-        key = await self._keys.find(_key_id(token, self._algorithm))
+        key_id = _key_id(token, self._algorithm)
+        key = await self._keys.find(key_id)
         if key is None:
             raise _invalid()
         try:
@@ -90,6 +99,7 @@ class AccessTokens:
             token_id=claims["jti"],
             permissions=frozenset(claims["scope"].split()),
             expires_at=int(claims["exp"]),
+            signing_key_id=key_id,
         )
 
 

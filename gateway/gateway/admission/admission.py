@@ -152,7 +152,7 @@ class Admission:
 
     async def is_alive(self, token: AccessToken) -> bool:
         """Whether the session still is; by memory alone where Redis does not answer."""
-        if token.session_id in self._revocations:
+        if token.session_id in self._revocations or not self.may_go_on(token):
             return False
         keys = revocation_keys(token.session_id)
         try:
@@ -162,6 +162,10 @@ class Admission:
         if revoked:
             self._revocations.add(token.session_id)
         return not revoked
+
+    def may_go_on(self, token: AccessToken) -> bool:
+        """For who was let in a while ago: whether the key that signed the token is still good."""
+        return self._tokens.may_go_on(token)
 
     async def ended_sessions(self, session_ids: Sequence[str]) -> set[str]:
         """Which of these sessions are over; those seen before, where Redis does not answer."""

@@ -63,13 +63,17 @@ class SocketEndpoint:
             self._registry.leave(facts.address)
 
     async def sweep(self) -> None:
-        """Close the sockets of sessions that have ended."""
+        """Close the sockets of sessions that have ended, and of tokens whose key was taken back."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             by_session: dict[str, list[SocketConnection]] = {}
             for connection in self._connections:
-                if connection.token is not None:
+                if connection.token is None:
+                    continue
+                if self._admission.may_go_on(connection.token):
                     by_session.setdefault(connection.token.session_id, []).append(connection)
+                else:
+                    connection.close(CloseReason.TOKEN_EXPIRED)
             if not by_session:
                 continue
             for session_id in await self._admission.ended_sessions(list(by_session)):

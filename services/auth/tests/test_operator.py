@@ -114,9 +114,9 @@ async def test_a_second_factor_is_removed_by_hand_and_the_mailbox_alone_opens_ag
     assert (mail.email, mail.facts["event"]) == (EMAIL, "two_factor_removed")
     rows = await mongo_database["audit_logs"].find({}).sort("sequence", 1).to_list(None)
     assert [(row["action"], row["user_id"]) for row in rows] == [
+        ("api_key_revoked", user.id),
         ("two_factor_removed", user.id),
         ("account_frozen", user.id),
-        ("api_key_revoked", user.id),
     ]
     assert {row["actor"] for row in rows} == {f"operator:{getpass.getuser()}"}
     with pytest.raises(AccountFrozen):

@@ -57,13 +57,18 @@ class FreezeAccount:
             await self._record_audit(AuditAction.ACCOUNT_FROZEN, user_id=user.id)
             return True
 
+        # Before, so that a process that dies half-way leaves no session and no key of a frozen account; after, for what
+        # was opened or made in between. Also where it was frozen.
+        await self._end_access(user.id)
         frozen = await self._transactions.run(freeze)
-        # Also where it was frozen: an earlier attempt may have died between the two.
-        await self._end_sessions(user.id, why="account_frozen")
-        await self._revoke_api_keys.all_of(user.id, why="account_frozen")
+        await self._end_access(user.id)
         if frozen:
             self._notify_owner(user, NoticeEvent.ACCOUNT_FROZEN)
             log.info("Account frozen", event="account_frozen", account_id=str(user.id), by_link=bool(ticket))
+
+    async def _end_access(self, user_id: UUID) -> None:
+        await self._end_sessions(user_id, why="account_frozen")
+        await self._revoke_api_keys.all_of(user_id, why="account_frozen")
 
     async def _of_caller(self) -> User:
         user = await self._users.by_id(UUID(current_caller().required_user()))

@@ -1,3 +1,5 @@
+from uuid import UUID
+
 from chassis.clock import Clock
 from chassis.logs import get_logger
 
@@ -57,12 +59,18 @@ class RemoveSecondFactor:
                 await self._record_audit(AuditAction.ACCOUNT_FROZEN, user_id=user.id)
             return True
 
+        # Before, so that a process that dies half-way leaves no session and no key of a frozen account; after, for what
+        # was opened or made in between. Also where it was frozen.
+        if user.two_factor_enabled or user.frozen_at is not None:
+            await self._end_access(user.id)
         removed = await self._transactions.run(remove)
-        # Also where it was gone: an earlier attempt may have died between the two.
         if removed or user.frozen_at is not None:
-            await self._end_sessions(user.id, why="two_factor_removed")
-            await self._revoke_api_keys.all_of(user.id, why="two_factor_removed")
+            await self._end_access(user.id)
         if removed:
             self._notify_owner(user, NoticeEvent.TWO_FACTOR_REMOVED)
             log.info("Second factor removed", event="two_factor_removed", account_id=str(user.id))
         return removed
+
+    async def _end_access(self, user_id: UUID) -> None:
+        await self._end_sessions(user_id, why="two_factor_removed")
+        await self._revoke_api_keys.all_of(user_id, why="two_factor_removed")

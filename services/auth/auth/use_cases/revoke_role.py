@@ -35,8 +35,10 @@ class RevokeRole:
             await self._record_audit(AuditAction.ROLE_REVOKED, user_id=user.id, resource=f"role:{name}")
             return True
 
+        # Before, so that a process that dies half-way leaves no session that still may; after, for what was opened or
+        # refreshed in between. Also where the role was gone.
+        await self._end_sessions(user.id, why="role_revoked")
         revoked = await self._transactions.run(revoke)
-        # Also where the role was gone: an earlier attempt may have died between the two.
         await self._end_sessions(user.id, why="role_revoked")
         if revoked:
             log.info("Role revoked", event="role_revoked", account_id=str(user.id), role=name)

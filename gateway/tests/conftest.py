@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from chassis.clock import SystemClock
+from chassis.clock import Clock, SystemClock
 from chassis.ids import RandomIds
 from chassis.settings import Profile
 from chassis.testing import eventually
@@ -80,7 +80,9 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -> AsyncIterator[Running]:
+async def start_gateway(
+    redis_url: str, *, ready: bool = True, clock: Clock | None = None, **changes: Any
+) -> AsyncIterator[Running]:
     from stand_ins import Platform  # noqa: PLC0415 - loaded above, by path
 
     async with Platform(now=lambda: int(time.time())) as platform:
@@ -93,7 +95,7 @@ async def start_gateway(redis_url: str, *, ready: bool = True, **changes: Any) -
                 **changes,
             }
         )
-        gateway = build(settings, identity=identity_of("gateway"), clock=SystemClock(), ids=RandomIds())
+        gateway = build(settings, identity=identity_of("gateway"), clock=clock or SystemClock(), ids=RandomIds())
         server = HttpServer(
             gateway.door, host="127.0.0.1", port=0, connections=connection_limits(settings), stop_seconds=1
         )

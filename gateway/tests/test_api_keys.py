@@ -6,14 +6,16 @@ import hmac
 import json
 import secrets
 import time
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import websockets
+from chassis.clock import SystemClock
 from cryptovault.auth.v1 import auth_pb2
-from gateway.admission.signatures import WINDOW_MILLISECONDS
+from gateway.admission.signatures import NONCE_KEY_PREFIX, NONCE_MILLISECONDS, WINDOW_MILLISECONDS
 from gateway.schemas import api_keys as schemas
 from raw_http import raw
 from replies import checked
@@ -165,6 +167,42 @@ async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> 
         assert sorted(reply.status_code for reply in outcomes) == [200] + [401] * 19
         refused = next(reply for reply in outcomes if reply.status_code == httpx.codes.UNAUTHORIZED)
         assert checked(refused, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
+
+
+class SetBack(SystemClock):
+    """A clock that was set back, as an operator's or a restored virtual machine's is."""
+
+    def __init__(self, milliseconds: int) -> None:
+        self._back = timedelta(milliseconds=milliseconds)
+
+    def now(self) -> datetime:
+        return super().now() - self._back
+
+
+async def test_a_gateway_whose_clock_is_set_back_takes_nothing_again_that_was_forgotten_meanwhile(
+    start: "Start", redis: Any
+) -> None:
+    async with start() as up:
+        headers = signed("GET", SELF)
+        assert (await up.client.get(SELF, headers=headers)).status_code == 200
+        [key] = await redis.keys(f"{NONCE_KEY_PREFIX}*")
+        # To the end of the time in which it is taken, by the clock that forgets it.
+        until = int(headers["X-API-Timestamp"]) + NONCE_MILLISECONDS
+        assert abs(await redis.pexpiretime(key) - until) <= 1  # a script's time has begun a moment before
+    async with start(clock=SetBack(NONCE_MILLISECONDS + 1)) as up:
+        then = int(time.time() * 1000) - NONCE_MILLISECONDS - 1
+        reply = await up.client.get(SELF, headers=signed("GET", SELF, timestamp=then))
+        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "timestamp_out_of_window"}
+
+
+async def test_a_gateway_and_a_redis_whose_clocks_are_a_little_apart_get_on(start: "Start") -> None:
+    async with start(clock=SetBack(50_000)) as up:
+        then = int(time.time() * 1000) - 50_000
+        for _ in range(2):
+            headers = signed("GET", SELF, timestamp=then)
+            assert (await up.client.get(SELF, headers=headers)).status_code == 200
+        reply = await up.client.get(SELF, headers=headers)
+        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
 
 
 async def test_a_flushed_or_absent_redis_makes_no_nonce_new_here(fresh: "Running", redis: Any, start: "Start") -> None:

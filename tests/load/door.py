@@ -99,7 +99,8 @@ async def _gate_microseconds(redis_url: str) -> tuple[float, float, float]:
     async with Redis.from_url(redis_url) as redis:
         gate = RedisGate(RedisLine(redis_url), SystemClock())
         limits = [LimitKey(f"bench:limit:{number}", 60_000_000) for number in range(3)]
-        nonces = (Nonce(f"bench:nonce:{number}", NONCE_MILLISECONDS) for number in count())
+        until = int(time.time() * 1000) + NONCE_MILLISECONDS
+        nonces = (Nonce(f"bench:nonce:{number}", until) for number in count())
         revoked = ("bench:revoked",)
         await redis.set("bench:get", b"1")
         calls: list[float] = []

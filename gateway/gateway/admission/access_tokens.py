@@ -33,6 +33,8 @@ class AccessToken:
     signing_key_id: str = ""
     # Where it was no token but a signed request: the key that signed it, whose id is then `session_id`.
     key: auth_pb2.ApiKey | None = None
+    # And when that says it was signed, in Unix milliseconds.
+    signed_at: int = 0
 
 
 class AccessTokens:

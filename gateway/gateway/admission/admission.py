@@ -16,12 +16,12 @@ from gateway.admission.policy import Access, LimitClass, Policy
 from gateway.admission.revocations import SeenRevocations, revocation_keys
 from gateway.admission.signatures import (
     KEY_HEADER,
-    NONCE_MILLISECONDS,
     SeenNonces,
     Signatures,
     SignedRequest,
-    nonce_key,
+    nonce_of,
     nonce_used,
+    timestamp_out_of_window,
 )
 from gateway.edge.addresses import limited_address
 from gateway.edge.facts import RequestFacts
@@ -234,7 +234,7 @@ class Admission:
         nonce: Nonce | None = None
         if token is not None:
             revocations = revocation_keys(token.session_id)
-            nonce = Nonce(nonce_key(token), NONCE_MILLISECONDS) if token.key is not None else None
+            nonce = nonce_of(token)
         ask = self._ask_patiently if limit_class.fails_closed else self._gate.ask
         try:
             answer = await ask(revocations, keys, nonce)
@@ -251,6 +251,8 @@ class Admission:
             self._apply(facts, list(answer.verdicts[:1]), limit_class)
             return False
         self._apply(facts, list(answer.verdicts), limit_class)
+        if answer.outdated:
+            raise timestamp_out_of_window()
         # Both are asked: the one outlives a flushed Redis, the other knows what other gateways took.
         if nonce is not None and (not self._nonces.take(nonce.key) or answer.replayed):
             raise nonce_used()

@@ -1,19 +1,21 @@
 -- Decides a batch of requests in one round trip: for each, is its session revoked, and do its limits allow it.
--- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, how long its nonce is
--- remembered (milliseconds; 0: it has none), and per limit key its interval and how many requests it counts for.
+-- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, until when its nonce is
+-- remembered (Unix milliseconds; 0: it has none), and per limit key its interval and how many requests it counts for.
 -- KEYS: per request its revocation keys, its limit keys, its nonce.
 -- Times are microseconds of this server's clock. A refused request spends nothing; that of a revoked session spends of
 -- its first limit alone, which is its address's.
 -- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
--- whether its nonce was seen before (0 or 1), and per limit key how far its arrival time lies ahead.
+-- whether its nonce is new (0), was seen before (1) or is not remembered any more (2), and per limit key how far its arrival time lies ahead.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+local now_milliseconds = math.floor(now / 1000)
 local period = 60000000
+local nonce_milliseconds_max = 600000
 local answer = {}
 local key, argument = 1, 2
 for _ = 1, tonumber(ARGV[1]) do
   local revocations, limits = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
-  local nonce_milliseconds = tonumber(ARGV[argument + 2])
+  local nonce_until = tonumber(ARGV[argument + 2])
   argument = argument + 3
   local revoked = 0
   for _ = 1, revocations do
@@ -36,10 +38,12 @@ for _ = 1, tonumber(ARGV[1]) do
   answer[#answer + 1] = refused
   answer[#answer + 1] = wait
   local seen = 0
-  if nonce_milliseconds > 0 then
-    local nonce = KEYS[key + limits]
-    -- Not taken by a request that is refused: its client may send it again.
-    if refused == 0 and revoked == 0 and not redis.call('SET', nonce, '1', 'NX', 'PX', nonce_milliseconds) then
+  -- Not taken by a request that is refused: its client may send it again.
+  if nonce_until > 0 and refused == 0 and revoked == 0 then
+    local left = math.min(nonce_until - now_milliseconds, nonce_milliseconds_max)
+    if left <= 0 then
+      seen = 2
+    elseif not redis.call('SET', KEYS[key + limits], '1', 'NX', 'PX', left) then
       seen = 1
     end
   end
@@ -56,6 +60,6 @@ for _ = 1, tonumber(ARGV[1]) do
     answer[#answer + 1] = arrival - now
   end
   key = key + limits
-  if nonce_milliseconds > 0 then key = key + 1 end
+  if nonce_until > 0 then key = key + 1 end
 end
 return answer

@@ -15,6 +15,7 @@ from gateway.admission.redis_line import RedisLine, RedisScript
 
 _BATCH_REQUESTS_MAX = 64  # in one script call: about 0.3 ms of Redis, which serves everybody
 _ANSWER_NUMBERS = 4  # of each request, before one for each of its limits
+_SEEN, _OUTDATED = 1, 2
 _WAITING_MAX = 4_096  # above the requests in flight
 _TIMEOUT_SECONDS = 0.5  # Redis answers in 0.1 ms; after this long it is gone
 _PAUSE_SECONDS = 1.0  # how long a Redis that failed is left alone, so that not every request waits for it
@@ -35,10 +36,11 @@ class LimitKey:
 
 @dataclass(frozen=True, slots=True)
 class Nonce:
-    """Good once, and remembered for as long as it could come again."""
+    """Good once, and only for as long as it is remembered: both by the clock of Redis, whatever ours says."""
 
     key: str
-    milliseconds: int
+    # Unix milliseconds.
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class GateAnswer:
     revoked: bool
     # The nonce was taken before.
     replayed: bool
+    # It may have been: it is not remembered for so long.
+    outdated: bool
     # In the order asked.
     verdicts: tuple[Verdict, ...]
 
@@ -114,8 +118,8 @@ class RedisGate:
             keys += [limit.key for limit in question.limits]
             if question.nonce is not None:
                 keys.append(question.nonce.key)
-            remembered = question.nonce.milliseconds if question.nonce is not None else 0
-            arguments += (len(question.revocation_keys), len(question.limits), remembered)
+            until = question.nonce.until if question.nonce is not None else 0
+            arguments += (len(question.revocation_keys), len(question.limits), until)
             for limit in question.limits:
                 arguments += (interval_microseconds(limit.limit), limit.count)
         numbers = await self._script.call(keys, arguments)
@@ -133,7 +137,7 @@ class RedisGate:
 def _deliver(batch: list[_Question], numbers: list[int]) -> None:
     at = 0
     for question in batch:
-        revoked, refused, wait, replayed = numbers[at : at + _ANSWER_NUMBERS]
+        revoked, refused, wait, seen = numbers[at : at + _ANSWER_NUMBERS]
         at += _ANSWER_NUMBERS
         verdicts = tuple(
             verdict(
@@ -146,4 +150,6 @@ def _deliver(batch: list[_Question], numbers: list[int]) -> None:
         )
         at += len(question.limits)
         if not question.answer.done():
-            question.answer.set_result(GateAnswer(revoked=bool(revoked), replayed=bool(replayed), verdicts=verdicts))
+            question.answer.set_result(
+                GateAnswer(revoked=bool(revoked), replayed=seen == _SEEN, outdated=seen == _OUTDATED, verdicts=verdicts)
+            )

@@ -11,6 +11,7 @@ from chassis.clock import Clock
 
 from gateway.admission.access_tokens import AccessToken
 from gateway.admission.api_keys import ApiKey, ApiKeys
+from gateway.admission.gate import Nonce
 from gateway.errors import PublicError, forbidden, unauthenticated
 
 KEY_HEADER = b"x-api-key"
@@ -18,8 +19,9 @@ TIMESTAMP_HEADER = b"x-api-timestamp"
 NONCE_HEADER = b"x-api-nonce"
 SIGNATURE_HEADER = b"x-api-signature"
 WINDOW_MILLISECONDS = 30_000  # two machines' clocks, and a slow line
-# A nonce is remembered for as long as its timestamp can be in the window, and a little more.
-NONCE_MILLISECONDS = 2 * WINDOW_MILLISECONDS + 5_000
+# So long after its timestamp a nonce is remembered, and so old a request may be, by the clock of Redis: a gateway whose
+# own clock is set back takes nothing again that was forgotten meanwhile. The window, and a minute between their clocks.
+NONCE_MILLISECONDS = WINDOW_MILLISECONDS + 60_000
 NONCE_KEY_PREFIX = "cryptovault:nonce:"
 _NO_END = 2**53  # of a key that does not expire; in seconds
 
@@ -28,6 +30,7 @@ _TIMESTAMP = re.compile(rb"[1-9][0-9]{12,13}")
 _NONCE = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 _NONCES_MAX = 100_000
+_NONCE_SECONDS_HERE = 600.0  # far longer than any clock is set back by itself; what fits is bounded anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Signatures:
             permissions=key.permissions,
             expires_at=key.description.expires_at.seconds if key.description.HasField("expires_at") else _NO_END,
             key=key.description,
+            signed_at=int(timestamp),
         )
 
     async def is_worth_its_body(self, headers: Mapping[bytes, bytes], address: str) -> bool:
@@ -87,7 +91,7 @@ class Signatures:
         key_id, timestamp, nonce, signature = fields
         now = self._clock.now().timestamp()
         if abs(int(timestamp) - now * 1000) > WINDOW_MILLISECONDS:
-            raise unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
+            raise timestamp_out_of_window()
         key = await self._keys.find(key_id.decode(), address)
         if key is None or key.is_expired(now):
             raise _invalid()
@@ -107,15 +111,22 @@ class SeenNonces:
         until = self._until.get(nonce_key)
         if until is not None and until > now:
             return False
-        self._until[nonce_key] = now + NONCE_MILLISECONDS / 1000
+        self._until[nonce_key] = now + _NONCE_SECONDS_HERE
         self._until.move_to_end(nonce_key)
         while len(self._until) > _NONCES_MAX:
             self._until.popitem(last=False)
         return True
 
 
-def nonce_key(token: AccessToken) -> str:
-    return f"{NONCE_KEY_PREFIX}{token.session_id}:{token.token_id}"
+def nonce_of(token: AccessToken) -> Nonce | None:
+    """None where it was no signature."""
+    if token.key is None:
+        return None
+    return Nonce(f"{NONCE_KEY_PREFIX}{token.session_id}:{token.token_id}", token.signed_at + NONCE_MILLISECONDS)
+
+
+def timestamp_out_of_window() -> PublicError:
+    return unauthenticated("The timestamp is too far from ours.", reason="timestamp_out_of_window")
 
 
 def nonce_used() -> PublicError:

@@ -1,7 +1,7 @@
 """Where a route is asked, with something in the place of every parameter."""
 
+from facts import ORDER, USER
 from gateway.routes.endpoint import Endpoint
-from stand_ins import ORDER, USER
 
 _VALUES = {
     "session_id": ORDER,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from auth_stand_in import Minter
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
+from facts import AUDIENCE, ISSUER, SESSION, USER
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from replies import checked
 from sockets import connected
-from stand_ins import AUDIENCE, ISSUER, SESSION, USER, Minter
 
 if TYPE_CHECKING:
     from conftest import Running, Start

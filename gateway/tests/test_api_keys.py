@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import websockets
+from auth_stand_in import api_key
 from chassis.clock import SystemClock
 from cryptovault.auth.v1 import auth_pb2
+from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER
 from gateway.admission.signatures import NONCE_KEY_PREFIX, NONCE_MILLISECONDS, WINDOW_MILLISECONDS
 from gateway.schemas import api_keys as schemas
 from raw_http import raw
 from replies import checked
-from stand_ins import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER, api_key
 
 if TYPE_CHECKING:
     from conftest import Running, Start

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptovault.auth.v1 import auth_pb2
+from facts import NOW, ORDER, SESSION, USER
 from gateway.schemas import audit
 from replies import checked
-from stand_ins import NOW, ORDER, SESSION, USER
 
 if TYPE_CHECKING:
     from conftest import Running

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 import pytest
+from facts import KEY
 from raw_http import raw
-from stand_ins import KEY
 
 if TYPE_CHECKING:
     from conftest import Running, Start

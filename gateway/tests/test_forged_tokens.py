@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from auth_stand_in import Minter
+from facts import ORDER, SESSION, USER
 from gateway.admission.policy import Access
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from paths import path_of
 from replies import checked
-from stand_ins import ORDER, SESSION, USER, Minter
 
 if TYPE_CHECKING:
     from conftest import Running

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.grpc_client import READ_DEADLINE_SECONDS
+from facts import ORDER, SESSION
 from gateway.schemas import identity as schemas
 from replies import checked
-from stand_ins import ORDER, SESSION
 
 if TYPE_CHECKING:
     from conftest import Running

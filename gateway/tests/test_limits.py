@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from chassis.testing import FixedClock
+from facts import PERMISSIONS
 from gateway.admission import admission
 from gateway.admission.gate import GateClosed, LimitKey, RedisGate
 from gateway.admission.limits import LocalLimits
@@ -13,7 +14,6 @@ from gateway.admission.policy import LimitClass
 from gateway.admission.redis_line import RedisLine
 from replies import checked
 from sockets import connected
-from stand_ins import PERMISSIONS
 
 if TYPE_CHECKING:
     from conftest import Running, Start

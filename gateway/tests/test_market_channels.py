@@ -8,11 +8,12 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
+from facts import NOW
 from gateway.websocket.book_channel import BookChannel
 from gateway.websocket.outbox import UPDATES_WAITING_MAX, Outbox
 from gateway.websocket.trade_channel import TradeChannel
 from sockets import connected
-from stand_ins import NOW, levels, public_trade
+from trading_stand_in import levels, public_trade
 
 if TYPE_CHECKING:
     from sockets import Socket

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
+from facts import USER
 from gateway.schemas import admin, markets
 from replies import checked
-from stand_ins import USER
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

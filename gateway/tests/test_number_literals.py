@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.testing.number_literals import NOT_DECIMALS
+from facts import ORDER
 from replies import checked
-from stand_ins import ORDER
 
 if TYPE_CHECKING:
     from conftest import Running

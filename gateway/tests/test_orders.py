@@ -8,9 +8,9 @@ import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
+from facts import ORDER, SESSION, USER
 from gateway.schemas import trading as schemas
 from replies import checked
-from stand_ins import ORDER, SESSION, USER
 
 if TYPE_CHECKING:
     from conftest import Running

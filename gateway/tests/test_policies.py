@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from facts import PERMISSIONS, SESSION
 from gateway.admission.policy import Access, Policy
 from gateway.routes.endpoint import API, Endpoint
 from paths import path_of
 from replies import checked
-from stand_ins import PERMISSIONS, SESSION
 from starlette.requests import Request
 from starlette.responses import Response
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
+from facts import ORDER, OTHER_USER, USER
 from gateway.schemas import trading as schemas
 from gateway.schemas import wallet
 from replies import checked
-from stand_ins import ORDER, OTHER_USER, USER, event, order
+from trading_stand_in import event, order
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

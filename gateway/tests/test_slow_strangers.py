@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.testing import eventually
-from stand_ins import SESSION, USER
+from facts import SESSION, USER
 
 if TYPE_CHECKING:
     from conftest import Running, Start

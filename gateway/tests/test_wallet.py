@@ -8,9 +8,10 @@ import httpx
 import pytest
 from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1.trading_pb2 import ListPostingsRequest
+from facts import ORDER, USER
 from gateway.schemas import wallet
 from replies import checked
-from stand_ins import ORDER, USER, posting
+from trading_stand_in import posting
 
 if TYPE_CHECKING:
     from conftest import Running

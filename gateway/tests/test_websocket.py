@@ -9,10 +9,12 @@ import pytest
 import websockets
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
+from facts import ORDER, SESSION, USER
 from gateway.edge.metrics import SOCKETS_CLOSED
 from gateway.websocket import private_channels
 from sockets import Socket, connected
-from stand_ins import ORDER, SESSION, USER, event, fill, order, price
+from stand_ins import price
+from trading_stand_in import event, fill, order
 
 if TYPE_CHECKING:
     from conftest import Running, Start

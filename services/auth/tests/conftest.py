@@ -52,7 +52,7 @@ from joserfc.jwk import OKPKey
 from redis.asyncio import BlockingConnectionPool, Redis
 
 # Test folders are no packages: what is put aside here is loaded by its path, once.
-for _name in ("memory_stores", "memory_surroundings"):
+for _name in ("memory_stores", "memory_surroundings", "authenticator"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
     if _name not in sys.modules and _spec is not None and _spec.loader is not None:
         _module = importlib.util.module_from_spec(_spec)

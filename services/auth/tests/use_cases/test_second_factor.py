@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyotp
@@ -12,9 +12,7 @@ from auth.domain.errors import (
     ChallengeExpired,
     CodeExpired,
     InvalidCredentials,
-    MalformedCode,
     MfaRequired,
-    SecondFactorLocked,
     StepUpRequired,
     TwoFactorAlreadyEnabled,
     TwoFactorNotEnabled,
@@ -23,66 +21,13 @@ from auth.domain.errors import (
     WrongSecondFactor,
     WrongSignInCode,
 )
-from auth.domain.login_throttle import FAILURES_MAX
-from auth.domain.second_factor import RECOVERY_ALPHABET, RECOVERY_CODES
-from auth.use_cases.open_session import SignedIn
-from chassis.identity import Caller, NotSignedIn, use_caller
-
-EMAIL = "ada@example.com"
-PASSWORD = "correct horse battery"
-
-
-def told(world: Any) -> list[str]:
-    """What the owner heard of, but for devices, which are not this file's business."""
-    return [event for event in world.notices() if event != "new_device"]
-
-
-def caller(session: SignedIn) -> Caller:
-    return Caller(
-        service="gateway",
-        user_id=str(session.user.id),
-        session_id=str(session.session.id),
-        request_id="r",
-        address="203.0.113.7",
-    )
+from auth.domain.second_factor import RECOVERY_CODES
+from authenticator import EMAIL, PASSWORD, Phone, caller, challenged, enrolled, told
+from chassis.identity import NotSignedIn, use_caller
 
 
 class Died(Exception):
     """The process, right after the commit."""
-
-
-@dataclass
-class Phone:
-    """An authenticator app: it knows the secret and the time."""
-
-    world: Any
-    secret: str
-
-    def code(self, steps: int = 0) -> str:
-        """Of now, or of so many steps from now."""
-        return pyotp.TOTP(self.secret).at(self.world.clock.now(), counter_offset=steps)
-
-    def next_code(self) -> str:
-        """Half a minute later: a code that nobody has taken yet."""
-        self.world.clock.advance(30)
-        return self.code()
-
-    def wrong(self) -> str:
-        good = {self.code(steps) for steps in (-1, 0, 1)}
-        return next(code for code in (f"{number:06d}" for number in range(10)) if code not in good)
-
-
-async def enrolled(world: Any) -> tuple[SignedIn, Phone, list[str]]:
-    member = await world.member()
-    with use_caller(caller(member)):
-        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
-        return member, phone, await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
-
-
-async def challenged(world: Any, device: Device | None = None) -> str:
-    with pytest.raises(MfaRequired) as refusal:
-        await world.do.log_in(email=EMAIL, password=PASSWORD, device=device or Device())
-    return str(refusal.value.details["challenge"])
 
 
 async def test_set_up_shows_a_secret_an_app_can_read(memory_world: Any) -> None:
@@ -195,141 +140,6 @@ async def test_a_reset_by_mailbox_leaves_the_factor_on_and_the_owner_hears_of_it
         await world.do.log_in(email=EMAIL, password="a new battery staple")
     challenge = str(refusal.value.details["challenge"])
     assert await world.do.answer_challenge(challenge=challenge, code=phone.next_code())
-
-
-async def test_no_code_is_taken_twice_nor_one_older_than_the_last(world: Any) -> None:
-    _, phone, _ = await enrolled(world)
-    challenge = await challenged(world)
-    # The code that switched it on is spent.
-    with pytest.raises(WrongSignInCode):
-        await world.do.answer_challenge(challenge=challenge, code=phone.code())
-    ahead = phone.code(1)
-    assert await world.do.answer_challenge(challenge=challenge, code=ahead)
-    for spent in (ahead, phone.code(), phone.code(-1)):
-        with pytest.raises(WrongSignInCode):
-            await world.do.answer_challenge(challenge=challenge, code=spent)
-
-
-async def test_of_one_code_sent_many_times_at_once_one_is_taken(world: Any) -> None:
-    _, phone, _ = await enrolled(world)
-    challenge, code = await challenged(world), phone.next_code()
-    outcomes = await asyncio.gather(
-        *(world.do.answer_challenge(challenge=challenge, code=code) for _ in range(10)), return_exceptions=True
-    )
-    assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
-
-
-@pytest.mark.parametrize(("steps", "taken"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
-async def test_a_clock_may_be_half_a_minute_off(memory_world: Any, steps: int, taken: bool) -> None:  # noqa: FBT001
-    _, phone, _ = await enrolled(memory_world)
-    memory_world.clock.advance(120)
-    challenge = await challenged(memory_world)
-    if taken:
-        assert await memory_world.do.answer_challenge(challenge=challenge, code=phone.code(steps))
-        return
-    with pytest.raises(WrongSignInCode):
-        await memory_world.do.answer_challenge(challenge=challenge, code=phone.code(steps))
-
-
-async def test_of_200_parallel_guesses_at_most_five_are_judged_and_then_the_right_one_is_refused(world: Any) -> None:
-    _, phone, _ = await enrolled(world)
-    challenge, wrong = await challenged(world), phone.wrong()
-    outcomes = await asyncio.gather(
-        *(world.do.answer_challenge(challenge=challenge, code=wrong) for _ in range(200)), return_exceptions=True
-    )
-    assert sum(isinstance(outcome, WrongSignInCode) for outcome in outcomes) == FAILURES_MAX
-    assert sum(isinstance(outcome, SecondFactorLocked) for outcome in outcomes) == 200 - FAILURES_MAX
-    # A new challenge gives no new guesses.
-    with pytest.raises(SecondFactorLocked):
-        await world.do.answer_challenge(challenge=await challenged(world), code=phone.next_code())
-    world.clock.advance(900)
-    assert await world.do.answer_challenge(challenge=await challenged(world), code=phone.code())
-
-
-async def test_of_200_guesses_at_once_with_the_right_one_among_the_last_none_is_taken(world: Any) -> None:
-    _, phone, _ = await enrolled(world)
-    challenge = await challenged(world)
-    guesses = [phone.wrong()] * 199 + [phone.next_code()]
-    outcomes = await asyncio.gather(
-        *(world.do.answer_challenge(challenge=challenge, code=guess) for guess in guesses), return_exceptions=True
-    )
-    assert Counter(type(outcome) for outcome in outcomes) == {WrongSignInCode: 5, SecondFactorLocked: 195}
-
-
-async def test_who_has_the_password_cannot_lock_the_owners_device_out_and_gets_no_guesses_of_it(world: Any) -> None:
-    member, phone, codes = await enrolled(world)
-    challenge, wrong = await challenged(world), phone.wrong()
-    for _ in range(FAILURES_MAX):
-        with pytest.raises(WrongSignInCode):
-            await world.do.answer_challenge(challenge=challenge, code=wrong)
-    for strange in (Device(), Device(token="x"), Device(token=(await world.member("bob@example.com")).device_token)):
-        with pytest.raises(SecondFactorLocked):
-            await world.do.answer_challenge(challenge=challenge, code=phone.code(1), device=strange)
-    known = Device(token=member.device_token)
-    signed_in = await world.do.answer_challenge(challenge=challenge, code=phone.next_code(), device=known)
-    # In its session, too; and its coming and going gives the stranger no new guesses.
-    with use_caller(caller(signed_in)):
-        await world.do.step_up(code=codes[0])
-    with pytest.raises(SecondFactorLocked):
-        await world.do.answer_challenge(challenge=challenge, code=codes[1])
-
-
-async def test_a_known_device_has_five_guesses_of_its_own(world: Any) -> None:
-    member, phone, codes = await enrolled(world)
-    known = Device(token=member.device_token)
-    challenge, wrong = await challenged(world, known), phone.wrong()
-    outcomes = await asyncio.gather(
-        *(world.do.answer_challenge(challenge=challenge, code=wrong, device=known) for _ in range(20)),
-        return_exceptions=True,
-    )
-    assert Counter(type(outcome) for outcome in outcomes) == {WrongSignInCode: 5, SecondFactorLocked: 15}
-    with use_caller(caller(member)):
-        for use in (world.do.step_up, world.do.disable_second_factor, world.do.renew_recovery_codes):
-            with pytest.raises(SecondFactorLocked):
-                await use(code=codes[0])
-    # The owner's others go on.
-    assert await world.do.answer_challenge(challenge=challenge, code=codes[0])
-
-
-async def test_the_fifth_try_may_be_the_right_one_and_then_there_are_five_again(world: Any) -> None:
-    _, phone, codes = await enrolled(world)
-    challenge, wrong = await challenged(world), phone.wrong()
-    for right in codes[:2]:
-        for _ in range(FAILURES_MAX - 1):
-            with pytest.raises(WrongSignInCode):
-                await world.do.answer_challenge(challenge=challenge, code=wrong)
-        assert await world.do.answer_challenge(challenge=challenge, code=right)
-
-
-async def test_each_recovery_code_opens_once_however_it_is_typed(world: Any) -> None:
-    _, _, codes = await enrolled(world)
-    assert all(set(code.replace("-", "")) <= set(RECOVERY_ALPHABET) for code in codes)
-    for code in (codes[0].upper(), codes[1].replace("-", " "), f" {codes[2]} "):
-        assert await world.do.answer_challenge(challenge=await challenged(world), code=code)
-        with pytest.raises(WrongSignInCode):
-            await world.do.answer_challenge(challenge=await challenged(world), code=code)
-    await world.settle()
-    assert told(world)[1:] == ["recovery_code_used"] * 3
-
-
-async def test_another_accounts_recovery_code_is_wrong(world: Any) -> None:
-    _, _, codes = await enrolled(world)
-    other = await world.member("bob@example.com")
-    with use_caller(caller(other)):
-        phone = Phone(world, (await world.do.set_up_second_factor()).secret)
-        await world.do.enable_second_factor(code=phone.code(), password=PASSWORD)
-        with pytest.raises(WrongSecondFactor):
-            await world.do.step_up(code=codes[0])
-
-
-@pytest.mark.parametrize("code", ["", "12345", "1234567", "abcde-abcd0", "abcde-abcdl1", "١٢٣٤٥٦", "x" * 500])
-async def test_what_no_code_looks_like_costs_no_try(memory_world: Any, code: str) -> None:
-    _, phone, _ = await enrolled(memory_world)
-    challenge = await challenged(memory_world)
-    for _ in range(FAILURES_MAX + 1):
-        with pytest.raises(MalformedCode):
-            await memory_world.do.answer_challenge(challenge=challenge, code=code)
-    assert await memory_world.do.answer_challenge(challenge=challenge, code=phone.next_code())
 
 
 async def test_a_challenge_is_good_for_five_minutes_one_account_and_one_password(world: Any) -> None:

@@ -8,11 +8,9 @@ from uuid import uuid4
 
 import pytest
 from auth.domain.errors import (
-    InvalidName,
     InvalidRefreshToken,
     RefreshTokenReused,
     SessionEnded,
-    UserNotFound,
 )
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.open_session import SignedIn
@@ -354,48 +352,6 @@ async def test_a_session_whose_end_got_no_further_than_the_database_is_over_in_r
     assert not await real_world.is_blacklisted(signed_in.session.id)
     await MirroredRevokedSessions(redis, real_world.clock).load_if_lost()
     assert await real_world.is_blacklisted(signed_in.session.id)
-
-
-async def test_a_profile_is_the_callers_own(world: Any) -> None:
-    signed_in = await world.member()
-    with pytest.raises(NotSignedIn):
-        await world.do.get_user()
-    with use_caller(caller(signed_in)):
-        assert (await world.do.get_user()).email == "ada@example.com"
-        await world.do.log_out(refresh_token="")
-        with pytest.raises(SessionEnded):
-            await world.do.get_user()
-
-
-async def test_people_change_the_name_they_are_greeted_by_and_it_is_on_record_once(world: Any) -> None:
-    member, other = await world.member(), await world.member("bob@example.com")
-    with use_caller(caller(member)):
-        for _ in range(2):
-            assert (await world.do.change_profile(name="  Ada Lovelace ")).name == "Ada Lovelace"
-        assert (await world.do.get_user()).name == "Ada Lovelace"
-        for name in ("", " ", "a" * 101, "A\nda", "<b>", "http://evil.example"):
-            with pytest.raises(InvalidName):
-                await world.do.change_profile(name=name)
-    with use_caller(caller(other)):
-        assert (await world.do.get_user()).name == "Ada"
-    changed = [entry for entry in await world.audited() if entry[0] == "profile_changed"]
-    assert changed == [("profile_changed", f"user:{member.user.id}", None)]
-
-
-async def test_an_ended_session_changes_no_name(world: Any) -> None:
-    member = await world.member()
-    with use_caller(caller(member)):
-        await world.do.log_out(refresh_token="")
-        with pytest.raises(SessionEnded):
-            await world.do.change_profile(name="Eve")
-    assert (await world.user()).name == "Ada"
-
-
-async def test_somebody_is_reached_where_they_signed_up(world: Any) -> None:
-    signed_in = await world.member()
-    assert (await world.do.get_contact(user_id=signed_in.user.id)).email == "ada@example.com"
-    with pytest.raises(UserNotFound):
-        await world.do.get_contact(user_id=uuid4())
 
 
 async def test_a_rotation_that_comes_late_changes_nothing(world: Any) -> None:

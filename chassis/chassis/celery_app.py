@@ -1,5 +1,6 @@
 """Celery as every service uses it: orders to oneself on quorum queues, acknowledged after the work."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -13,8 +14,19 @@ HARD_LIMIT_SECONDS = 90
 DELIVERY_LIMIT = 10  # of a task whose worker dies with it; then it is dropped
 
 
-def build_celery(name: str, amqp_url: str, namespace: str = "", *, tasks: str | None = None) -> Celery:
-    """A Celery app with one quorum queue, `<name>.tasks`.
+def build_celery(
+    name: str,
+    amqp_url: str,
+    namespace: str = "",
+    *,
+    tasks: str | None = None,
+    queues: Mapping[str, Sequence[str]] | None = None,
+) -> Celery:
+    """A Celery app with a quorum queue `<name>.tasks`, and one `<name>.<queue>` for each of `queues`: the tasks named
+    there go to it, all others to the first.
+
+    A worker consumes all of them, and is given up to its concurrency from each: what stands in one waits for nothing
+    in another as long as the pool has that many threads for each (`celery_pool.ThreadsForEachQueue`).
 
     A task is sent when the broker has confirmed it, JSON only, acknowledged after it ran, redelivered when its
     worker dies: tasks must bear being run twice. No results are kept. `tasks` names the module that holds them.
@@ -25,7 +37,11 @@ def build_celery(name: str, amqp_url: str, namespace: str = "", *, tasks: str | 
     Time limits bind in the prefork pool only; a task in the threads pool bounds its own calls.
     """
     app = Celery(name, broker=amqp_url, include=[tasks] if tasks else [])
-    app.conf.update(_settings(_queue(qualified(namespace, f"{name}.tasks"))))
+    own = {suffix: _queue(qualified(namespace, f"{name}.{suffix}")) for suffix in queues or {}}
+    app.conf.update(_settings(_queue(qualified(namespace, f"{name}.tasks")), own.values()))
+    app.conf.task_routes = {
+        task: {"queue": own[suffix].name} for suffix, routed in (queues or {}).items() for task in routed
+    }
     return app
 
 
@@ -46,9 +62,9 @@ def _queue(name: str) -> Queue:
     )
 
 
-def _settings(queue: Queue) -> dict[str, Any]:
+def _settings(queue: Queue, others: Iterable[Queue]) -> dict[str, Any]:
     return {
-        "task_queues": [queue],
+        "task_queues": [queue, *others],
         "task_default_queue": queue.name,
         "task_default_exchange": queue.exchange.name,
         "task_default_exchange_type": "topic",

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from werkzeug import Request, Response
 # since what is counted by the hour should be one hour's.
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 API_KEY = "SG.a-key-for-tests"
+HELD_SECONDS_MAX = 60.0  # a test that fails must not hold the provider's thread for ever
 CODE_KEY = Fernet.generate_key().decode()
 
 
@@ -41,6 +43,11 @@ class ProviderStandIn:
     mails: list[dict[str, Any]] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
     requests: int = 0
+    # Cleared, it keeps order mails waiting for its answer and lets all others through.
+    takes_order_mails: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.takes_order_mails.set()
 
     def answer(self, request: Request) -> Response:
         self.requests += 1
@@ -48,6 +55,8 @@ class ProviderStandIn:
             return Response('{"errors": [{"message": "bad grant", "field": null}]}', status=401)
         if self.answers:
             return self.answers.pop(0)
+        if request.get_json()["subject"].startswith("Bought"):
+            self.takes_order_mails.wait(HELD_SECONDS_MAX)
         self.mails.append(request.get_json())
         return Response(status=202, headers={"X-Message-Id": f"provider-{len(self.mails)}"})
 
@@ -55,12 +64,19 @@ class ProviderStandIn:
         return [mail["personalizations"][0]["to"][0]["email"] for mail in self.mails]
 
 
+@pytest.fixture(scope="session")
+def make_httpserver() -> Iterator[HTTPServer]:
+    # The plugin's own answers one request after the other. One for all tests: its end takes half a second.
+    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as server:
+        yield server
+
+
 @pytest.fixture
-def provider(httpserver: HTTPServer) -> ProviderStandIn:
-    # The plugin's server, one for all tests: its end takes half a second.
+def provider(httpserver: HTTPServer) -> Iterator[ProviderStandIn]:
     stand_in = ProviderStandIn(url=httpserver.url_for("").rstrip("/"))
     httpserver.expect_request("/v3/mail/send", method="POST").respond_with_handler(stand_in.answer)
-    return stand_in
+    yield stand_in
+    stand_in.takes_order_mails.set()
 
 
 class UserUnknown(ServiceError):

@@ -21,11 +21,12 @@ from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_gr
 from cryptovault.trading.v1.events_pb2 import JournalAdvanced
 from notifications.bootstrap import compose
 from notifications.settings import Settings
+from notifications.worker.application import CONCURRENCY
 from werkzeug import Response
 
 CODE = "736251"
 WORKER_SECONDS = 60.0  # a whole Python process has to start, on a busy machine
-
+ORDER_MAILS = 60  # more than the worker sends at once
 
 NOTICE = notifications_pb2.CODE_PURPOSE_SECURITY_NOTICE
 
@@ -69,7 +70,7 @@ async def queued_tasks(amqp_url: str, namespace: str) -> list[Any]:
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
-        queue = await channel.get_queue(f"{namespace}.notifications.tasks")
+        queue = await channel.get_queue(f"{namespace}.notifications.codes")
         found = []
         while (message := await queue.get(fail=False)) is not None:
             found.append(message)
@@ -222,6 +223,27 @@ async def test_a_filled_order_is_told_once_in_the_application_and_by_mail(  # no
     assert provider.mails[0]["subject"] == "Bought 0.5 BTC"
     assert "50000.00 USD" in provider.mails[0]["content"][0]["value"]
     assert set(neighbours.callers) == {"notifications"}
+
+
+async def test_a_code_leaves_while_order_mails_fill_the_queue_and_the_worker(  # noqa: PLR0917 - fixtures
+    start: Any, start_worker: Any, mongo: MongoConnection, provider: Any, neighbours: Any
+) -> None:
+    provider.takes_order_mails.clear()
+    for number in range(ORDER_MAILS):
+        neighbours.contacts[f"u{number}"] = (f"person-{number}@example.org", "Bo")
+        neighbours.close_order(f"o{number}", f"u{number}")
+    with start_worker() as worker:
+        async with start() as stub:
+            await eventually(worker.ready, WORKER_SECONDS)
+            await eventually(lambda: provider.requests >= CONCURRENCY, WORKER_SECONDS)
+            await stub.SendCode(request())
+            await eventually(lambda: provider.mails, WORKER_SECONDS)
+            # The order mails have neither been taken nor given up meanwhile: the code has passed them.
+            assert provider.recipients() == ["ann@example.org"]
+            assert await mongo.database["mails"].count_documents({"reason": {"$ne": None}}) == 0
+            provider.takes_order_mails.set()
+            await eventually(lambda: len(provider.mails) == ORDER_MAILS + 1, WORKER_SECONDS)
+    assert len(set(provider.recipients())) == ORDER_MAILS + 1
 
 
 async def test_without_a_broker_the_caller_hears_so_and_may_repeat(

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from notifications.bootstrap import WorkerUseCases
 
 # Mails are network waits, so threads in one process do: prefork would add a second interpreter of 90 MB per child.
-POOL = "threads"
-CONCURRENCY = 4  # mails on their way at once; one slow answer of the provider must not hold the next code
+# As many for each queue, so that a code finds one however many order mails are under way.
+POOL = "chassis.celery_pool:ThreadsForEachQueue"
+CONCURRENCY = 4  # tasks of each queue at once; one slow answer of the provider must not hold the next code
 # The threads pool knows no time limits of Celery's, so a task bounds itself: provider 10 s, auth 1 s, database 5 s.
 TASK_SECONDS_MAX = 25.0
 COMPOSE_SECONDS_MAX = 30.0

@@ -1,12 +1,15 @@
-"""The worker's queue and the names of its tasks. Light: the beat process loads this and little else."""
+"""The worker's queues and which tasks are in them. Light: the beat process loads this and little else."""
 
 from celery import Celery
 from chassis.celery_app import build_celery
 
+from notifications.clients.task_queue import SEND_CODE
 from notifications.settings import Settings
 
 APPLICATION = "notifications"
+# Somebody waits for a code, or must act on a notice; what tells of filled orders comes by the thousand.
+AWAITED = {"codes": (SEND_CODE,)}
 
 
 def make_celery(settings: Settings) -> Celery:
-    return build_celery(APPLICATION, settings.required("amqp_url"), settings.bus_namespace)
+    return build_celery(APPLICATION, settings.required("amqp_url"), settings.bus_namespace, queues=AWAITED)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 from celery import Celery
 from chassis.clock import Clock, SystemClock
@@ -25,9 +26,12 @@ from notifications.rendering.jinja_renderer import JinjaRenderer
 from notifications.settings import Settings
 from notifications.storage.documents import DOCUMENTS
 from notifications.storage.fill_records import MongoFillRecords
+from notifications.storage.mail_portions import MongoMailPortions
 from notifications.storage.mails import MongoMails
 from notifications.use_cases.accept_code import AcceptCode
+from notifications.use_cases.attempt_mail import AttemptMail
 from notifications.use_cases.deliver_mail import DeliverMail
+from notifications.use_cases.deliver_mails import DeliverMails
 from notifications.use_cases.sweep_mails import SweepMails
 from notifications.use_cases.tell_of_fills import TellOfFills
 from notifications.worker.tasks import make_celery
@@ -43,7 +47,14 @@ async def compose(runtime: Runtime[Settings]) -> None:
 
     channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=runtime.identity)
     runtime.on_stop(channel.close)
-    tell = TellOfFills(journal=TradingJournal(channel), records=MongoFillRecords(), queue=queue)
+    tell = TellOfFills(
+        journal=TradingJournal(channel),
+        records=MongoFillRecords(),
+        queue=queue,
+        clock=runtime.clock,
+        gather=timedelta(seconds=settings.order_mails_gather_seconds),
+    )
+    runtime.on_stop(tell.close)
     consumer: JournalConsumer[BatchFills] = JournalConsumer(
         "notifications",
         read=tell.read,
@@ -66,6 +77,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
 @dataclass(frozen=True, slots=True)
 class WorkerUseCases:
     deliver_mail: DeliverMail
+    deliver_mails: DeliverMails
     sweep_mails: SweepMails
     close: Callable[[], Awaitable[None]]
 
@@ -87,17 +99,16 @@ async def compose_worker(settings: Settings, app: Celery, *, clock: Clock | None
         clock=clock,
     )
     stack.push_async_callback(sendgrid.close)
-    mails, queue = MongoMails(), CeleryTaskQueue(app)
-    deliver_mail = DeliverMail(
-        mails=mails,
-        contacts=AuthContacts(channel),
-        provider=sendgrid,
-        renderer=JinjaRenderer(),
-        queue=queue,
-        seal=make_seal(settings),
-        clock=clock,
+    mails, queue, seal = MongoMails(), CeleryTaskQueue(app), make_seal(settings)
+    attempt = AttemptMail(
+        contacts=AuthContacts(channel), provider=sendgrid, renderer=JinjaRenderer(), seal=seal, clock=clock
     )
-    return WorkerUseCases(deliver_mail, SweepMails(mails=mails, queue=queue, clock=clock), stack.aclose)
+    return WorkerUseCases(
+        DeliverMail(mails=mails, attempt=attempt, queue=queue, seal=seal, clock=clock),
+        DeliverMails(portions=MongoMailPortions(mongo.transactions), attempt=attempt, queue=queue, clock=clock),
+        SweepMails(mails=mails, queue=queue, clock=clock),
+        stack.aclose,
+    )
 
 
 def make_seal(settings: Settings) -> FernetSeal:

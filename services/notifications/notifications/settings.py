@@ -21,6 +21,10 @@ class Settings(ServiceSettings):
     mail_from: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     mail_from_name: str = Field(default="CryptoVault", min_length=1, max_length=80)
 
+    # What is filled for one person within so long is told in one mail; 0 sends each at once. Short of what the sweep
+    # takes for lost.
+    order_mails_gather_seconds: float = Field(default=10.0, ge=0, le=60)
+
     @property
     def sender(self) -> str:
         """Whom mails come from. Raises MissingSetting in production where it is not set."""

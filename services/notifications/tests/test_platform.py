@@ -225,7 +225,7 @@ async def test_a_filled_order_is_told_once_in_the_application_and_by_mail(  # no
     assert set(neighbours.callers) == {"notifications"}
 
 
-async def test_a_code_leaves_while_order_mails_fill_the_queue_and_the_worker(  # noqa: PLR0917 - fixtures
+async def test_a_code_leaves_while_order_mails_fill_the_queue_and_the_worker(
     start: Any, start_worker: Any, mongo: MongoConnection, provider: Any, neighbours: Any
 ) -> None:
     provider.takes_order_mails.clear()

@@ -10,7 +10,7 @@ from notifications.domain.mails import Content
 from notifications.use_cases.ports import MailRefused, ProviderBusy
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # it answers in well under a second; past this it hangs
-CONNECTIONS_MAX = 10
+CONNECTIONS_MAX = 50  # the worker has up to 44 mails under way: four portions of ten, and four codes
 WAIT_SECONDS_MAX = 3600.0  # the most we let its headers make us wait
 PROBLEM_LENGTH_MAX = 300  # of its error text in our records
 

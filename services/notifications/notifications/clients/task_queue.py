@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,11 @@ from kombu.exceptions import OperationalError
 
 SEND_CODE = "notifications.send_code"
 SEND_MAIL = "notifications.send_mail"
+SEND_MAILS = "notifications.send_mails"
 SWEEP = "notifications.sweep"
+
+# Mails in one task. They are sent at the same time, and what a worker that dies had sent of them is sent again.
+PORTION_MAX = 10
 
 
 class QueueUnavailable(Unavailable):
@@ -36,7 +41,11 @@ class CeleryTaskQueue:
     async def send_mail(self, mail_id: str, *, delay_seconds: float = 0) -> None:
         await self._send(SEND_MAIL, {"mail_id": mail_id}, delay_seconds)
 
-    async def _send(self, name: str, arguments: dict[str, str], delay_seconds: float, **options: Any) -> None:
+    async def send_mails(self, mail_ids: Sequence[str]) -> None:
+        for begin in range(0, len(mail_ids), PORTION_MAX):
+            await self._send(SEND_MAILS, {"mail_ids": list(mail_ids[begin : begin + PORTION_MAX])}, 0)
+
+    async def _send(self, name: str, arguments: dict[str, Any], delay_seconds: float, **options: Any) -> None:
         if delay_seconds > 0:
             # Whole seconds are the finest that the delay queues know.
             options["countdown"] = math.ceil(delay_seconds)

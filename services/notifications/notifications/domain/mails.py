@@ -80,6 +80,10 @@ class Mail:
     user_id: str
     recipient: str | None
     facts: dict[str, str]
+    # Of an order mail, what else was filled in the same moment; `facts` are the first one's. Up to as many as a mail
+    # lists, and whether there were more.
+    other_orders: tuple[dict[str, str], ...] = ()
+    unlisted_orders: bool = False
     # Tells a repeat of a request from another request under the same id.
     digest: str
     status: MailStatus
@@ -88,6 +92,19 @@ class Mail:
     # When it should be on its way at the latest; a mail still queued well after that was lost on the way.
     due_at: datetime
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one try: the step, and what else the mail's record should say from now on."""
+
+    mail_id: str
+    trigger: MailTrigger
+    reason: str | None = None
+    recipient: str | None = None
+    provider_id: str | None = None
+    # When to try again, where it was postponed.
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 HOUSE = "house"  # the exchange's own user id; it has no mailbox
 MAILS_PER_HOUR_MAX = 20  # per user: a person's trading, not a robot's; the rest is told in the application only
+LISTED_MAX = 20  # orders in one mail: somebody reads it; that there were more is said, not how many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,16 @@ class BatchFills:
 
     time: datetime
     fills: tuple[OrderFilled, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMail:
+    """An order mail that still takes what else is filled for its user: written down, but not sent yet."""
+
+    mail_id: str
+    user_id: str
+    orders: int  # listed in it, at most LISTED_MAX
+    unlisted: bool  # it says that there were more
 
 
 def hour_of(time: datetime) -> str:

@@ -1,5 +1,7 @@
 """Mails from templates: `<kind>.subject.txt`, `<kind>.txt` and `<kind>.html`."""
 
+from collections.abc import Mapping
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from notifications.domain.mails import Content, MailKind
@@ -19,7 +21,7 @@ class JinjaRenderer:
             keep_trailing_newline=True,
         )
 
-    def render(self, kind: MailKind, *, name: str, facts: dict[str, str], secret: Secret | None) -> Content:
+    def render(self, kind: MailKind, *, name: str, facts: Mapping[str, object], secret: Secret | None) -> Content:
         values: dict[str, object] = {"name": name, **facts}
         if secret is not None:
             values["code"] = secret.code

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from beanie import Document
+from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 MAILS_KEPT = timedelta(days=90)  # a record for support; addresses are personal and not kept longer
@@ -18,6 +19,9 @@ class MailDocument(Document):
     user_id: str
     recipient: str | None
     facts: dict[str, str]
+    # Order mails only: what was filled beside the order in `facts`. Not in rows of earlier versions.
+    other_orders: list[dict[str, str]] = Field(default_factory=list)
+    unlisted_orders: bool = False
     digest: str
     status: str
     reason: str | None

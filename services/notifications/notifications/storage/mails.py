@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from chassis.mongo import DatabaseUnavailable
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
-from notifications.domain.mails import TRANSITIONS, Mail, MailKind, MailStatus, MailTrigger
+from notifications.domain.mails import TRANSITIONS, Mail, MailKind, MailStatus, MailTrigger, Outcome
 from notifications.storage.documents import MailDocument, Row
 from notifications.use_cases.ports import Claim
 
@@ -24,7 +24,7 @@ class MongoMails:
             await self._rows.insert_one(new_row(mail))
         except DuplicateKeyError:
             found = await self._rows.find_one({"_id": mail.id})
-            return _mail(found) if found is not None else mail
+            return mail_of_row(found) if found is not None else mail
         except ConnectionFailure as error:
             raise DatabaseUnavailable from error
         return mail
@@ -32,32 +32,26 @@ class MongoMails:
     async def claim(self, mail_id: str, now: datetime) -> Claim:
         try:
             # No find-and-modify and no `$or`: the embedded server would look at every mail for the one, 46 ms where
-            # there are 1,500, and orders are filled by the thousand. Whoever claimed it may read it afterwards.
-            claimed = await self._rows.update_one(
-                {"_id": mail_id, "status": MailStatus.QUEUED.value, "claimed_until": {"$not": {"$gt": now}}},
-                {"$set": {"claimed_until": now + CLAIM_LASTS, "updated_at": now}, "$inc": {"attempts": 1}},
-            )
+            # there are 1,500. Whoever claimed it may read it afterwards.
+            claimed = await self._rows.update_one(*claiming(mail_id, now))
             row = await self._rows.find_one({"_id": mail_id, "status": MailStatus.QUEUED.value})
         except ConnectionFailure as error:
             raise DatabaseUnavailable from error
         if row is not None and claimed.matched_count:
-            return Claim(mail=_mail(row))
+            return Claim(mail=mail_of_row(row))
         if row is None or row["claimed_until"] is None:
             return Claim()
-        return Claim(wait_seconds=max(1.0, (row["claimed_until"] - now).total_seconds()))
+        return Claim(wait_seconds=_seconds_until(row["claimed_until"], now))
 
-    async def sent(self, mail_id: str, now: datetime, *, recipient: str, provider_id: str) -> None:
-        await self._step(mail_id, now, MailTrigger.ACCEPTED, recipient=recipient, provider_id=provider_id, reason=None)
-
-    async def postponed(self, mail_id: str, now: datetime, *, until: datetime, reason: str) -> None:
-        await self._step(mail_id, now, MailTrigger.POSTPONED, due_at=until, reason=reason[:REASON_LENGTH_MAX])
-
-    async def failed(self, mail_id: str, now: datetime, *, reason: str) -> None:
-        await self._step(mail_id, now, MailTrigger.REFUSED, reason=reason[:REASON_LENGTH_MAX])
+    async def note(self, outcome: Outcome, now: datetime) -> None:
+        try:
+            await self._rows.update_one(*noting(outcome, now))
+        except ConnectionFailure as error:
+            raise DatabaseUnavailable from error
 
     async def lost(self, now: datetime, limit: int) -> Sequence[Mail]:
         found = self._rows.find({"status": MailStatus.QUEUED.value, "due_at": {"$lt": now - LOST_AFTER}})
-        return [_mail(row) for row in await found.sort("due_at", 1).to_list(limit)]
+        return [mail_of_row(row) for row in await found.sort("due_at", 1).to_list(limit)]
 
     async def due_again(self, mail_ids: Sequence[str], now: datetime) -> None:
         if mail_ids:
@@ -66,22 +60,41 @@ class MongoMails:
                 {"$set": {"due_at": now, "updated_at": now}},
             )
 
-    async def _step(self, mail_id: str, now: datetime, trigger: MailTrigger, **changes: object) -> None:
-        start = next(start for start, on in TRANSITIONS if on is trigger)
-        try:
-            await self._rows.update_one(
-                {"_id": mail_id, "status": start.value},
-                {
-                    "$set": {
-                        "status": TRANSITIONS[start, trigger].value,
-                        "updated_at": now,
-                        "claimed_until": None,
-                        **changes,
-                    }
-                },
-            )
-        except ConnectionFailure as error:
-            raise DatabaseUnavailable from error
+
+def claiming(mail_id: str, now: datetime) -> tuple[Row, Row]:
+    """The update that takes a queued mail for sending, so that no second worker sends it meanwhile."""
+    return (
+        {"_id": mail_id, "status": MailStatus.QUEUED.value, "claimed_until": {"$not": {"$gt": now}}},
+        {"$set": {"claimed_until": now + CLAIM_LASTS, "updated_at": now}, "$inc": {"attempts": 1}},
+    )
+
+
+def claim_of(row: Row, now: datetime) -> Claim:
+    """What `claiming` does to this queued row."""
+    until = row["claimed_until"]
+    if until is not None and until > now:
+        return Claim(wait_seconds=_seconds_until(until, now))
+    return Claim(mail=mail_of_row({**row, "attempts": row["attempts"] + 1}))
+
+
+def noting(outcome: Outcome, now: datetime) -> tuple[Row, Row]:
+    """The update that takes a mail the step it has made."""
+    start = next(start for start, on in TRANSITIONS if on is outcome.trigger)
+    changes: Row = {
+        "status": TRANSITIONS[start, outcome.trigger].value,
+        "updated_at": now,
+        "claimed_until": None,
+        "reason": outcome.reason[:REASON_LENGTH_MAX] if outcome.reason is not None else None,
+    }
+    if outcome.trigger is MailTrigger.ACCEPTED:
+        changes |= {"recipient": outcome.recipient, "provider_id": outcome.provider_id}
+    if outcome.due_at is not None:
+        changes["due_at"] = outcome.due_at
+    return {"_id": outcome.mail_id, "status": start.value}, {"$set": changes}
+
+
+def _seconds_until(moment: datetime, now: datetime) -> float:
+    return max(1.0, (moment - now).total_seconds())
 
 
 def new_row(mail: Mail) -> Row:
@@ -91,6 +104,8 @@ def new_row(mail: Mail) -> Row:
         "user_id": mail.user_id,
         "recipient": mail.recipient,
         "facts": mail.facts,
+        "other_orders": list(mail.other_orders),
+        "unlisted_orders": mail.unlisted_orders,
         "digest": mail.digest,
         "status": mail.status.value,
         "reason": None,
@@ -104,13 +119,16 @@ def new_row(mail: Mail) -> Row:
     }
 
 
-def _mail(row: Row) -> Mail:
+def mail_of_row(row: Row) -> Mail:
     return Mail(
         id=row["_id"],
         kind=MailKind(row["kind"]),
         user_id=row["user_id"],
         recipient=row["recipient"],
         facts=row["facts"],
+        # Rows of earlier versions tell of one order each.
+        other_orders=tuple(row.get("other_orders", ())),
+        unlisted_orders=row.get("unlisted_orders", False),
         digest=row["digest"],
         status=MailStatus(row["status"]),
         attempts=row["attempts"],

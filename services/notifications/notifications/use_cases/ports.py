@@ -1,14 +1,14 @@
 """What the use cases need of the outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from chassis.journal_consumer import Entry
 
-from notifications.domain.mails import Content, Mail, MailKind
-from notifications.domain.order_fills import BatchFills, OrderFilled
+from notifications.domain.mails import Content, Mail, MailKind, Outcome
+from notifications.domain.order_fills import BatchFills, OpenMail, OrderFilled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +45,6 @@ class NoContact(Exception):
     """The user does not exist any more."""
 
 
-class Mails(Protocol):
-    async def add(self, mail: Mail) -> Mail:
-        """Writes a queued mail down, or returns the one that already has its id."""
-        ...
-
-    async def claim(self, mail_id: str, now: datetime) -> "Claim":
-        """Takes a queued mail for sending, so that no second worker sends it meanwhile. Counts the attempt."""
-        ...
-
-    async def sent(self, mail_id: str, now: datetime, *, recipient: str, provider_id: str) -> None: ...
-
-    async def postponed(self, mail_id: str, now: datetime, *, until: datetime, reason: str) -> None: ...
-
-    async def failed(self, mail_id: str, now: datetime, *, reason: str) -> None: ...
-
-    async def lost(self, now: datetime, limit: int) -> Sequence[Mail]:
-        """Mails still queued long after they should have gone, oldest first."""
-        ...
-
-    async def due_again(self, mail_ids: Sequence[str], now: datetime) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """`mail` where it is ours to send; else `wait_seconds` until it may be, or None when nothing is left to do."""
@@ -75,9 +53,47 @@ class Claim:
     wait_seconds: float | None = None
 
 
+class Mails(Protocol):
+    async def add(self, mail: Mail) -> Mail:
+        """Writes a queued mail down, or returns the one that already has its id."""
+        ...
+
+    async def claim(self, mail_id: str, now: datetime) -> Claim:
+        """Takes a queued mail for sending, so that no second worker sends it meanwhile. Counts the attempt."""
+        ...
+
+    async def note(self, outcome: Outcome, now: datetime) -> None:
+        """Writes down what became of a try, and lets go of the mail."""
+        ...
+
+    async def lost(self, now: datetime, limit: int) -> Sequence[Mail]:
+        """Mails still queued long after they should have gone, oldest first."""
+        ...
+
+    async def due_again(self, mail_ids: Sequence[str], now: datetime) -> None: ...
+
+
+class MailPortions(Protocol):
+    async def claim(self, mail_ids: Sequence[str], now: datetime) -> dict[str, Claim]:
+        """Takes those that are queued and free, as `Mails.claim` does, all at once. Of others that are queued, how
+        long to wait; what is sent or failed is left out.
+        """
+        ...
+
+    async def note(self, outcomes: Sequence[Outcome], now: datetime) -> None: ...
+
+
 class FillRecords(Protocol):
-    async def add(self, fills: Sequence[tuple[OrderFilled, datetime]]) -> list[str]:
-        """Records the fills that are new, in the transaction around it; the ids of the mails to send."""
+    async def add(
+        self, fills: Sequence[tuple[OrderFilled, datetime]], open_mails: Mapping[str, OpenMail]
+    ) -> list[OpenMail]:
+        """Records the fills, in the transaction around it: in the user's open mail where there is one, else in a new
+        one. `open_mails` by user; the mails that were begun or have grown.
+        """
+        ...
+
+    async def untried(self, now: datetime, limit: int) -> list[str]:
+        """Mails of filled orders that nobody has tried to send, oldest first."""
         ...
 
 
@@ -88,6 +104,12 @@ class TaskQueue(Protocol):
 
     async def send_mail(self, mail_id: str, *, delay_seconds: float = 0) -> None:
         """Raises Unavailable where the broker did not take it."""
+        ...
+
+    async def send_mails(self, mail_ids: Sequence[str]) -> None:
+        """Mails that nobody waits for, in portions. Raises Unavailable where the broker did not take one of them; the
+        rest was not sent then.
+        """
         ...
 
 
@@ -104,7 +126,7 @@ class Seal(Protocol):
 
 
 class Renderer(Protocol):
-    def render(self, kind: MailKind, *, name: str, facts: dict[str, str], secret: Secret | None) -> Content: ...
+    def render(self, kind: MailKind, *, name: str, facts: Mapping[str, object], secret: Secret | None) -> Content: ...
 
 
 class Provider(Protocol):

@@ -3,6 +3,7 @@
 from chassis.clock import Clock
 from chassis.logs import get_logger
 
+from notifications.domain.mails import MailTrigger, Outcome
 from notifications.use_cases.ports import Mails, TaskQueue
 
 SWEEP_MAX = 500  # mails per sweep; a longer backlog takes several, oldest first
@@ -30,11 +31,10 @@ class SweepMails:
             if mail.expires_at is None:
                 again.append(mail.id)
             elif mail.expires_at <= now:
-                await self._mails.failed(mail.id, now, reason="expired")
+                await self._mails.note(Outcome(mail_id=mail.id, trigger=MailTrigger.EXPIRED, reason="expired"), now)
         # Marked first: what the broker does not take now is found again once it is overdue again.
         await self._mails.due_again(again, now)
-        for mail_id in again:
-            await self._queue.send_mail(mail_id)
         if again:
+            await self._queue.send_mails(again)
             log.warning("Lost mails queued again", event="mails_requeued", count=len(again))
         return len(again)

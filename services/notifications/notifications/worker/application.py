@@ -1,6 +1,6 @@
 """The Celery application: its tasks, its schedule, and the life of what the tasks need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -8,7 +8,7 @@ from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import configure_logging, get_logger
 from chassis.metrics import start_metrics
 
-from notifications.clients.task_queue import SEND_CODE, SEND_MAIL, SWEEP
+from notifications.clients.task_queue import SEND_CODE, SEND_MAIL, SEND_MAILS, SWEEP
 from notifications.settings import Settings
 from notifications.worker.loop_thread import LoopThread
 from notifications.worker.tasks import make_celery
@@ -108,23 +108,26 @@ async def _close(use_cases: "WorkerUseCases") -> None:
 
 
 def _add_tasks(app: Celery, life: _Life) -> None:
-    def deliver(task: Any, mail_id: str, sealed: str | None = None) -> None:
+    def deliver(task: Any, work: Coroutine[Any, Any, None], **facts: Any) -> None:
         try:
-            life.loop.run(life.ready().deliver_mail(mail_id, sealed), timeout_seconds=TASK_SECONDS_MAX)
+            life.loop.run(work, timeout_seconds=TASK_SECONDS_MAX)
         except (ServiceError, TimeoutError) as error:
             if isinstance(error, ServiceError) and error.kind is not ErrorKind.UNAVAILABLE:
                 raise
             # The database or the broker is away. `expires` of the first message holds for the repeat too.
-            log.warning("Task waits", event="task_waits", mail_id=mail_id, problem=repr(error))
+            log.warning("Task waits", event="task_waits", problem=repr(error), **facts)
             raise task.retry(
                 countdown=OUTAGE_RETRY_SECONDS, max_retries=OUTAGE_RETRIES_MAX, argsrepr="()", kwargsrepr="{}"
             ) from error
 
     def send_code(task: Any, *, mail_id: str, sealed: str) -> None:
-        deliver(task, mail_id, sealed)
+        deliver(task, life.ready().deliver_mail(mail_id, sealed), mail_id=mail_id)
 
     def send_mail(task: Any, *, mail_id: str) -> None:
-        deliver(task, mail_id)
+        deliver(task, life.ready().deliver_mail(mail_id), mail_id=mail_id)
+
+    def send_mails(task: Any, *, mail_ids: list[str]) -> None:
+        deliver(task, life.ready().deliver_mails(mail_ids), mails=len(mail_ids))
 
     def sweep() -> None:
         try:
@@ -136,4 +139,5 @@ def _add_tasks(app: Celery, life: _Life) -> None:
 
     app.task(name=SEND_CODE, bind=True)(send_code)
     app.task(name=SEND_MAIL, bind=True)(send_mail)
+    app.task(name=SEND_MAILS, bind=True)(send_mails)
     app.task(name=SWEEP)(sweep)

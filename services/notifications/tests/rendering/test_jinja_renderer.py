@@ -17,6 +17,8 @@ FILL = {
     "average_price": "50000.00",
     "fees": "25.00",
 }
+OTHER = FILL | {"order_id": "o2", "market": "ETH-EUR", "side": "buy", "quantity": "3"}
+FILLED = FILL | {"orders": [FILL], "unlisted_orders": False}
 NOTICE = {
     "event": "new_device",
     "time": "2026-01-01 12:30 UTC",
@@ -46,7 +48,7 @@ def test_a_code_stands_in_both_bodies_with_its_end_and_never_in_the_subject(
 
 def test_every_kind_of_mail_has_its_templates(renderer: JinjaRenderer) -> None:
     for kind in MailKind:
-        content = renderer.render(kind, name="", facts=FILL | NOTICE, secret=SECRET)
+        content = renderer.render(kind, name="", facts=FILLED | NOTICE, secret=SECRET)
         assert content.subject
         assert "\n" not in content.subject
         assert content.text.startswith("Hello,")
@@ -62,16 +64,32 @@ def test_html_is_escaped_and_plain_text_is_not(renderer: JinjaRenderer) -> None:
 
 
 def test_a_fill_is_told_with_its_amounts(renderer: JinjaRenderer) -> None:
-    content = renderer.render(MailKind.ORDER_FILLED, name="Ann", facts=FILL, secret=None)
+    content = renderer.render(MailKind.ORDER_FILLED, name="Ann", facts=FILLED, secret=None)
     assert content.subject == "Sold 0.5 BTC"
     for fact in ("50000.00 USD", "25000.00 USD", "25.00 USD", "o1"):
         assert fact in content.text
         assert fact in content.html
 
 
+def test_several_fills_are_told_each_with_its_amounts(renderer: JinjaRenderer) -> None:
+    facts = FILLED | {"orders": [FILL, OTHER]}
+    content = renderer.render(MailKind.ORDER_FILLED, name="Ann", facts=facts, secret=None)
+    assert content.subject == "2 orders filled"
+    for fact in ("Sold", "0.5 BTC", "Bought", "3 ETH", "50000.00 USD", "25.00 EUR", "o1", "o2", "these orders"):
+        assert fact in " ".join(content.text.split())
+        assert fact in content.html
+    more = renderer.render(MailKind.ORDER_FILLED, name="Ann", facts=facts | {"unlisted_orders": True}, secret=None)
+    assert more.subject == "More than 2 orders filled"
+    for body in (more.text, more.html):
+        assert "more than 2 of your orders are filled" in body
+        assert "All of them are in your orders" in body
+
+
 def test_a_missing_fact_is_an_error_and_not_a_blank(renderer: JinjaRenderer) -> None:
     with pytest.raises(UndefinedError):
-        renderer.render(MailKind.ORDER_FILLED, name="Ann", facts={}, secret=None)
+        renderer.render(
+            MailKind.ORDER_FILLED, name="Ann", facts={"orders": [{}], "unlisted_orders": False}, secret=None
+        )
 
 
 @pytest.mark.parametrize("event", sorted(NOTICE_EVENTS))

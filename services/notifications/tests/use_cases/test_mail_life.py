@@ -1,144 +1,17 @@
-"""A mail from its request to its end, on the real database and a real HTTP provider; the queue remembers."""
+"""A mail from its request to its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.identity import Caller, use_caller
-from chassis.mongo import MongoConnection
-from chassis.testing import FixedClock
-from cryptography.fernet import Fernet
-from notifications.clients.sendgrid import SendGrid
-from notifications.crypto.fernet_seal import FernetSeal
-from notifications.domain.mails import TRIES_MAX, MailKind
-from notifications.domain.order_fills import MAILS_PER_HOUR_MAX, OrderFilled
-from notifications.rendering.jinja_renderer import JinjaRenderer
-from notifications.storage.fill_records import MongoFillRecords
+from mail_room import LIFE, Room
+from notifications.domain.mails import TRIES_MAX
+from notifications.domain.order_fills import MAILS_PER_HOUR_MAX
 from notifications.storage.mails import MongoMails
-from notifications.use_cases.accept_code import AcceptCode, CodeMessage
-from notifications.use_cases.deliver_mail import DeliverMail
-from notifications.use_cases.ports import Contact, NoContact, Secret
-from notifications.use_cases.sweep_mails import SweepMails
+from notifications.use_cases.ports import Contact
 from werkzeug import Response
-
-AUTH = Caller(service="auth", user_id=None, session_id=None, request_id="r", address=None)
-LIFE = timedelta(minutes=10)
-
-
-@dataclass
-class RememberingQueue:
-    tasks: list[tuple[str, str | None, float]] = field(default_factory=list)
-    away: bool = False
-
-    async def send_code(self, mail_id: str, sealed: str, *, expires_at: datetime, delay_seconds: float = 0) -> None:
-        self._take(mail_id, sealed, delay_seconds)
-
-    async def send_mail(self, mail_id: str, *, delay_seconds: float = 0) -> None:
-        self._take(mail_id, None, delay_seconds)
-
-    def _take(self, mail_id: str, sealed: str | None, delay_seconds: float) -> None:
-        if self.away:
-            raise Unavailable("The task queue does not answer.")
-        self.tasks.append((mail_id, sealed, delay_seconds))
-
-
-@dataclass
-class AddressBook:
-    contacts: dict[str, Contact] = field(default_factory=dict)
-    away: bool = False
-
-    async def find(self, user_id: str) -> Contact:
-        if self.away:
-            raise Unavailable("auth does not answer.")
-        if user_id not in self.contacts:
-            raise NoContact(user_id)
-        return self.contacts[user_id]
-
-
-@dataclass
-class Room:
-    """Everything a mail meets."""
-
-    clock: FixedClock
-    queue: RememberingQueue
-    book: AddressBook
-    accept: AcceptCode
-    deliver: DeliverMail
-    sweep: SweepMails
-    mongo: MongoConnection
-
-    async def ask(self, mail_id: str = "m1", code: str = "736251", kind: MailKind = MailKind.VERIFY_EMAIL) -> None:
-        secret = Secret(code=code, name="Ann", expires_at=self.clock.now() + LIFE)
-        with use_caller(AUTH):
-            await self.accept(
-                CodeMessage(
-                    message_id=mail_id, kind=kind, user_id="u1", email="ann@example.org", facts={}, secret=secret
-                )
-            )
-
-    async def fill(self, order_id: str = "o1", count: int = 1) -> list[str]:
-        fills = [
-            OrderFilled(
-                order_id=order_id if count == 1 else f"{order_id}-{number}",
-                user_id="u1",
-                market="BTC-USD",
-                side="buy",
-                quantity="1",
-                notional="2",
-                average_price="2",
-                fees="0",
-            )
-            for number in range(count)
-        ]
-        now = self.clock.now()
-        return await self.mongo.transactions.run(
-            lambda: MongoFillRecords().add([(one_fill, now) for one_fill in fills])
-        )
-
-    async def work(self) -> float:
-        """Runs the oldest task; how long it was to wait."""
-        mail_id, sealed, delay_seconds = self.queue.tasks.pop(0)
-        self.clock.advance(delay_seconds)
-        await self.deliver(mail_id, sealed)
-        return delay_seconds
-
-    async def row(self, mail_id: str = "m1") -> dict[str, Any]:
-        row = await self.mongo.database["mails"].find_one({"_id": mail_id})
-        assert row is not None
-        return row
-
-
-@pytest.fixture
-async def room(documents: MongoConnection, provider: Any) -> AsyncIterator[Room]:
-    # Today: the database removes rows that are older than they may be kept, whenever it looks.
-    clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
-    queue, book = RememberingQueue(), AddressBook()
-    seal, mails = FernetSeal(Fernet.generate_key().decode()), MongoMails()
-    sendgrid = SendGrid(
-        base_url=provider.url, api_key="SG.a-key-for-tests", sender="a@b.example", sender_name="C", clock=clock
-    )
-    yield Room(
-        clock=clock,
-        queue=queue,
-        book=book,
-        accept=AcceptCode(mails=mails, queue=queue, seal=seal, clock=clock),
-        deliver=DeliverMail(
-            mails=mails,
-            contacts=book,
-            provider=sendgrid,
-            renderer=JinjaRenderer(),
-            queue=queue,
-            seal=seal,
-            clock=clock,
-        ),
-        sweep=SweepMails(mails=mails, queue=queue, clock=clock),
-        mongo=documents,
-    )
-    await sendgrid.close()
 
 
 async def test_two_tasks_for_one_mail_send_it_once(room: Room, provider: Any) -> None:
@@ -294,9 +167,9 @@ async def test_the_sweep_finds_again_what_the_broker_did_not_take(room: Room) ->
 
 
 async def test_a_user_gets_so_many_order_mails_an_hour_and_a_row_for_every_order(room: Room) -> None:
-    assert len(await room.fill("first", count=15)) == 15
-    assert len(await room.fill("second", count=15)) == MAILS_PER_HOUR_MAX - 15
-    assert await room.fill("third", count=2) == []
-    assert await room.mongo.database["notifications"].count_documents({}) == 32
+    for number in range(MAILS_PER_HOUR_MAX):
+        assert await room.fill(f"first-{number}") == [f"order-filled:first-{number}"]
+    assert await room.fill("second", "third") == []
+    assert await room.mongo.database["notifications"].count_documents({}) == MAILS_PER_HOUR_MAX + 2
     room.clock.advance(3600)
-    assert len(await room.fill("later", count=2)) == 2
+    assert await room.fill("later") == ["order-filled:later"]

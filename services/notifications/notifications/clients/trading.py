@@ -1,6 +1,5 @@
 """The exchange's journal, in our words."""
 
-from collections.abc import Sequence
 from datetime import UTC
 
 import grpc
@@ -8,6 +7,7 @@ from chassis.journal_consumer import Entry
 from cryptovault.trading.v1 import events_pb2, trading_pb2, trading_pb2_grpc
 
 from notifications.domain.order_fills import HOUSE, BatchFills, OrderFilled
+from notifications.use_cases.ports import JournalPart
 
 JOURNAL_DEADLINE_SECONDS = 5.0  # up to 4 MiB of batches, in no hurry
 FILLED = "filled"
@@ -17,11 +17,12 @@ class TradingJournal:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = trading_pb2_grpc.TradingQueryServiceStub(channel)
 
-    async def read(self, after: int, limit: int) -> Sequence[Entry[BatchFills]]:
+    async def read(self, after: int, limit: int) -> JournalPart:
         response = await self._stub.ReadJournal(
             trading_pb2.ReadJournalRequest(after_batch=after, limit=limit), timeout=JOURNAL_DEADLINE_SECONDS
         )
-        return [Entry(batch.number, batch.digest, fills_of(batch)) for batch in response.batches]
+        entries = [Entry(batch.number, batch.digest, fills_of(batch)) for batch in response.batches]
+        return JournalPart(entries, at_end=not entries or entries[-1].number >= response.head)
 
 
 def fills_of(batch: events_pb2.JournalBatch) -> BatchFills:

@@ -141,5 +141,13 @@ class Contacts(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class JournalPart:
+    """Batches in order; `at_end` where the journal had no more when it was asked."""
+
+    entries: Sequence[Entry[BatchFills]]
+    at_end: bool
+
+
 class Journal(Protocol):
-    async def read(self, after: int, limit: int) -> Sequence[Entry[BatchFills]]: ...
+    async def read(self, after: int, limit: int) -> JournalPart: ...

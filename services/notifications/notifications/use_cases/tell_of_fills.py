@@ -1,6 +1,7 @@
 """Turn filled orders in the exchange's journal into notifications and mails."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,12 @@ from chassis.logs import get_logger
 from notifications.domain.order_fills import BatchFills, OpenMail
 from notifications.use_cases.ports import FillRecords, Journal, TaskQueue
 
+# Between looks at the journal's end. A fold is a transaction and touches each trader's mail, so that under load one for
+# each batch would cost the database several times as much, and nobody would be told sooner.
+LOOK_SECONDS = 1.0
 UNTRIED_MAX = 500  # mails that a start sends on; the sweep finds those of a longer backlog
+
+Sleep = Callable[[float], Awaitable[None]]
 
 log = get_logger(__name__)
 
@@ -27,17 +33,27 @@ class TellOfFills:
     """The two halves a journal consumer asks for. What is filled for one person in the same moment is one mail.
 
     A mail is written down with its first order, and stays open for further ones for a while; then its task leaves. The
-    consumer asks at least once a second, so that no mail waits for much longer than that.
+    consumer asks at least every two seconds, so that no mail waits for much longer than that. Where there is more to
+    read it is read at once; at the journal's end it is looked at once a second, however often the bell rings.
     """
 
     def __init__(
-        self, *, journal: Journal, records: FillRecords, queue: TaskQueue, clock: Clock, gather: timedelta
+        self,
+        *,
+        journal: Journal,
+        records: FillRecords,
+        queue: TaskQueue,
+        clock: Clock,
+        gather: timedelta,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._journal = journal
         self._records = records
         self._queue = queue
         self._clock = clock
         self._gather = gather
+        self._sleep = sleep
+        self._next_look: datetime | None = None
         # By mail: of what `apply` wrote it is not known yet whether it is durable.
         self._written: dict[str, OpenMail] = {}
         self._gathering: dict[str, _Gathering] = {}
@@ -54,7 +70,7 @@ class TellOfFills:
             due += await self._records.untried(now, UNTRIED_MAX)
             self._started = True
         await self._send(due)
-        return await self._journal.read(after, limit)
+        return await self._look(after, limit)
 
     async def apply(self, entries: Sequence[Entry[BatchFills]]) -> None:
         """Database calls only; may run twice, so the tasks wait for the commit."""
@@ -68,6 +84,15 @@ class TellOfFills:
         """Sends what was gathered so far. For the end, after the consumer has stopped."""
         self._take_over(self._clock.now())
         await self._send(list(self._gathering))
+
+    async def _look(self, after: int, limit: int) -> Sequence[Entry[BatchFills]]:
+        if self._next_look is not None:
+            wait = min((self._next_look - self._clock.now()).total_seconds(), LOOK_SECONDS)  # clocks are set back
+            if wait > 0:
+                await self._sleep(wait)
+        part = await self._journal.read(after, limit)
+        self._next_look = self._clock.now() + timedelta(seconds=LOOK_SECONDS) if part.at_end else None
+        return part.entries
 
     def _take_over(self, now: datetime) -> None:
         written, self._written = self._written, {}

@@ -1,6 +1,5 @@
 """What is filled for one person in the same moment is one mail."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,15 +10,19 @@ from mail_room import Room, filled
 from notifications.domain.order_fills import LISTED_MAX, BatchFills, OrderFilled
 from notifications.storage.fill_records import MongoFillRecords
 from notifications.storage.mails import MongoMails
-from notifications.use_cases.ports import Contact
+from notifications.use_cases.ports import Contact, JournalPart
 from notifications.use_cases.tell_of_fills import TellOfFills
 
 GATHER = timedelta(seconds=10)
 
 
 class NothingNew:
-    async def read(self, after: int, limit: int) -> Sequence[Entry[BatchFills]]:
-        return []
+    def __init__(self) -> None:
+        self.more = 0  # reads that do not come to the end
+
+    async def read(self, after: int, limit: int) -> JournalPart:
+        self.more -= 1
+        return JournalPart([], at_end=self.more < 0)
 
 
 class Undone(Exception):
@@ -30,6 +33,8 @@ class Undone(Exception):
 class Teller:
     room: Room
     tell: TellOfFills
+    journal: NothingNew
+    pauses: list[float]
 
     async def fold(self, *fills: OrderFilled, undone: bool = False) -> None:
         """As the journal's consumer does: apply in a transaction, then read on."""
@@ -60,12 +65,15 @@ class Teller:
 
 
 def teller_in(room: Room) -> Teller:
-    return Teller(
-        room,
-        TellOfFills(
-            journal=NothingNew(), records=MongoFillRecords(), queue=room.queue, clock=room.clock, gather=GATHER
-        ),
+    journal, pauses = NothingNew(), list[float]()
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    tell = TellOfFills(
+        journal=journal, records=MongoFillRecords(), queue=room.queue, clock=room.clock, gather=GATHER, sleep=pause
     )
+    return Teller(room, tell, journal, pauses)
 
 
 @pytest.fixture
@@ -151,3 +159,18 @@ async def test_where_the_broker_is_away_the_sweep_sends_what_was_gathered(teller
     teller.room.clock.advance(130)
     assert await teller.room.sweep() == 1
     assert teller.left() == ["order-filled:o1"]
+
+
+async def test_the_end_of_the_journal_is_looked_at_once_a_second_and_the_rest_at_once(teller: Teller) -> None:
+    assert teller.pauses == []
+    teller.room.clock.advance(0.25)
+    teller.journal.more = 2
+    await teller.read_on()
+    await teller.read_on()
+    await teller.read_on()
+    assert teller.pauses == [0.75]
+    await teller.read_on()
+    assert teller.pauses == [0.75, 1.0]
+    teller.room.clock.advance(1)
+    await teller.read_on()
+    assert teller.pauses == [0.75, 1.0]

@@ -9,30 +9,23 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
-from chassis.grpc_client import open_channel
 from chassis.identity import Caller, use_caller
 from chassis.ids import RandomIds
 from chassis.logs import configure_logging
 from chassis.mongo import MongoConnection, connect, init_documents
 from chassis.outbox import Outbox
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
-from chassis.trust.service_identity import ServiceIdentity
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from auth.audit_command import add_commands, print_key, verify_audit
-from auth.clients.notifications import NotificationsCourier
-from auth.crypto.tickets import freeze_tickets
 from auth.domain.audit_chain import AuditStream
 from auth.domain.roles import PERMISSIONS_BY_ROLE
-from auth.errands import BackgroundErrands
 from auth.settings import AuthSettings
 from auth.storage.announcements import OutboxAnnouncements
 from auth.storage.api_keys import MongoApiKeys
@@ -46,7 +39,6 @@ from auth.storage.users import MongoUsers
 from auth.use_cases.audit_ports import BrokenRecord
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.grant_role import GrantRole
-from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.record_audit_soon import RecordAuditSoon
 from auth.use_cases.remove_second_factor import RemoveSecondFactor
@@ -54,7 +46,6 @@ from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_role import RevokeRole
 from auth.use_cases.revoke_sessions import RevokeSessions
 
-MAIL_SECONDS_MAX = 10.0  # an operator waits for the prompt
 EXIT_UNREACHABLE = 3  # could not look; 1 says that something is wrong
 
 
@@ -96,9 +87,7 @@ async def _run(arguments: argparse.Namespace, settings: AuthSettings, mongo_url:
         await redis.ping()
         await init_documents(connection.database, DOCUMENTS)
         with use_caller(operator):
-            changed = await _change(arguments, settings, connection, redis)
-    except MissingSetting as missing:
-        refuse_to_start(str(missing))
+            changed = await _change(arguments, connection, redis)
     except (ServiceError, RedisError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -109,10 +98,8 @@ async def _run(arguments: argparse.Namespace, settings: AuthSettings, mongo_url:
     return 0
 
 
-async def _change(
-    arguments: argparse.Namespace, settings: AuthSettings, connection: MongoConnection, redis: Redis
-) -> bool:
-    """Whether there was anything to change. Raises ServiceError, MissingSetting."""
+async def _change(arguments: argparse.Namespace, connection: MongoConnection, redis: Redis) -> bool:
+    """Whether there was anything to change. Raises ServiceError."""
     clock, ids, users, sessions = SystemClock(), RandomIds(), MongoUsers(), MongoSessions()
     audit_trail = MongoAuditTrail()
     await audit_trail.open(AuditStream.AUTH)
@@ -121,10 +108,11 @@ async def _change(
         grant = GrantRole(users=users, record_audit=record_audit, transactions=connection.transactions)
         return await grant(email=arguments.email, role=arguments.role)
     revoked = MirroredRevokedSessions(redis, clock)
+    announcements = OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids))
     revoke_sessions = RevokeSessions(
         sessions=sessions,
         revoked=revoked,
-        announcements=OutboxAnnouncements(Outbox(connection.database, clock=clock, ids=ids)),
+        announcements=announcements,
         record_soon=RecordAuditSoon(deferred=MongoDeferredAudit(), clock=clock, ids=ids),
         transactions=connection.transactions,
         clock=clock,
@@ -135,48 +123,23 @@ async def _change(
             users=users, end_sessions=end_sessions, record_audit=record_audit, transactions=connection.transactions
         )
         return await revoke(email=arguments.email, role=arguments.role)
-    async with _notices(settings) as notify_owner:
-        remove = RemoveSecondFactor(
-            users=users,
-            second_factors=MongoSecondFactors(),
-            end_sessions=end_sessions,
-            revoke_api_keys=RevokeApiKeys(
-                api_keys=MongoApiKeys(),
-                revoked=revoked,
-                record_audit=record_audit,
-                transactions=connection.transactions,
-                clock=clock,
-            ),
-            notify_owner=notify_owner,
+    remove = RemoveSecondFactor(
+        users=users,
+        second_factors=MongoSecondFactors(),
+        end_sessions=end_sessions,
+        revoke_api_keys=RevokeApiKeys(
+            api_keys=MongoApiKeys(),
+            revoked=revoked,
             record_audit=record_audit,
             transactions=connection.transactions,
             clock=clock,
-        )
-        return await remove(email=arguments.email)
-
-
-@asynccontextmanager
-async def _notices(settings: AuthSettings) -> AsyncIterator[NotifyOwner]:
-    """Mails to owners, handed over before it ends. Raises MissingSetting."""
-    clock, errands = SystemClock(), BackgroundErrands()
-    channel = open_channel(settings.notifications_address, to="notifications", identity=ServiceIdentity.of(settings))
-    working = asyncio.create_task(errands.run())
-    try:
-        yield NotifyOwner(
-            courier=NotificationsCourier(channel, clock),
-            errands=errands,
-            freeze_tickets=freeze_tickets(settings.root_secret.encode()),
-            freeze_page=f"{settings.issuer}/freeze",
-            clock=clock,
-            ids=RandomIds(),
-        )
-        async with asyncio.timeout(MAIL_SECONDS_MAX):
-            await errands.drained()
-    except TimeoutError:
-        sys.stderr.write("The mail to the owner could not be handed over: notifications does not answer.\n")
-    finally:
-        working.cancel()
-        await channel.close()
+        ),
+        announcements=announcements,
+        record_audit=record_audit,
+        transactions=connection.transactions,
+        clock=clock,
+    )
+    return await remove(email=arguments.email)
 
 
 def _parser() -> argparse.ArgumentParser:

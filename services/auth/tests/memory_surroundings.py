@@ -33,6 +33,9 @@ class MemoryAnnouncements:
     async def session_revoked(self, session: Session, now: datetime) -> None:
         self.told.append(("SessionRevoked", str(session.user_id)))
 
+    async def second_factor_removed(self, user_id: UUID, now: datetime) -> None:
+        self.told.append(("SecondFactorRemoved", str(user_id)))
+
 
 class MemoryDeferredAudit:
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from notifications.clients.task_queue import CeleryTaskQueue
 from notifications.clients.trading import TradingJournal
 from notifications.crypto.fernet_seal import FernetSeal
 from notifications.domain.order_fills import BatchFills
-from notifications.events.subscriptions import journal_advanced
+from notifications.events.subscriptions import journal_advanced, second_factor_removed
 from notifications.rendering.jinja_renderer import JinjaRenderer
 from notifications.settings import Settings
 from notifications.storage.documents import DOCUMENTS
@@ -29,6 +29,7 @@ from notifications.storage.fill_records import MongoFillRecords
 from notifications.storage.mail_portions import MongoMailPortions
 from notifications.storage.mails import MongoMails
 from notifications.use_cases.accept_code import AcceptCode
+from notifications.use_cases.accept_notice import AcceptNotice
 from notifications.use_cases.attempt_mail import AttemptMail
 from notifications.use_cases.deliver_mail import DeliverMail
 from notifications.use_cases.deliver_mails import DeliverMails
@@ -65,8 +66,11 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.background("journal", consumer.run)
     bus = await runtime.bus()
     await bus.subscribe(journal_advanced(consumer.ring))
+    mails = MongoMails()
+    accept_notice = AcceptNotice(mails=mails, queue=queue, clock=runtime.clock)
+    await bus.subscribe(second_factor_removed(accept_notice))
 
-    accept_code = AcceptCode(mails=MongoMails(), queue=queue, seal=make_seal(settings), clock=runtime.clock)
+    accept_code = AcceptCode(mails=mails, queue=queue, seal=make_seal(settings), clock=runtime.clock)
     runtime.add_servicer(
         add_NotificationsServiceServicer_to_server,
         NotificationsServicer(accept_code=accept_code),

@@ -20,6 +20,7 @@ from notifications.storage.fill_records import MongoFillRecords
 from notifications.storage.mail_portions import MongoMailPortions
 from notifications.storage.mails import MongoMails
 from notifications.use_cases.accept_code import AcceptCode, CodeMessage
+from notifications.use_cases.accept_notice import AcceptNotice
 from notifications.use_cases.attempt_mail import AttemptMail
 from notifications.use_cases.deliver_mail import DeliverMail
 from notifications.use_cases.deliver_mails import DeliverMails
@@ -72,6 +73,7 @@ class Room:
     queue: RememberingQueue
     book: AddressBook
     accept: AcceptCode
+    notice: AcceptNotice
     deliver: DeliverMail
     deliver_many: DeliverMails
     sweep: SweepMails
@@ -134,6 +136,7 @@ async def open_room(documents: MongoConnection, provider_url: str) -> AsyncItera
         queue=queue,
         book=book,
         accept=AcceptCode(mails=mails, queue=queue, seal=seal, clock=clock),
+        notice=AcceptNotice(mails=mails, queue=queue, clock=clock),
         deliver=DeliverMail(mails=mails, attempt=attempt, queue=queue, seal=seal, clock=clock),
         deliver_many=DeliverMails(
             portions=MongoMailPortions(documents.transactions), attempt=attempt, queue=queue, clock=clock

@@ -17,6 +17,7 @@ from chassis.mongo import MongoConnection
 from chassis.service import Runtime
 from chassis.testing import eventually
 from chassis.testing.services import identity_of
+from cryptovault.auth.v1.events_pb2 import SecondFactorRemoved
 from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 from cryptovault.trading.v1.events_pb2 import JournalAdvanced
 from notifications.bootstrap import compose
@@ -244,6 +245,25 @@ async def test_a_code_leaves_while_order_mails_fill_the_queue_and_the_worker(
             provider.takes_order_mails.set()
             await eventually(lambda: len(provider.mails) == ORDER_MAILS + 1, WORKER_SECONDS)
     assert len(set(provider.recipients())) == ORDER_MAILS + 1
+
+
+async def test_whose_second_factor_was_removed_hears_of_it_once(  # noqa: PLR0917 - fixtures
+    start: Any, start_worker: Any, mongo: MongoConnection, provider: Any, neighbours: Any, settings: Settings
+) -> None:
+    neighbours.contacts["u1"] = ("ann@example.org", "Ann")
+    with start_worker() as worker:
+        async with start():
+            await eventually(worker.ready, WORKER_SECONDS)
+            bus = await Bus.connect(settings.required("amqp_url"), settings.bus_namespace)
+            removed = SecondFactorRemoved(user_id="u1")
+            removed.removed_at.FromDatetime(datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
+            for event_id in ("e1", "e1", "e2"):
+                await bus.publish(removed, id=event_id, subject="u1", time=datetime.now(UTC), required=True)
+            await eventually(lambda: sent(mongo, "notice:e1"), WORKER_SECONDS)
+            await eventually(lambda: sent(mongo, "notice:e2"), WORKER_SECONDS)
+            await bus.close()
+    assert provider.recipients() == ["ann@example.org", "ann@example.org"]
+    assert "2026-03-01 12:30 UTC" in provider.mails[0]["content"][0]["value"]
 
 
 async def test_without_a_broker_the_caller_hears_so_and_may_repeat(

@@ -22,4 +22,3 @@ class NoticeEvent(StrEnum):
     SESSION_COPIED = "session_copied"
     TWO_FACTOR_DISABLED = "two_factor_disabled"
     TWO_FACTOR_ENABLED = "two_factor_enabled"
-    TWO_FACTOR_REMOVED = "two_factor_removed"

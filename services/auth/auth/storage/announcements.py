@@ -26,6 +26,10 @@ class OutboxAnnouncements:
         # and an event that nobody wants must not hold back the user's other events.
         await self._outbox.add(event, subject=str(session.user_id), required=False)
 
+    async def second_factor_removed(self, user_id: UUID, now: datetime) -> None:
+        event = events_pb2.SecondFactorRemoved(user_id=str(user_id), removed_at=_timestamp(now))
+        await self._outbox.add(event, subject=str(user_id))
+
 
 def _timestamp(moment: datetime) -> Timestamp:
     timestamp = Timestamp()

@@ -279,6 +279,8 @@ class Announcements(Protocol):
 
     async def session_revoked(self, session: Session, now: datetime) -> None: ...
 
+    async def second_factor_removed(self, user_id: UUID, now: datetime) -> None: ...
+
 
 class Codes(Protocol):
     """At most one live code per purpose and address, kept as a digest, gone after its lifetime."""

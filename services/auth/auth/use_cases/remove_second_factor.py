@@ -6,10 +6,8 @@ from chassis.logs import get_logger
 from auth.domain.audit import AuditAction
 from auth.domain.email_address import email_address
 from auth.domain.errors import UserNotFound
-from auth.domain.notices import NoticeEvent
 from auth.use_cases.end_sessions import EndSessions
-from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import SecondFactors, Transactions, Users
+from auth.use_cases.ports import Announcements, SecondFactors, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 
@@ -30,7 +28,7 @@ class RemoveSecondFactor:
         second_factors: SecondFactors,
         end_sessions: EndSessions,
         revoke_api_keys: RevokeApiKeys,
-        notify_owner: NotifyOwner,
+        announcements: Announcements,
         record_audit: RecordAudit,
         transactions: Transactions,
         clock: Clock,
@@ -39,7 +37,7 @@ class RemoveSecondFactor:
         self._second_factors = second_factors
         self._end_sessions = end_sessions
         self._revoke_api_keys = revoke_api_keys
-        self._notify_owner = notify_owner
+        self._announcements = announcements
         self._record_audit = record_audit
         self._transactions = transactions
         self._clock = clock
@@ -50,12 +48,16 @@ class RemoveSecondFactor:
         if user is None:
             raise UserNotFound
 
+        now = self._clock.now()
+
         async def remove() -> bool:
             if not await self._second_factors.disable(user.id):
                 return False
             await self._users.set_two_factor(user.id, enabled=False)
             await self._record_audit(AuditAction.TWO_FACTOR_REMOVED, user_id=user.id)
-            if await self._users.freeze(user.id, self._clock.now()):
+            # The owner's mail hangs on it, and may be the first that they hear of somebody who asks in their name.
+            await self._announcements.second_factor_removed(user.id, now)
+            if await self._users.freeze(user.id, now):
                 await self._record_audit(AuditAction.ACCOUNT_FROZEN, user_id=user.id)
             return True
 
@@ -67,7 +69,6 @@ class RemoveSecondFactor:
         if removed or user.frozen_at is not None:
             await self._end_access(user.id)
         if removed:
-            self._notify_owner(user, NoticeEvent.TWO_FACTOR_REMOVED)
             log.info("Second factor removed", event="two_factor_removed", account_id=str(user.id))
         return removed
 

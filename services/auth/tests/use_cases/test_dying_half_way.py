@@ -95,7 +95,7 @@ async def remove_second_factor(world: Any, _member: SignedIn) -> None:
             transactions=a.transactions,
             clock=a.clock,
         ),
-        notify_owner=lambda *_arguments: None,  # type: ignore[arg-type]
+        announcements=a.announcements,
         record_audit=record_audit(a),
         transactions=a.transactions,
         clock=a.clock,
@@ -145,3 +145,15 @@ async def test_a_process_that_dies_as_something_is_closed_leaves_nobody_inside(
         with pytest.raises((SessionEnded, InvalidRefreshToken)):
             await world.do.refresh_session(refresh_token=signed_in.refresh_token)
     assert await world.is_blacklisted(key_id) == ends_keys
+
+
+async def test_the_owner_hears_of_a_removed_factor_though_the_process_died_with_it(world: Any) -> None:
+    member = await world.member()
+    a = world.adapters
+    await a.second_factors.propose(member.user.id, "sealed")
+    await a.second_factors.enable(member.user.id, secret="sealed", step=1, recovery_digests=[])
+    await a.users.set_two_factor(member.user.id, enabled=True)
+    world.adapters = replace(a, transactions=Dying(world, a.transactions, is_frozen))
+    with pytest.raises(Died):
+        await remove_second_factor(world, member)
+    assert (await world.events()).count(("SecondFactorRemoved", str(member.user.id))) == 1

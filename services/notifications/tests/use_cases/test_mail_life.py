@@ -155,6 +155,30 @@ async def test_the_sweep_queues_lost_mails_again_and_closes_lost_codes(room: Roo
     assert ((await room.row())["status"], (await room.row())["reason"]) == ("failed", "expired")
 
 
+async def test_a_notice_that_hangs_on_an_event_is_sent_once_and_is_not_lost_with_its_task(
+    room: Room, provider: Any
+) -> None:
+    removed = {"event_id": "e1", "user_id": "u1", "notice": "two_factor_removed", "time": room.clock.now()}
+    room.queue.away = True
+    await room.notice(**removed)
+    room.queue.away = False
+    room.clock.advance(130)
+    assert await room.sweep() == 1
+    # The event comes again: before the mail has left, and after.
+    await room.notice(**removed)
+    room.book.contacts["u1"] = Contact("ann@example.org", "Ann")
+    await room.work()
+    await room.work()
+    await room.notice(**removed)
+    assert room.queue.tasks == []
+    [mail] = provider.mails
+    assert (provider.recipients(), mail["subject"]) == (
+        ["ann@example.org"],
+        "Two-factor sign-in was removed by our support",
+    )
+    assert (await room.row("notice:e1"))["status"] == "sent"
+
+
 async def test_the_sweep_finds_again_what_the_broker_did_not_take(room: Room) -> None:
     await room.fill()
     room.clock.advance(130)

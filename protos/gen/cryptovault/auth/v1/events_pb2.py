@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cryptovault/auth/v1/events.proto\x12\x13\x63ryptovault.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\x0cUserVerified\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12/\n\x0bverified_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0eSessionRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12.\n\nrevoked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cryptovault/auth/v1/events.proto\x12\x13\x63ryptovault.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\x0cUserVerified\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12/\n\x0bverified_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0eSessionRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12.\n\nrevoked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x13SecondFactorRemoved\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\nremoved_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,4 +36,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERVERIFIED']._serialized_end=170
   _globals['_SESSIONREVOKED']._serialized_start=172
   _globals['_SESSIONREVOKED']._serialized_end=273
+  _globals['_SECONDFACTORREMOVED']._serialized_start=275
+  _globals['_SECONDFACTORREMOVED']._serialized_end=361
 # @@protoc_insertion_point(module_scope)

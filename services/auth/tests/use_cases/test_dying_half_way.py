@@ -3,15 +3,18 @@
 Nobody would do it again: the link was used, the role is gone, the operator's prompt has vanished.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from auth.domain.api_keys import ApiKey
 from auth.domain.errors import InvalidRefreshToken, SessionEnded
 from auth.domain.users import User
+from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.open_session import SignedIn
 from auth.use_cases.record_audit import RecordAudit
@@ -21,6 +24,7 @@ from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.revoke_role import RevokeRole
 from auth.use_cases.revoke_sessions import RevokeSessions
 from chassis.identity import Caller, use_caller
+from chassis.testing import eventually
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
@@ -157,3 +161,27 @@ async def test_the_owner_hears_of_a_removed_factor_though_the_process_died_with_
     with pytest.raises(Died):
         await remove_second_factor(world, member)
     assert (await world.events()).count(("SecondFactorRemoved", str(member.user.id))) == 1
+
+
+async def test_what_a_dead_process_did_not_tell_redis_a_living_one_does(real_world: Any, redis: Any) -> None:
+    """An operator's command, killed between the database and Redis: nobody starts it again, and auth goes on."""
+    member = await real_world.member()
+    other = await real_world.do.log_in(email=EMAIL, password=PASSWORD)
+    a, living = real_world.adapters, real_world.adapters.revoked
+    await living.load_if_lost()
+
+    class Silent(MirroredRevokedSessions):
+        async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
+            raise Died
+
+    real_world.adapters = replace(a, revoked=Silent(redis, a.clock))
+    with pytest.raises(Died):
+        await freeze_by_its_owner(real_world, member)
+    for signed_in in (member, other):
+        assert not await real_world.is_blacklisted(signed_in.session.id)
+    keeping = asyncio.create_task(living.keep_loaded())
+    for signed_in in (member, other):
+        await eventually(partial(real_world.is_blacklisted, signed_in.session.id))
+        assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)

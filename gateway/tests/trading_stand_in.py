@@ -251,6 +251,15 @@ class Operator(operator_pb2_grpc.TradingOperatorServiceServicer):
         self._note(request)
         return operator_pb2.ListMarketRulesResponse(markets=[market_rules()])
 
+    async def AddMarket(self, request: Any, context: Any) -> operator_pb2.AddMarketResponse:  # noqa: N802
+        self._note(request)
+        return operator_pb2.AddMarketResponse(rules=market_rules(), replayed=self.replayed)
+
+    async def AddAsset(self, request: Any, context: Any) -> operator_pb2.AddAssetResponse:  # noqa: N802
+        self._note(request)
+        asset = operator_pb2.AssetState(code=request.code, name=request.name, scale=request.scale)
+        return operator_pb2.AddAssetResponse(asset=asset, replayed=self.replayed)
+
     async def ChangeMarket(self, request: Any, context: Any) -> operator_pb2.ChangeMarketResponse:  # noqa: N802
         self._note(request)
         return operator_pb2.ChangeMarketResponse(rules=market_rules(), replayed=self.replayed)

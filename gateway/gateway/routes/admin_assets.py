@@ -8,6 +8,8 @@ from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass
 from gateway.edge.bodies import read_body
+from gateway.edge.facts import facts_of
+from gateway.edge.idempotency import idempotency_key
 from gateway.edge.queries import read_path
 from gateway.edge.replies import json_reply
 from gateway.routes.endpoint import API, Endpoint
@@ -35,6 +37,15 @@ class AdminAssetRoutes:
                 summary="Every asset, and why it is frozen where it is", reply=schemas.AssetStatePage,
             ),
             Endpoint(
+                method="POST", path=f"{API}/admin/assets", handler=self.add, access=Access.USER,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="addAsset", tag=_TAG,
+                summary="List an asset that there is not yet",
+                description="It can be held at once; it is traded where POST /admin/markets adds a market of it, and "
+                "has a price where market-data has a source for it.",
+                body=schemas.AddAsset, reply=schemas.AssetState, status=201, errors=(409, 422), idempotent=True,
+                body_example={"code": "TRX", "name": "TRON", "scale": 6, "reason": "asked for by many"},
+            ),
+            Endpoint(
                 method="POST", path=f"{API}/admin/assets/{{code}}/unfreeze", handler=self.unfreeze, access=Access.USER,
                 limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="unfreezeAsset", tag=_TAG,
                 summary="Let withdrawals of an asset go on, after somebody has looked",
@@ -49,6 +60,14 @@ class AdminAssetRoutes:
         answer = await self._operator.ListAssets(pb.ListAssetsRequest())
         return json_reply({"items": [_view(asset) for asset in answer.assets], "next_cursor": None})
 
+    async def add(self, request: Request) -> Response:
+        key = idempotency_key(request)
+        body = await read_body(request, schemas.AddAsset)
+        answer = await self._operator.AddAsset(pb.AddAssetRequest(**body.model_dump(), idempotency_key=key or ""))
+        if answer.replayed and key is not None:
+            facts_of(request).reply_with("idempotency-replayed", "true")
+        return json_reply(_view(answer.asset), status=201)
+
     async def unfreeze(self, request: Request) -> Response:
         path = read_path(request, queries.AssetPath)
         body = await read_body(request, schemas.UnfreezeAsset)
@@ -57,4 +76,9 @@ class AdminAssetRoutes:
 
 
 def _view(asset: pb.AssetState) -> dict[str, Any]:
-    return {"code": asset.code, "name": asset.name, "frozen_because": asset.frozen_because or None}
+    return {
+        "code": asset.code,
+        "name": asset.name,
+        "scale": asset.scale,
+        "frozen_because": asset.frozen_because or None,
+    }

@@ -54,6 +54,18 @@ class AdminMarketRoutes:
                 summary="Every market with all its rules", reply=schemas.MarketRulesPage,
             ),
             Endpoint(
+                method="POST", path=f"{API}/admin/markets", handler=self.add, access=Access.USER,
+                limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="addMarket", tag=_TAG,
+                summary="Add a market of two assets that there are",
+                description="It is closed: look whether it has a `reference_price`, then open it with "
+                "PATCH /admin/markets/{symbol}.",
+                body=schemas.AddMarket, reply=schemas.MarketRules, status=201, errors=(404, 409, 422), idempotent=True,
+                body_example={
+                    "base_asset": "TRX", "quote_asset": "USD", "tick": "0.00001", "lot": "0.1", "min_notional": "1",
+                    "max_quantity": "1000000", "reason": "asked for by many",
+                },
+            ),
+            Endpoint(
                 method="PATCH", path=f"{API}/admin/markets/{{symbol}}", handler=self.change, access=Access.USER,
                 limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="changeMarket", tag=_TAG,
                 summary="Change a market's status, fees or limits",
@@ -80,6 +92,22 @@ class AdminMarketRoutes:
     async def list_markets(self, _request: Request) -> Response:
         answer = await self._operator.ListMarketRules(pb.ListMarketRulesRequest())
         return json_reply({"items": [rules_view(rules) for rules in answer.markets], "next_cursor": None})
+
+    async def add(self, request: Request) -> Response:
+        key = idempotency_key(request)
+        body = await read_body(request, schemas.AddMarket)
+        answer = await self._operator.AddMarket(
+            pb.AddMarketRequest(
+                base_asset=body.base_asset,
+                quote_asset=body.quote_asset,
+                reason=body.reason,
+                idempotency_key=key or "",
+                rules=_change(body),
+            )
+        )
+        if answer.replayed and key is not None:
+            facts_of(request).reply_with("idempotency-replayed", "true")
+        return json_reply(rules_view(answer.rules), status=201)
 
     async def change(self, request: Request) -> Response:
         path = read_path(request, queries.MarketPath)
@@ -117,7 +145,7 @@ class AdminMarketRoutes:
         return empty_reply()
 
 
-def _change(body: schemas.ChangeMarket) -> pb.MarketChange:
+def _change(body: schemas.ChangeMarket | schemas.AddMarket) -> pb.MarketChange:
     change = pb.MarketChange(**{name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not None})
     if body.silence_limit_seconds is not None:
         change.silence_limit_milliseconds = body.silence_limit_seconds * _MILLISECONDS

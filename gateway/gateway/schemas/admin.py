@@ -4,16 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.schemas.fields import Figure, Money, ReplyBody, RequestBody
+from gateway.schemas.fields import NEW_ASSET_PATTERN, Figure, Money, ReplyBody, RequestBody
 from gateway.schemas.markets import Market
 
 BASIS_POINTS_MAX = 10_000
 LIST_LENGTH_MAX = 20
 REASON_LENGTH_MAX = 500
 SECONDS_MAX = 86_400
+SCALE_MAX = 8
+ASSET_NAME_LENGTH_MAX = 64
 
 BasisPoints = Annotated[int, Field(ge=0, le=BASIS_POINTS_MAX)]
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX, description="For the audit trail.")]
+AssetCode = Annotated[str, Field(pattern=NEW_ASSET_PATTERN, examples=["TRX"])]
 WholeSeconds = Annotated[int, Field(ge=0, le=SECONDS_MAX)]
 
 
@@ -39,6 +42,9 @@ class MarketRules(Market):
     )
     house: HouseRules
     house_position: Figure = Field(description="Bought less sold, in the base asset.")
+    reference_price: Money | None = Field(
+        description="What the source of prices said last. Without it no order is taken: look before you open a market."
+    )
     sources: list[SourceRules]
     silence_limit_seconds: Figure
 
@@ -77,16 +83,9 @@ class SourceChange(RequestBody):
     extra_half_spread_basis_points: BasisPoints = 0
 
 
-class ChangeMarket(RequestBody):
-    """What is named changes; all else stays. Lists change as a whole."""
+class MarketFigures(RequestBody):
+    """What any market has, and a change or an addition need not name."""
 
-    version: Annotated[int, Field(ge=1, le=2**53, description="The version you looked at.")]
-    reason: Reason
-    status: Literal["trading", "cancel_only", "halted"] | None = None
-    tick: Money | None = None
-    lot: Money | None = None
-    min_notional: Money | None = None
-    max_quantity: Money | None = None
     max_open_orders: Annotated[int, Field(ge=1, le=100_000)] | None = None
     maker_fee_basis_points: BasisPoints | None = None
     taker_fee_basis_points: BasisPoints | None = None
@@ -97,6 +96,41 @@ class ChangeMarket(RequestBody):
     house: HouseChange | None = None
     sources: Annotated[list[SourceChange], Field(max_length=LIST_LENGTH_MAX)] | None = None
     silence_limit_seconds: WholeSeconds | None = None
+
+
+class ChangeMarket(MarketFigures):
+    """What is named changes; all else stays. Lists change as a whole."""
+
+    version: Annotated[int, Field(ge=1, le=2**53, description="The version you looked at.")]
+    reason: Reason
+    status: Literal["trading", "cancel_only", "halted"] | None = None
+    tick: Money | None = None
+    lot: Money | None = None
+    min_notional: Money | None = None
+    max_quantity: Money | None = None
+
+
+class AddMarket(MarketFigures):
+    """What is not named is as in the markets that the exchange opened with, but for the house, which does not quote."""
+
+    base_asset: AssetCode
+    quote_asset: AssetCode
+    reason: Reason
+    status: Annotated[
+        Literal["cancel_only", "halted"] | None,
+        Field(description="`cancel_only` where you do not say. Open it with a change."),
+    ] = None
+    tick: Money
+    lot: Money
+    min_notional: Money
+    max_quantity: Money
+
+
+class AddAsset(RequestBody):
+    code: AssetCode
+    name: Annotated[str, Field(min_length=1, max_length=ASSET_NAME_LENGTH_MAX, examples=["TRON"])]
+    scale: Annotated[int, Field(ge=0, le=SCALE_MAX, description="Decimals of its smallest unit; for ever.")]
+    reason: Reason
 
 
 class ResumeMarket(RequestBody):
@@ -118,6 +152,7 @@ class UnfreezeAsset(RequestBody):
 class AssetState(ReplyBody):
     code: str
     name: str
+    scale: int = Field(description="Decimals of its smallest unit.")
     frozen_because: str | None = Field(
         description="The invariant that does not hold, and where. Frozen: no withdrawals, no trading."
     )

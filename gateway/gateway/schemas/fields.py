@@ -24,6 +24,7 @@ MOMENT_OR_SEQUENCE_PATTERN = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z|0|[1-9][0-9]{0,15})$"
 )
 ASSET_PATTERN = r"^[A-Z0-9]{1,16}$"
+NEW_ASSET_PATTERN = r"^[A-Z0-9]{2,12}$"
 KIND_PATTERN = r"^[a-z_]{1,32}$"
 
 # Names of broken rules where the pattern itself would say little.
@@ -43,6 +44,7 @@ RULES: Mapping[str, str] = {
     TIME_PATTERN: "rfc3339_utc",
     MOMENT_OR_SEQUENCE_PATTERN: "rfc3339_utc_or_sequence",
     ASSET_PATTERN: "asset",
+    NEW_ASSET_PATTERN: "asset",
     KIND_PATTERN: "kind",
 }
 PAGE_SIZE_MAX = 200  # one screen of a blotter is 50

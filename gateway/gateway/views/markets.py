@@ -75,6 +75,7 @@ def rules_view(rules: operator_pb2.MarketRules) -> dict[str, Any]:
             "refill_per_second": house.refill_per_second,
         },
         "house_position": rules.house_position,
+        "reference_price": rules.reference_price or None,
         "sources": [
             {
                 "name": source.name,

@@ -8,9 +8,8 @@ from cryptovault.market_data.v1.market_data_pb2_grpc import add_MarketDataServic
 from market_data.api.servicer import MarketDataServicer
 from market_data.clients.coingecko import CoinGeckoProvider, coingecko_client
 from market_data.clients.simulated_provider import SimulatedProvider
-from market_data.domain.assets import ASSETS
 from market_data.domain.price_board import PriceBoard
-from market_data.domain.simulator import SimulatedMarket
+from market_data.domain.simulator import CHARACTERS, SimulatedMarket
 from market_data.settings import Settings
 from market_data.storage.price_cache import RedisPriceCache
 from market_data.use_cases.follow_prices import FollowPrices
@@ -22,7 +21,7 @@ from market_data.use_cases.refresh_prices import RefreshPrices
 
 
 async def compose(runtime: Runtime[Settings]) -> None:
-    clock = runtime.clock
+    clock, assets = runtime.clock, runtime.settings.assets
     provider, interval_seconds, stale_seconds = _provider(runtime)
     board = PriceBoard(source=provider.source, stale_after=timedelta(seconds=stale_seconds))
     feed = PriceFeed()
@@ -45,9 +44,9 @@ async def compose(runtime: Runtime[Settings]) -> None:
 
     runtime.readiness("prices", source_was_asked)
     servicer = MarketDataServicer(
-        assets=ASSETS,
+        assets=assets,
         board=board,
-        get_prices=GetPrices(board=board, known_symbols=frozenset(asset.symbol for asset in ASSETS)),
+        get_prices=GetPrices(board=board, known_symbols=frozenset(asset.symbol for asset in assets)),
         follow_prices=FollowPrices(board=board, feed=feed),
         clock=clock,
     )
@@ -60,7 +59,11 @@ def _provider(runtime: Runtime[Settings]) -> tuple[PriceProvider, float, float]:
     """The chosen source, its poll interval and the age at which it is stale, in seconds."""
     settings, clock = runtime.settings, runtime.clock
     if settings.price_provider == "simulator":
-        market = SimulatedMarket(seed=settings.simulator_seed)
+        market = SimulatedMarket(
+            seed=settings.simulator_seed,
+            assets=settings.assets,
+            characters={**CHARACTERS, **settings.further_characters},
+        )
         simulated = SimulatedProvider(market=market, clock=clock)
         return simulated, settings.simulator_interval_seconds, settings.simulator_stale_seconds
     key = settings.coingecko_api_key
@@ -70,5 +73,5 @@ def _provider(runtime: Runtime[Settings]) -> tuple[PriceProvider, float, float]:
         plan=settings.coingecko_plan,
     )
     runtime.on_stop(client.aclose)
-    coingecko = CoinGeckoProvider(client=client, assets=ASSETS, clock=clock)
+    coingecko = CoinGeckoProvider(client=client, assets=settings.assets, clock=clock)
     return coingecko, settings.coingecko_interval_seconds, settings.coingecko_stale_seconds

@@ -116,7 +116,7 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     )
     runtime.add_servicer(
         operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
-        OperatorServicer(sequencer=sequencer, time=time),
+        OperatorServicer(sequencer=sequencer, prices=prices, time=time),
         "cryptovault.trading.v1.TradingOperatorService",
         serving=leads,
     )

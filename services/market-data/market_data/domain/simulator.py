@@ -58,6 +58,11 @@ CHARACTERS: Final[Mapping[str, Character]] = {
 }
 
 
+def ordinary_character(base_price: Decimal) -> Character:
+    """Of an asset of which no more is known than its price: like most of the smaller ones."""
+    return Character(base_price, volatility=0.90, correlation=0.75, daily_turnover=100_000_000)
+
+
 class SimulatedAsset:
     """One asset's price and 24 h statistics at any moment, all read from one walk."""
 
@@ -109,17 +114,21 @@ class SimulatedAsset:
 class SimulatedMarket:
     """All assets, moved in part by one common mood of the market."""
 
-    def __init__(self, *, seed: str) -> None:
+    def __init__(
+        self, *, seed: str, assets: Sequence[Asset] = ASSETS, characters: Mapping[str, Character] = CHARACTERS
+    ) -> None:
+        """`characters` by symbol, of all the assets."""
         mood = Noise(seed=seed, stream="market")
-        self.assets: Sequence[SimulatedAsset] = tuple(_simulated(asset, seed=seed, mood=mood) for asset in ASSETS)
+        self.assets: Sequence[SimulatedAsset] = tuple(
+            _simulated(asset, characters[asset.symbol], seed=seed, mood=mood) for asset in assets
+        )
 
     def quotes_at(self, moment: datetime) -> list[Quote]:
         """Every asset's quote at one moment."""
         return [asset.quote_at(moment) for asset in self.assets]
 
 
-def _simulated(asset: Asset, *, seed: str, mood: Noise) -> SimulatedAsset:
-    character = CHARACTERS[asset.symbol]
+def _simulated(asset: Asset, character: Character, *, seed: str, mood: Noise) -> SimulatedAsset:
     path = PricePath(
         market=mood,
         own=Noise(seed=seed, stream=asset.symbol),

@@ -5,9 +5,9 @@ from math import log, sqrt
 from statistics import fmean, pstdev
 
 import pytest
-from market_data.domain.assets import ASSETS
+from market_data.domain.assets import ASSETS, Asset
 from market_data.domain.price_path import BOTTOM_LEVEL, LEAF_LEVEL, Noise, PricePath
-from market_data.domain.simulator import CHARACTERS, DAY_MILLISECONDS, SimulatedMarket
+from market_data.domain.simulator import CHARACTERS, DAY_MILLISECONDS, SimulatedMarket, ordinary_character
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123_000, tzinfo=UTC)
 SYMBOLS = [asset.symbol for asset in ASSETS]
@@ -173,3 +173,14 @@ def test_source_time_is_the_moment_asked_for_in_whole_milliseconds() -> None:
     quote = SimulatedMarket(seed="a").assets[0].quote_at(NOON + timedelta(microseconds=999))
     assert quote.source_time == NOON
     assert timedelta(days=1) // timedelta(milliseconds=1) == DAY_MILLISECONDS
+
+
+def test_a_further_asset_moves_around_its_price_and_leaves_the_others_as_they_are() -> None:
+    tron = Asset("TRX", "TRON", 5, "tron")
+    characters = {**CHARACTERS, "TRX": ordinary_character(Decimal("0.25"))}
+    market = SimulatedMarket(seed="a", assets=(*ASSETS, tron), characters=characters)
+    *known, further = market.quotes_at(NOON)
+    assert known == SimulatedMarket(seed="a").quotes_at(NOON)
+    assert further.symbol == "TRX"
+    assert Decimal("0.05") < further.price < Decimal("1.25")
+    assert further.low_24h <= further.price <= further.high_24h

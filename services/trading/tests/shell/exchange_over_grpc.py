@@ -139,7 +139,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
             (add_queries, query_servicer, "cryptovault.trading.v1.TradingQueryService"),
             (
                 operator_pb2_grpc.add_TradingOperatorServiceServicer_to_server,
-                OperatorServicer(sequencer=sequencer, time=time),
+                OperatorServicer(sequencer=sequencer, prices=prices, time=time),
                 "cryptovault.trading.v1.TradingOperatorService",
             ),
         ],

@@ -159,9 +159,11 @@ def test_rare_events_survive_too(event: Event) -> None:
         commands.ExpireTransfers(),
         commands.FreezeAsset(actor(""), "USD", "M1"),
         commands.UnfreezeAsset(actor("u"), "USD", "seen"),
+        commands.AddAsset(actor("u"), default_assets()[1], "asked for", "key"),
+        commands.AddMarket(actor("u"), default_markets()[0], "asked for", "key", '{"tick": "0.01"}'),
     ],
 )
-def test_the_ledgers_commands_survive_too(command: commands.Command) -> None:
+def test_rare_commands_survive_too(command: commands.Command) -> None:
     (entry,) = decode_body(encode_body([encode_entry(command, [])], [])).entries
     assert (type(entry.command), entry.command) == (type(command), command)
 

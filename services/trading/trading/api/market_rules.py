@@ -10,7 +10,16 @@ from google.protobuf.json_format import MessageToJson
 
 from trading.api.messages import market_message
 from trading.domain.amounts import parse_amount
-from trading.domain.commands import Actor, FreezeAsset, ResumeMarket, SetMarket, SetUserFees, UnfreezeAsset
+from trading.domain.commands import (
+    Actor,
+    AddAsset,
+    AddMarket,
+    FreezeAsset,
+    ResumeMarket,
+    SetMarket,
+    SetUserFees,
+    UnfreezeAsset,
+)
 from trading.domain.markets import (
     NO_BREAKER,
     Asset,
@@ -28,7 +37,7 @@ from trading.domain.state import MarketState
 REASON_LENGTH_MAX = 500  # one line of an audit page
 LIST_LENGTH_MAX = 20  # the domain allows fewer; this is what is looked at at all
 
-OperatorCommand = SetMarket | ResumeMarket | SetUserFees | FreezeAsset | UnfreezeAsset
+OperatorCommand = SetMarket | AddAsset | AddMarket | ResumeMarket | SetUserFees | FreezeAsset | UnfreezeAsset
 
 _STATUSES = {status.value: status for status in MarketStatus}
 # Field of the change: field of the market.
@@ -42,7 +51,10 @@ _COUNTS = {
 }
 
 
-def rules_message(state: MarketState, assets: dict[str, Asset], now_milliseconds: int) -> operator_pb2.MarketRules:
+def rules_message(
+    state: MarketState, assets: dict[str, Asset], now_milliseconds: int, reference_price: int | None
+) -> operator_pb2.MarketRules:
+    """`reference_price` None where there is none."""
     market, house = state.market, state.market.house
     return operator_pb2.MarketRules(
         market=market_message(state, assets, now_milliseconds),
@@ -66,6 +78,7 @@ def rules_message(state: MarketState, assets: dict[str, Asset], now_milliseconds
         ],
         silence_limit_milliseconds=market.silence_limit_milliseconds,
         house_position=market.quantity_text(state.house_position),
+        reference_price="" if reference_price is None else market.price_text(reference_price),
     )
 
 
@@ -75,14 +88,12 @@ def change_command(request: operator_pb2.ChangeMarketRequest, known: MarketState
         raise InvalidArgument("The version that you looked at is needed.", field="version", rule="required")
     if not request.change.ListFields():
         raise InvalidArgument("Say what is to change.", field="change", rule="required")
-    if len(request.idempotency_key) > KEY_LENGTH_MAX:
-        raise InvalidArgument("The key is too long.", field="idempotency_key", rule="length")
     return SetMarket(
         actor,
-        replace(known.market, **_changed_fields(request.change, known.market)),
+        replace(known.market, **changed_fields(request.change, known.market)),
         reason(request.reason),
         expected_version=request.version,
-        idempotency_key=request.idempotency_key,
+        idempotency_key=idempotency_key(request.idempotency_key),
         change=MessageToJson(request.change, preserving_proto_field_name=True, indent=None, sort_keys=True),
     )
 
@@ -98,6 +109,12 @@ def user_fees_command(request: operator_pb2.SetUserFeesRequest, actor: Actor) ->
     return SetUserFees(actor, user_id, rates, reason(request.reason))
 
 
+def idempotency_key(text: str) -> str:
+    if len(text) > KEY_LENGTH_MAX:
+        raise InvalidArgument("The key is too long.", field="idempotency_key", rule="length")
+    return text
+
+
 def reason(text: str) -> str:
     """Every operator's change has one."""
     if not text.strip() or len(text) > REASON_LENGTH_MAX:
@@ -106,7 +123,8 @@ def reason(text: str) -> str:
     return text
 
 
-def _changed_fields(change: operator_pb2.MarketChange, market: Market) -> dict[str, Any]:
+def changed_fields(change: operator_pb2.MarketChange, market: Market) -> dict[str, Any]:
+    """What a change says of `market`, by the names of its fields. Raises `InvalidArgument` or a refusal of a number."""
     fields: dict[str, Any] = {_COUNTS[name]: getattr(change, name) for name in _COUNTS if change.HasField(name)}  # type: ignore[arg-type]  # names of the message
     if change.HasField("status"):
         fields["status"] = _status(change.status)

@@ -7,12 +7,15 @@ from chassis.identity import current_caller
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc
 
 from trading.api import market_rules
+from trading.api.additions import add_asset_command, add_market_command
 from trading.api.unary_commands import actor_of_caller, enter
 from trading.domain.commands import FreezeAsset, ResumeMarket, UnfreezeAsset
 from trading.domain.errors import UnknownMarket
-from trading.domain.events import MarketSet
+from trading.domain.events import AssetSet, MarketSet
+from trading.domain.markets import Asset
 from trading.domain.state import ExchangeState, MarketState
 from trading.sequencer.journal_time import JournalTime
+from trading.sequencer.reference_prices import ReferencePrices
 from trading.sequencer.sequencer import Sequencer
 
 PERMISSION = "markets:write"
@@ -21,8 +24,9 @@ PERMISSION = "markets:write"
 class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     """The gateway asks for the permission too; what changes the exchange is not left to one door."""
 
-    def __init__(self, *, sequencer: Sequencer, time: JournalTime) -> None:
+    def __init__(self, *, sequencer: Sequencer, prices: ReferencePrices, time: JournalTime) -> None:
         self._sequencer = sequencer
+        self._prices = prices
         self._time = time
 
     async def ListMarketRules(
@@ -50,6 +54,21 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
         # Nothing would have changed, so nothing did.
         return operator_pb2.ChangeMarketResponse(rules=await self._present(request.symbol))
 
+    async def AddAsset(self, request: operator_pb2.AddAssetRequest, context: Any) -> operator_pb2.AddAssetResponse:
+        current_caller().require(PERMISSION)
+        outcome = await self._enter(add_asset_command(request, actor_of_caller()), context)
+        (asset,) = (event.asset for event in outcome.events if isinstance(event, AssetSet))
+        return operator_pb2.AddAssetResponse(asset=_asset(asset, self._sequencer.state), replayed=outcome.replayed)
+
+    async def AddMarket(self, request: operator_pb2.AddMarketRequest, context: Any) -> operator_pb2.AddMarketResponse:
+        current_caller().require(PERMISSION)
+        assets = self._sequencer.leading_state().assets
+        outcome = await self._enter(add_market_command(request, assets, actor_of_caller()), context)
+        (added,) = (event for event in outcome.events if isinstance(event, MarketSet))
+        # As it was then, though changes may have followed.
+        rules = self._rules(MarketState(added.market, version=added.version), self._sequencer.state)
+        return operator_pb2.AddMarketResponse(rules=rules, replayed=outcome.replayed)
+
     async def ResumeMarket(
         self, request: operator_pb2.ResumeMarketRequest, context: Any
     ) -> operator_pb2.ResumeMarketResponse:
@@ -70,7 +89,9 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     ) -> operator_pb2.ListAssetsResponse:
         current_caller().require(PERMISSION)
         return await self._sequencer.read(
-            lambda state: operator_pb2.ListAssetsResponse(assets=[_asset(code, state) for code in sorted(state.assets)])
+            lambda state: operator_pb2.ListAssetsResponse(
+                assets=[_asset(asset, state) for _, asset in sorted(state.assets.items())]
+            )
         )
 
     async def FreezeAsset(
@@ -86,7 +107,7 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
         current_caller().require(PERMISSION)
         command = UnfreezeAsset(actor_of_caller(), request.asset, market_rules.reason(request.reason))
         await self._enter(command, context)
-        asset = await self._sequencer.read(lambda state: _asset(request.asset, state))
+        asset = await self._sequencer.read(lambda state: _asset(state.assets[request.asset], state))
         return operator_pb2.UnfreezeAssetResponse(asset=asset)
 
     async def _enter(self, command: market_rules.OperatorCommand, context: Any) -> Any:
@@ -103,9 +124,10 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
 
     def _rules(self, market: MarketState, state: ExchangeState) -> operator_pb2.MarketRules:
         now = self._time.now()
-        return market_rules.rules_message(market, state.assets, now)
+        tick = self._prices.command(market.market.symbol, now)
+        return market_rules.rules_message(market, state.assets, now, None if tick is None else tick.price)
 
 
-def _asset(code: str, state: ExchangeState) -> operator_pb2.AssetState:
-    asset = state.assets[code]
-    return operator_pb2.AssetState(code=code, name=asset.name, frozen_because=state.frozen_assets.get(code, ""))
+def _asset(asset: Asset, state: ExchangeState) -> operator_pb2.AssetState:
+    frozen_because = state.frozen_assets.get(asset.code, "")
+    return operator_pb2.AssetState(code=asset.code, name=asset.name, frozen_because=frozen_because, scale=asset.scale)

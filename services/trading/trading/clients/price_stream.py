@@ -32,6 +32,8 @@ class PriceStream:
         self._prices = prices
         self._state = state
         self._time = time
+        # Of assets without a market, by asset: a market that is added later must not wait until its price changes.
+        self._unlisted: dict[str, market_data_pb2.Price] = {}
 
     async def run(self) -> None:
         messages = follow(
@@ -45,10 +47,13 @@ class PriceStream:
         markets = self._state().markets
         received = self._time.now()
         ticks = {}
-        for price in message.prices:
+        waiting = {} if message.snapshot else self._unlisted
+        self._unlisted = {}
+        for price in ({**waiting, **{price.symbol: price for price in message.prices}}).values():
             symbol = f"{price.symbol}-{PRICES_ARE_IN}"
             market_state = markets.get(symbol)
             if market_state is None:
+                self._unlisted[price.symbol] = price
                 continue
             units = price_units(price.price, market_state.market.quote_scale)
             if units is None:

@@ -181,6 +181,27 @@ class SetMarket(NamedTuple):
     change: str = ""
 
 
+class AddAsset(NamedTuple):
+    """The operator's: an asset that there is not yet. Nobody has any of it, and no market trades it."""
+
+    actor: Actor
+    asset: Asset
+    reason: str
+    idempotency_key: str = ""
+
+
+class AddMarket(NamedTuple):
+    """The operator's: a market that there is not yet. It takes no orders until `SetMarket` opens it. `change` is what
+    the operator asked for, as in `SetMarket`.
+    """
+
+    actor: Actor
+    market: Market
+    reason: str
+    idempotency_key: str = ""
+    change: str = ""
+
+
 class ResumeMarket(NamedTuple):
     """The operator's: ends a circuit breaker's pause before its time."""
 
@@ -228,8 +249,12 @@ Command = (
     | UnfreezeAsset
     | SetAsset
     | SetMarket
+    | AddAsset
+    | AddMarket
     | ResumeMarket
     | SetUserFees
     | Continue
     | ExpireOrders
 )
+# What operators send with a key: a repeat is answered with the first one's events.
+KeyedChange = SetMarket | AddAsset | AddMarket

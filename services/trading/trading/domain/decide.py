@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from trading.domain.add_market import add_asset, add_market
 from trading.domain.amend_order import amend_order
 from trading.domain.cancel_orders import cancel_all, cancel_order
 from trading.domain.commands import (
+    AddAsset,
+    AddMarket,
     AmendOrder,
     CancelAll,
     CancelOrder,
@@ -61,6 +64,8 @@ _DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     UnfreezeAsset: unfreeze_asset,
     SetAsset: set_asset,
     SetMarket: set_market,
+    AddAsset: add_asset,
+    AddMarket: add_market,
     ResumeMarket: resume_market,
     SetUserFees: set_user_fees,
     Continue: continue_work,

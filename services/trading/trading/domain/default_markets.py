@@ -3,6 +3,7 @@
 Each row has a price around which the rules make sense; it sizes the house's ladder and is never traded at.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from trading.domain.amounts import nearest_multiple, parse_amount
@@ -29,6 +30,8 @@ FEE_TIERS = tuple(
 )
 # A large coin moves a tenth within a minute in a crash or by a wrong price; both deserve a look before anybody trades.
 BREAKER = CircuitBreaker(move_basis_points=1_000, window_milliseconds=60_000, pause_milliseconds=60_000)
+
+NO_HOUSE = HouseQuoting(0, 0, 0, 0, 0, 0)
 
 _LEVEL_WORTH = 50_000  # USD per level of the ladder: far above a retail order
 _LEVELS = 10  # the largest order is the whole ladder
@@ -74,6 +77,25 @@ def default_assets() -> tuple[Asset, ...]:
 
 def default_markets() -> tuple[Market, ...]:
     return tuple(_market(row) for row in _ROWS)
+
+
+def new_market(base: Asset, quote: Asset) -> Market:
+    """As the others, but closed, in the coarsest lots and without the house: those depend on what the base costs."""
+    whole = 10**base.scale
+    return replace(
+        _market(_ROWS[0]),
+        base=base.code,
+        quote=quote.code,
+        base_scale=base.scale,
+        quote_scale=quote.scale,
+        status=MarketStatus.CANCEL_ONLY,
+        tick=1,
+        lot=whole,
+        minimum_notional=1,
+        maximum_quantity=whole,
+        fee_tiers=FEE_TIERS if quote == DOLLAR else (),
+        house=NO_HOUSE,
+    )
 
 
 def _market(row: _Row) -> Market:

@@ -270,8 +270,10 @@ class UnknownAsset(Rejection):
     kind = ErrorKind.NOT_FOUND
     reason = "unknown_asset"
 
-    def __init__(self, *, asset: str) -> None:
-        super().__init__("There is no such asset.", asset=asset[:32])
+    def __init__(self, *, asset: str, field: str = "") -> None:
+        """`field` where it is one of several that the caller named."""
+        facts = {"field": field} if field else {}
+        super().__init__("There is no such asset.", asset=asset[:32], rule="known_asset", **facts)
 
 
 class OrderNotOpen(Rejection):
@@ -333,3 +335,36 @@ class MarketChangeRefused(Rejection):
 
     def __init__(self, message: str, *, market: str, field: str) -> None:
         super().__init__(message, market=market, field=field)
+
+
+class AssetExists(Rejection):
+    """What is there is changed, not added again."""
+
+    kind = ErrorKind.CONFLICT
+    reason = "asset_exists"
+
+    def __init__(self, *, asset: str, name: str, scale: int) -> None:
+        super().__init__(
+            f"There is {asset} already: {name}, with {scale} decimals.",
+            field="code", rule="unique", asset=asset, name=name, scale=str(scale),
+        )  # fmt: skip
+
+
+class MarketExists(Rejection):
+    """As for an asset; the version is what a change of it needs."""
+
+    kind = ErrorKind.CONFLICT
+    reason = "market_exists"
+
+    def __init__(self, *, market: str, version: int) -> None:
+        super().__init__(
+            f"There is {market} already, at version {version}: change that one.",
+            field="base_asset", rule="unique", market=market, version=str(version),
+        )  # fmt: skip
+
+
+class TooManyListed(Rejection):
+    reason = "too_many_listed"
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        super().__init__(f"At most {limit} {what} may be listed.", rule="max_listed", limit=str(limit))

@@ -4,13 +4,15 @@ A fingerprint is what makes two commands the same: plain text rather than a dige
 """
 
 from trading.domain.commands import (
+    AddAsset,
+    AddMarket,
     AmendOrder,
     CancelAll,
     CancelOrder,
     HoldTransfer,
+    KeyedChange,
     PlaceOrder,
     PostTransfer,
-    SetMarket,
     Transfer,
     VoidTransfer,
 )
@@ -25,7 +27,9 @@ ORDER_KEY_SECONDS = 86_400
 TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 
 
-def fingerprint_of(command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetMarket | TransferCommand) -> str:
+def fingerprint_of(
+    command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | KeyedChange | TransferCommand,
+) -> str:
     """The command's contents without key and actor. The shell stores it with orders, for keys older than memory."""
     if isinstance(command, PlaceOrder):
         return _fingerprint_of_order(command)
@@ -35,8 +39,8 @@ def fingerprint_of(command: PlaceOrder | AmendOrder | CancelOrder | CancelAll | 
         return f"cancel|{command.order_id}"
     if isinstance(command, CancelAll):
         return f"cancel_all|{command.market}"
-    if isinstance(command, SetMarket):
-        return f"set_market|{command.market.symbol}|{command.expected_version}|{command.change or command.market}"
+    if isinstance(command, KeyedChange):
+        return _fingerprint_of_change(command)
     return _fingerprint_of_transfer(command)
 
 
@@ -91,6 +95,15 @@ def _fingerprint_of_order(command: PlaceOrder) -> str:
         # Only then, so that what was remembered before there were such orders still matches.
         text += f"|{stop_price}|{expires_milliseconds}"
     return text
+
+
+def _fingerprint_of_change(command: KeyedChange) -> str:
+    if isinstance(command, AddAsset):
+        return f"add_asset|{command.asset.code}|{command.asset.scale}|{command.asset.name}"
+    asked = command.change or command.market
+    if isinstance(command, AddMarket):
+        return f"add_market|{command.market.symbol}|{asked}"
+    return f"set_market|{command.market.symbol}|{command.expected_version}|{asked}"
 
 
 def _fingerprint_of_transfer(command: TransferCommand) -> str:

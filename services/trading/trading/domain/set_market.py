@@ -28,7 +28,7 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
     repeat = repeat_of_key(state.keys, owner_of_user(command.actor.user_id), command.idempotency_key, fingerprint)
     if repeat is not None:
         return repeat
-    _check_assets(state, market)
+    check_assets(state, market)
     known = state.markets.get(market.symbol)
     version = known.version if known is not None else 0
     if command.expected_version and command.expected_version != version:
@@ -66,11 +66,15 @@ def set_user_fees(state: ExchangeState, command: SetUserFees) -> Decision:
     return [UserFeesSet(command.user_id, command.rates, command.actor, command.reason)]
 
 
-def _check_assets(state: ExchangeState, market: Market) -> None:
-    for code, scale in ((market.base, market.base_scale), (market.quote, market.quote_scale)):
+def check_assets(state: ExchangeState, market: Market) -> None:
+    """Raises where one is missing, counts in other units, or is frozen while the market trades."""
+    for field, code, scale in (
+        ("base_asset", market.base, market.base_scale),
+        ("quote_asset", market.quote, market.quote_scale),
+    ):
         asset = state.assets.get(code)
         if asset is None:
-            raise UnknownAsset(asset=code)
+            raise UnknownAsset(asset=code, field=field)
         if asset.scale != scale:
             raise MarketChangeRefused("The scale is not the asset's.", market=market.symbol, field="scale")
         if code in state.frozen_assets and market.status is MarketStatus.TRADING:

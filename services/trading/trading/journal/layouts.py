@@ -200,6 +200,8 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(121, 1, commands.ExpireOrders, ""),
     _layout(121, 2, commands.ExpireOrders, "market"),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),
+    _layout(152, 1, commands.AddAsset, "actor asset reason idempotency_key"),
+    _layout(153, 1, commands.AddMarket, "actor market reason idempotency_key change"),
     _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
     _layout(130, 1, commands.HoldTransfer, "actor business_key kind postings expires_milliseconds reason"),
     _layout(131, 1, commands.PostTransfer, "actor business_key hold_key postings reason"),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptovault.trading.v1 import events_pb2
 
 from trading.api.journal_messages import batch_message, closed_orders
-from trading.domain.commands import SetMarket
+from trading.domain.commands import AddMarket, SetMarket
 from trading.domain.events import Event, MarketSet
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import decode_body, decode_events
@@ -108,7 +108,7 @@ def changes_of(batch: SealedBatch, events: Sequence[Event]) -> dict[tuple[str, i
     return {
         (event.market.symbol, event.version): entry.command.change
         for entry in decode_body(batch.body).entries
-        if isinstance(entry.command, SetMarket)
+        if isinstance(entry.command, SetMarket | AddMarket)
         for event in entry.events
         if isinstance(event, MarketSet)
     }

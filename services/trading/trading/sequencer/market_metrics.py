@@ -3,7 +3,7 @@
 from chassis.logs import get_logger
 from prometheus_client import Counter, Gauge
 
-from trading.domain.commands import ResumeMarket, SetMarket, SetReferencePrice
+from trading.domain.commands import AddMarket, ResumeMarket, SetMarket, SetReferencePrice
 from trading.domain.events import Event, MarketSet, Traded, TradingPaused, TradingResumed
 from trading.domain.markets import MarketStatus
 from trading.domain.state import ExchangeState, MarketState
@@ -16,7 +16,7 @@ PAUSED_UNTIL = Gauge("cryptovault_market_paused_until_seconds", "When the newest
 STATUS = Gauge("cryptovault_market_status", "1 for the status that the operator set", ["market", "status"])
 HOUSE_POSITION = Gauge("cryptovault_house_position", "The house's position, in whole base units", ["market"])
 
-_OPERATE = (SetReferencePrice, SetMarket, ResumeMarket)
+_OPERATE = (SetReferencePrice, SetMarket, AddMarket, ResumeMarket)
 
 log = get_logger(__name__)
 

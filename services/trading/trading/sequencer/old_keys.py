@@ -15,9 +15,9 @@ from trading.domain.commands import (
     CancelOrder,
     Command,
     HoldTransfer,
+    KeyedChange,
     PlaceOrder,
     PostTransfer,
-    SetMarket,
     Transfer,
     VoidTransfer,
 )
@@ -42,7 +42,7 @@ def key_names(command: Command) -> list[tuple[str, KeyName]]:
         if command.client_order_id:
             names.append(("client_order", (owner, command.client_order_id)))
         return names
-    if isinstance(command, AmendOrder | CancelOrder | CancelAll | SetMarket):
+    if isinstance(command, AmendOrder | CancelOrder | CancelAll | KeyedChange):
         if not command.idempotency_key:
             return []
         return [("idempotency", (owner_of_user(command.actor.user_id), command.idempotency_key))]

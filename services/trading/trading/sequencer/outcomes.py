@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, Command, PlaceOrder, SetMarket
+from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, Command, KeyedChange, PlaceOrder
 from trading.domain.events import (
     Event,
     KeyUsed,
@@ -87,12 +87,12 @@ def placing_entry(entries: Sequence[Entry], order_id: str) -> tuple[Entry, list[
     raise AssertionError(f"order {order_id} is not in the batch that placed it")
 
 
-def changing_entry(entries: Sequence[Entry], command: SetMarket) -> Entry | None:
+def changing_entry(entries: Sequence[Entry], command: KeyedChange) -> Entry | None:
     """The entry of the operator's change with the same key."""
     for entry in entries:
         first = entry.command
         if (
-            isinstance(first, SetMarket)
+            isinstance(first, KeyedChange)
             and first.idempotency_key == command.idempotency_key
             and first.actor.user_id == command.actor.user_id
         ):

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, PlaceOrder, SetMarket
+from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, KeyedChange, PlaceOrder
 from trading.domain.keys import TransferCommand
 from trading.domain.state import RememberedKeys
 from trading.journal.history import OrderView
 from trading.sequencer.open_batch import FinishedBatch
 
-KeyedCommand = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetMarket | TransferCommand
+KeyedCommand = PlaceOrder | AmendOrder | CancelOrder | CancelAll | KeyedChange | TransferCommand
 
 
 class History(Protocol):

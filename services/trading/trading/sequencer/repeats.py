@@ -8,7 +8,7 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import AmendOrder, CancelOrder, PlaceOrder, PostTransfer, SetMarket, VoidTransfer
+from trading.domain.commands import AmendOrder, CancelOrder, KeyedChange, PlaceOrder, PostTransfer, VoidTransfer
 from trading.domain.held_transfers import refuse_ended
 from trading.domain.keys import TransferCommand, fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
@@ -88,13 +88,13 @@ class Repeats:
     def answer(self, ticket: Ticket, repeat: Repeat) -> None:
         """The first reply again; at once where memory holds what it needs, else after reading it."""
         command = ticket.command
-        if not isinstance(command, PlaceOrder | CancelOrder | AmendOrder | SetMarket):
+        if not isinstance(command, PlaceOrder | CancelOrder | AmendOrder | KeyedChange):
             self._reply(ticket, repeat, None, None)
             return
         finished = next((batch for batch in reversed(self._recent) if batch.number == repeat.batch), None)
         if finished is None:
             self._begin(ticket, self._answer_from_history(ticket, repeat))
-        elif isinstance(command, SetMarket):
+        elif isinstance(command, KeyedChange):
             self._reply(ticket, repeat, None, changing_entry(finished.entries, command))
         else:
             then = _Then(finished.entries, finished.accounts, finished.time_milliseconds)
@@ -130,7 +130,7 @@ class Repeats:
         if batch is None:
             raise HistoryBehind
         body = decode_body(batch.body)
-        if isinstance(ticket.command, SetMarket):
+        if isinstance(ticket.command, KeyedChange):
             await self._settled()
             self._reply(ticket, repeat, None, changing_entry(body.entries, ticket.command))
             return

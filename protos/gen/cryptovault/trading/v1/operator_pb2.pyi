@@ -26,20 +26,24 @@ class AssetState(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     FROZEN_BECAUSE_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     name: _builtins.str
     frozen_because: _builtins.str
     """Empty where it is not frozen."""
+    scale: _builtins.int
+    """Decimals of its smallest unit."""
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         name: _builtins.str = ...,
         frozen_because: _builtins.str = ...,
+        scale: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "frozen_because", b"frozen_because", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "frozen_because", b"frozen_because", "name", b"name", "scale", b"scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,6 +181,7 @@ class MarketRules(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     SILENCE_LIMIT_MILLISECONDS_FIELD_NUMBER: _builtins.int
     HOUSE_POSITION_FIELD_NUMBER: _builtins.int
+    REFERENCE_PRICE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Counts the changes of these rules."""
     status: _builtins.str
@@ -184,6 +189,8 @@ class MarketRules(_message.Message):
     silence_limit_milliseconds: _builtins.int
     house_position: _builtins.str
     """The house's position in this market: bought less sold, in the base asset."""
+    reference_price: _builtins.str
+    """What the price stream said last. Empty where it never spoke of this market: no order can be taken then."""
     @_builtins.property
     def market(self) -> _trading_pb2.Market: ...
     @_builtins.property
@@ -200,10 +207,11 @@ class MarketRules(_message.Message):
         sources: _abc.Iterable[Global___PriceSource] | None = ...,
         silence_limit_milliseconds: _builtins.int = ...,
         house_position: _builtins.str = ...,
+        reference_price: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["house", b"house", "market", b"market"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["house", b"house", "house_position", b"house_position", "market", b"market", "silence_limit_milliseconds", b"silence_limit_milliseconds", "sources", b"sources", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["house", b"house", "house_position", b"house_position", "market", b"market", "reference_price", b"reference_price", "silence_limit_milliseconds", b"silence_limit_milliseconds", "sources", b"sources", "status", b"status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,6 +520,124 @@ class ChangeMarketResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeMarketResponse: _TypeAlias = ChangeMarketResponse  # noqa: Y015
+
+@_typing.final
+class AddAssetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    name: _builtins.str
+    scale: _builtins.int
+    """Must be set, also to 0."""
+    reason: _builtins.str
+    idempotency_key: _builtins.str
+    """A repeat with the same key answers the first result."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        name: _builtins.str = ...,
+        scale: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "scale", b"scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "code", b"code", "idempotency_key", b"idempotency_key", "name", b"name", "reason", b"reason", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__scale: _TypeAlias = _typing.Literal["scale"]  # noqa: Y015
+    _WhichOneofArgType__scale: _TypeAlias = _typing.Literal["_scale", b"_scale"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scale) -> _WhichOneofReturnType__scale | None: ...
+
+Global___AddAssetRequest: _TypeAlias = AddAssetRequest  # noqa: Y015
+
+@_typing.final
+class AddAssetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def asset(self) -> Global___AssetState: ...
+    def __init__(
+        self,
+        *,
+        asset: Global___AssetState | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddAssetResponse: _TypeAlias = AddAssetResponse  # noqa: Y015
+
+@_typing.final
+class AddMarketRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_ASSET_FIELD_NUMBER: _builtins.int
+    QUOTE_ASSET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    base_asset: _builtins.str
+    quote_asset: _builtins.str
+    reason: _builtins.str
+    idempotency_key: _builtins.str
+    """A repeat with the same key answers the first result."""
+    @_builtins.property
+    def rules(self) -> Global___MarketChange:
+        """`tick`, `lot`, `min_notional` and `max_quantity` are needed, `status` is `cancel_only` or `halted`. What is not
+        named is as in the markets that the exchange opened with, but for the house, which does not quote.
+        """
+
+    def __init__(
+        self,
+        *,
+        base_asset: _builtins.str = ...,
+        quote_asset: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        rules: Global___MarketChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_asset", b"base_asset", "idempotency_key", b"idempotency_key", "quote_asset", b"quote_asset", "reason", b"reason", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddMarketRequest: _TypeAlias = AddMarketRequest  # noqa: Y015
+
+@_typing.final
+class AddMarketResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    @_builtins.property
+    def rules(self) -> Global___MarketRules: ...
+    def __init__(
+        self,
+        *,
+        rules: Global___MarketRules | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddMarketResponse: _TypeAlias = AddMarketResponse  # noqa: Y015
 
 @_typing.final
 class ResumeMarketRequest(_message.Message):

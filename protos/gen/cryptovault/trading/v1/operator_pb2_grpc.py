@@ -45,6 +45,16 @@ class TradingOperatorServiceStub:
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketResponse.FromString,
                 _registered_method=True)
+        self.AddAsset = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingOperatorService/AddAsset',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetResponse.FromString,
+                _registered_method=True)
+        self.AddMarket = channel.unary_unary(
+                '/cryptovault.trading.v1.TradingOperatorService/AddMarket',
+                request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketResponse.FromString,
+                _registered_method=True)
         self.ResumeMarket = channel.unary_unary(
                 '/cryptovault.trading.v1.TradingOperatorService/ResumeMarket',
                 request_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ResumeMarketRequest.SerializeToString,
@@ -85,6 +95,20 @@ class TradingOperatorServiceServicer:
 
     def ChangeMarket(self, request, context):
         """Changes what the request names; all else stays. Refused where the market is not at `version` any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddAsset(self, request, context):
+        """An asset that there is not yet. Its scale is for ever.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddMarket(self, request, context):
+        """A market that there is not yet, of two assets that there are. It takes no orders until `ChangeMarket` sets its status to `trading`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +161,16 @@ def add_TradingOperatorServiceServicer_to_server(servicer, server):
                     servicer.ChangeMarket,
                     request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketRequest.FromString,
                     response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketResponse.SerializeToString,
+            ),
+            'AddAsset': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddAsset,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetResponse.SerializeToString,
+            ),
+            'AddMarket': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddMarket,
+                    request_deserializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketRequest.FromString,
+                    response_serializer=cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketResponse.SerializeToString,
             ),
             'ResumeMarket': grpc.unary_unary_rpc_method_handler(
                     servicer.ResumeMarket,
@@ -219,6 +253,60 @@ class TradingOperatorService:
             '/cryptovault.trading.v1.TradingOperatorService/ChangeMarket',
             cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketRequest.SerializeToString,
             cryptovault_dot_trading_dot_v1_dot_operator__pb2.ChangeMarketResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddAsset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingOperatorService/AddAsset',
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddAssetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddMarket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.trading.v1.TradingOperatorService/AddMarket',
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketRequest.SerializeToString,
+            cryptovault_dot_trading_dot_v1_dot_operator__pb2.AddMarketResponse.FromString,
             options,
             channel_credentials,
             insecure,

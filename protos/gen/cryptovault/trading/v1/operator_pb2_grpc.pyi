@@ -37,6 +37,10 @@ class TradingOperatorServiceStub:
     """Every market with all its rules. Permission `markets:write`, like all that follow."""
     ChangeMarket: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ChangeMarketRequest, _operator_pb2.ChangeMarketResponse]
     """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+    AddAsset: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddAssetRequest, _operator_pb2.AddAssetResponse]
+    """An asset that there is not yet. Its scale is for ever."""
+    AddMarket: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddMarketRequest, _operator_pb2.AddMarketResponse]
+    """A market that there is not yet, of two assets that there are. It takes no orders until `ChangeMarket` sets its status to `trading`."""
     ResumeMarket: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ResumeMarketRequest, _operator_pb2.ResumeMarketResponse]
     """Ends a circuit breaker's pause before its time. Does nothing where there is none."""
     SetUserFees: _grpc.UnaryUnaryMultiCallable[_operator_pb2.SetUserFeesRequest, _operator_pb2.SetUserFeesResponse]
@@ -57,6 +61,10 @@ class TradingOperatorServiceAsyncStub(TradingOperatorServiceStub):
     """Every market with all its rules. Permission `markets:write`, like all that follow."""
     ChangeMarket: _aio.UnaryUnaryMultiCallable[_operator_pb2.ChangeMarketRequest, _operator_pb2.ChangeMarketResponse]  # type: ignore[assignment]
     """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+    AddAsset: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddAssetRequest, _operator_pb2.AddAssetResponse]  # type: ignore[assignment]
+    """An asset that there is not yet. Its scale is for ever."""
+    AddMarket: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddMarketRequest, _operator_pb2.AddMarketResponse]  # type: ignore[assignment]
+    """A market that there is not yet, of two assets that there are. It takes no orders until `ChangeMarket` sets its status to `trading`."""
     ResumeMarket: _aio.UnaryUnaryMultiCallable[_operator_pb2.ResumeMarketRequest, _operator_pb2.ResumeMarketResponse]  # type: ignore[assignment]
     """Ends a circuit breaker's pause before its time. Does nothing where there is none."""
     SetUserFees: _aio.UnaryUnaryMultiCallable[_operator_pb2.SetUserFeesRequest, _operator_pb2.SetUserFeesResponse]  # type: ignore[assignment]
@@ -86,6 +94,22 @@ class TradingOperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.ChangeMarketResponse, _abc.Awaitable[_operator_pb2.ChangeMarketResponse]]:
         """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+
+    @_abc_1.abstractmethod
+    def AddAsset(
+        self,
+        request: _operator_pb2.AddAssetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.AddAssetResponse, _abc.Awaitable[_operator_pb2.AddAssetResponse]]:
+        """An asset that there is not yet. Its scale is for ever."""
+
+    @_abc_1.abstractmethod
+    def AddMarket(
+        self,
+        request: _operator_pb2.AddMarketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.AddMarketResponse, _abc.Awaitable[_operator_pb2.AddMarketResponse]]:
+        """A market that there is not yet, of two assets that there are. It takes no orders until `ChangeMarket` sets its status to `trading`."""
 
     @_abc_1.abstractmethod
     def ResumeMarket(

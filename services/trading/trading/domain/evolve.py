@@ -73,7 +73,7 @@ def _set_asset(state: ExchangeState, event: AssetSet) -> None:
 def _set_market(state: ExchangeState, event: MarketSet) -> None:
     known = state.markets.get(event.market.symbol)
     if known is None:
-        known = state.markets[event.market.symbol] = MarketState(event.market)
+        known = state.markets[event.market.symbol] = MarketState(event.market, owners=state.owners)
     known.market = event.market
     known.version = event.version or known.version + 1
 

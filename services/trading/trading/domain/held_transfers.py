@@ -19,6 +19,7 @@ from trading.domain.transfer_errors import (
 )
 from trading.domain.transfer_rules import (
     check_funds,
+    check_issue,
     check_key_and_actor,
     check_kind,
     check_postings,
@@ -51,6 +52,8 @@ def hold_transfer(state: ExchangeState, command: HoldTransfer) -> Decision:
         _check_number_of_pending(state, owner)
     check_room(state, command.postings)
     check_funds(state, command.postings)
+    # What is credited comes later, if at all.
+    check_issue(state, (posting for posting in command.postings if posting.amount < 0))
     number = state.transfer_number + 1
     return [
         TransferHeld(

@@ -7,6 +7,7 @@ with the reference price.
 from collections.abc import Iterator
 
 from trading.domain.events import ReferencePriceSet
+from trading.domain.issue import room_of_house
 from trading.domain.markets import BASIS_POINTS, Market, PriceSource
 from trading.domain.orders import BUY, SELL, Order, Side
 from trading.domain.state import HouseDepth, MarketState, Quotation
@@ -65,17 +66,20 @@ def quotes(
     state: MarketState, quotation: Quotation, side: Side, time_milliseconds: int, *, clipped: bool
 ) -> Iterator[tuple[int, int]]:
     """(price, quantity) of what the house bids (BUY) or asks (SELL), best first, without what is used up or would pass
-    its inventory limit. Clipped, the quotes stay one tick away from users' orders that they would otherwise cross.
+    its inventory limit or what the ledger can hold. Clipped, the quotes stay one tick away from users' orders that they
+    would otherwise cross.
     """
     market = state.market
     house = market.house
     if side is SELL:
         skipped = consumed(state.house_ask, house.refill_per_second, time_milliseconds)
-        capacity = house.inventory_limit + state.house_position
+        capacity = min(house.inventory_limit + state.house_position, room_of_house(state.owners, market.base))
         opposite = state.bids.best_price if clipped else None
     else:
         skipped = consumed(state.house_bid, house.refill_per_second, time_milliseconds)
-        capacity = house.inventory_limit - state.house_position
+        # It pays no more than the reference price.
+        room = room_of_house(state.owners, market.quote) * market.base_unit // quotation.reference_price
+        capacity = min(house.inventory_limit - state.house_position, room)
         opposite = state.asks.best_price if clipped else None
     reference_price, offset, _, _ = quotation
     level_quantity, lot = house.level_quantity, market.lot

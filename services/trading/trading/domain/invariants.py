@@ -5,6 +5,7 @@ from typing import NamedTuple
 from trading.domain.accounts import MAY_BE_NEGATIVE, SYSTEM_OWNERS
 from trading.domain.amounts import AMOUNT_MAX
 from trading.domain.house import fresh_quotation, quotes
+from trading.domain.issue import owed
 from trading.domain.ledger import holds_for
 from trading.domain.markets import BASIS_POINTS
 from trading.domain.orders import Order, OrderStatus, Side
@@ -39,6 +40,11 @@ def _check_conservation(state: ExchangeState, found: list[Violation]) -> None:
         for asset, account in owner.accounts.items():
             sums[asset] = sums.get(asset, 0) + account.available + account.held
     found.extend(Violation("M1", asset, f"sums to {total}") for asset, total in sums.items() if total != 0)
+    found.extend(
+        Violation("M3", asset, f"{issued} are owed")
+        for asset in sums
+        if (issued := owed(state.owners, asset)) > AMOUNT_MAX
+    )
 
 
 def _check_accounts(state: ExchangeState, found: list[Violation]) -> None:

@@ -57,6 +57,7 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
     taking: dict[str, str] = {}
     for fields in markets:
         market_state, taking_id = _restore_market(fields)
+        market_state.owners = state.owners
         state.markets[market_state.market.symbol] = market_state
         taking[market_state.market.symbol] = taking_id
     for fields in owners:

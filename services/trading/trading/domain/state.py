@@ -145,6 +145,8 @@ class MarketState:
     version: int = 0  # counts the changes of its rules, so that two operators cannot undo each other unseen
     frame: Frame | None = None  # see there; no part of the state
     paused_until_milliseconds: int = 0  # the circuit breaker tripped; also the time before which no price counts for it
+    # The exchange's own: what the house can give is in its accounts. Empty where a book stands by itself.
+    owners: dict[str, Owner] = field(default_factory=dict)
 
     def has_expiry_due(self, time_milliseconds: int) -> bool:
         """Has an order's last moment come? Then `ExpireOrders` comes before anything that may trade here."""

@@ -8,6 +8,7 @@ from trading.domain.outcomes import Decision
 from trading.domain.state import ExchangeState
 from trading.domain.transfer_rules import (
     check_funds,
+    check_issue,
     check_key_and_actor,
     check_kind,
     check_postings,
@@ -26,6 +27,7 @@ def transfer(state: ExchangeState, command: Transfer) -> Decision:
     check_kind(state, command)
     check_room(state, command.postings)
     check_funds(state, command.postings)
+    check_issue(state, command.postings)
     number = state.transfer_number + 1
     return [
         TransferPosted(

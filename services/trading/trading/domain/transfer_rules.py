@@ -7,6 +7,7 @@ from trading.domain.amounts import AMOUNT_MAX, format_amount
 from trading.domain.commands import Actor, HoldTransfer, Transfer
 from trading.domain.errors import AmountTooLarge, InsufficientFunds, UnknownAsset
 from trading.domain.events import UserSequence
+from trading.domain.issue import owed
 from trading.domain.settlement import Draft
 from trading.domain.state import ExchangeState
 from trading.domain.transfer_errors import AssetIsFrozen, InvalidTransfer
@@ -89,6 +90,14 @@ def check_funds(state: ExchangeState, postings: Iterable[Posting]) -> None:
             raise InsufficientFunds(
                 asset=asset, required=format_amount(-amount, scale), available=format_amount(available, scale)
             )
+
+
+def check_issue(state: ExchangeState, postings: Iterable[Posting]) -> None:
+    """What all balances of an asset come to fits 63 bits, so each one does, whoever trades with whom."""
+    moves = [*postings]
+    for owner, asset, amount in moves:
+        if amount < 0 and owner in MAY_BE_NEGATIVE and owed(state.owners, asset, moves) > AMOUNT_MAX:
+            raise _too_large(state, asset, amount)
 
 
 def sequences_of(state: ExchangeState, owners: Iterable[str]) -> tuple[UserSequence, ...]:

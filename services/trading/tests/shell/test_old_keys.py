@@ -211,6 +211,31 @@ async def test_a_batch_that_is_opened_twice_forgets_the_same_in_every_fold() -> 
         assert folded.evicted_keys.content == shell.sequencer._memory.evicted_keys.content
 
 
+async def test_on_a_quiet_exchange_a_key_is_free_after_a_day_though_memory_has_room_for_it() -> None:
+    async with running_shell(MemoryJournal()) as shell:
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
+        assert first.order is not None
+        shell.clock.advance(ORDER_KEY_SECONDS - 60)
+        shell.tick()
+        again = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
+        assert (again.replayed, again.order) == (True, first.order)
+        with pytest.raises(IdempotencyKeyReused):
+            # This also opens a batch that comes to nothing: the next command opens it again.
+            await shell.send(buy_for("ann", COST + 1, key="k"))
+        shell.clock.advance(61)
+        shell.tick()
+        other = await shell.send(buy_for("ann", COST + 1, key="k", client_order_id="mine"))
+        assert not other.replayed
+        assert other.order is not None
+        assert other.order.order_id != first.order.order_id
+        repeat = await shell.send(buy_for("ann", COST + 1, key="k", client_order_id="mine"))
+        assert (repeat.replayed, repeat.order) == (True, other.order)
+        await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        folded = await recover(shell.sequencer._journal, Limits())
+        assert state_hash(folded.state) == state_hash(shell.state)
+
+
 async def test_an_operators_change_whose_key_left_memory_is_not_made_again() -> None:
     history = NoHistory()
     async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:
@@ -272,7 +297,7 @@ def transfer(key: str) -> Transfer:
 def test_order_keys_leave_the_filter_after_a_day_and_business_keys_never() -> None:
     state = exchange_with_keys(200)
     evicted = EvictedKeys(SMALL)
-    evicted.before_batch(state, keys_to_evict(state, 2))
+    evicted.before_batch(state, keys_to_evict(state, 2, state.batch_milliseconds))
     state.keys.by_age.clear()
     for after, known in ((0, True), (DAY_MILLISECONDS, True), (DAY_MILLISECONDS + 1, False)):
         state.batch_milliseconds = 1_000 + after

@@ -27,6 +27,11 @@ def transfer_id(time_milliseconds: int, transfer_number: int) -> str:
     return _head(time_milliseconds, _TRANSFER, transfer_number >> _TAIL_BITS) + _tail(transfer_number)
 
 
+def milliseconds_of(identifier: str) -> int:
+    """The time of the batch in which it was made."""
+    return int(identifier[:8] + identifier[9:13], 16)
+
+
 def _tail(number: int) -> str:
     # Twelve hexadecimal digits, in a third of the time that formatting takes.
     return (number & _TAIL_MASK).to_bytes(_TAIL_BYTES, "big").hex()

@@ -24,6 +24,8 @@ from trading.domain.transfer_errors import BusinessKeyReused
 # Keys of orders and of operators' changes are good for 24 h, business keys for ever.
 ORDER_KEY_SECONDS = 86_400
 
+_PLACED = "place|"
+
 TransferCommand = Transfer | HoldTransfer | PostTransfer | VoidTransfer
 
 
@@ -81,6 +83,11 @@ def repeat_of_transfer(keys: RememberedKeys, command: TransferCommand, fingerpri
     return Repeat(known.batch, transfer_id=known.transfer_id)
 
 
+def is_of_order(fingerprint: str) -> bool:
+    """Whether its command placed an order."""
+    return fingerprint.startswith(_PLACED)
+
+
 def _fingerprint_of_order(command: PlaceOrder) -> str:
     (
         _, market, side, order_type, time_in_force, quantity, quote_quantity, price, post_only, client_order_id, _,
@@ -88,6 +95,7 @@ def _fingerprint_of_order(command: PlaceOrder) -> str:
     ) = command  # fmt: skip
     figures = f"{quantity}|{quote_quantity}|{price}"
     # Joined, not formatted: formatting enum members costs more than all the rest of the text, which numbers do not.
+    # It begins with `_PLACED`.
     text = "|".join(
         ("place", market, side, order_type, time_in_force, figures, "1" if post_only else "0", client_order_id)
     )

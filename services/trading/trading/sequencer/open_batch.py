@@ -104,6 +104,7 @@ class OpenBatch:
 
     def _start(self, time_milliseconds: int) -> BatchStarted:
         memory = self._memory
+        memory.evicted_keys.before_batch(memory.state, keys_to_evict(memory.state, self.number, time_milliseconds))
         if memory.state.batch_number == self.number:
             # Opened before, and nothing came of it: the journal has no such batch. The same event with a later time
             # takes the place of the first; it names what has left memory by then, so that every fold forgets the same.
@@ -111,7 +112,6 @@ class OpenBatch:
             memory.exchange.apply(again)
             return again
         start = StartBatch(self.number, time_milliseconds)
-        memory.evicted_keys.before_batch(memory.state, keys_to_evict(memory.state, self.number))
         outcome = memory.exchange.execute(start)
         if isinstance(outcome, Repeat) or not isinstance(outcome[0], BatchStarted):
             raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault

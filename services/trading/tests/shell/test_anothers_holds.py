@@ -38,10 +38,10 @@ async def hold(exchange: Exchange, key: str, kind: str, *legs: trading_pb2.Trans
 
 
 async def explained(exchange: Exchange, caller: Caller, asset: str = "USD") -> trading_pb2.ExplainBalanceResponse:
+    assert await exchange.projector.reached(exchange.shell.state.batch_number, 5.0)
     with use_caller(caller):
-        batch = (await exchange.trading.GetBalances(trading_pb2.GetBalancesRequest())).batch
         answer: trading_pb2.ExplainBalanceResponse = await exchange.queries.ExplainBalance(
-            trading_pb2.ExplainBalanceRequest(asset=asset, at_least_batch=batch)
+            trading_pb2.ExplainBalanceRequest(asset=asset)
         )
     return answer
 

@@ -1,6 +1,6 @@
 """Who an order trades with: users' orders by price, then age, and the house where it is strictly better."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -37,8 +37,8 @@ class Walk(NamedTuple):
 
 _walk = by_position(Walk)
 NOTHING = Walk((), Stop.EXHAUSTED, 0, 0)  # of an order that meets nobody
+_HOUSE: Iterable[None] = (None,)
 _NO_QUOTE = (0, 0)
-_NO_QUOTES: Iterator[tuple[int, int]] = iter(())
 _NOWHERE = -(1 << 64)  # a key below that of any price
 # By bare names as in `orders`.
 COMPLETE, EXHAUSTED, SELF_TRADE, FILL_LIMIT = Stop.COMPLETE, Stop.EXHAUSTED, Stop.SELF_TRADE, Stop.FILL_LIMIT
@@ -59,44 +59,42 @@ def walk(
     """Reads only. `quotation` None leaves the house out."""
     owner, side, worst_price, quantity_wanted, notional_wanted = taker
     market = state.market
-    if side is BUY:
-        book, maker_side, worst_key = state.asks, SELL, -worst_price  # keys grow towards the best price
-    else:
-        book, maker_side, worst_key = state.bids, BUY, worst_price
-    house, house_key = _NO_QUOTES, _NOWHERE
-    if quotation is not None:
-        house_key = -quotation.best_ask if side is BUY else quotation.best_bid
-        if house_key >= worst_key:
-            house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True)
     lot, unit = market.lot, market.base_unit
     by_quantity = quantity_wanted > 0
     left = quantity_wanted or notional_wanted
     fills: list[Fill] = []
     stop = EXHAUSTED
     quantity_sum = notional_sum = 0
-    for maker, price, offered in _offers(book, worst_key, house, house_key):
-        if maker is not None and maker.owner == owner:
-            stop = SELF_TRADE
-            break
-        if by_quantity:
-            wanted = left
-        else:
-            wanted = left * unit // price
-            wanted -= wanted % lot
-            if wanted == 0:
+    for price, makers, house_offers in _in_reach(state, side, worst_price, quotation, time_milliseconds):
+        for maker in makers:
+            if maker is None:
+                offered = house_offers
+            elif maker.owner == owner:
+                stop = SELF_TRADE
+                break
+            else:
+                offered = maker.quantity - maker.filled_quantity
+            if by_quantity:
+                wanted = left
+            else:
+                wanted = left * unit // price
+                wanted -= wanted % lot
+                if wanted == 0:
+                    stop = COMPLETE
+                    break
+            if len(fills) == fill_limit:
+                stop = FILL_LIMIT
+                break
+            quantity = offered if offered < wanted else wanted  # noqa: FURB136 - a tenth of min()'s time
+            notional = price * quantity // unit
+            fills.append((maker, price, quantity, notional))
+            quantity_sum += quantity
+            notional_sum += notional
+            left -= quantity if by_quantity else notional
+            if not left or (not by_quantity and left * unit // price < lot):
                 stop = COMPLETE
                 break
-        if len(fills) == fill_limit:
-            stop = FILL_LIMIT
-            break
-        quantity = offered if offered < wanted else wanted  # noqa: FURB136 - a tenth of min()'s time
-        notional = price * quantity // unit
-        fills.append((maker, price, quantity, notional))
-        quantity_sum += quantity
-        notional_sum += notional
-        left -= quantity if by_quantity else notional
-        if left == 0 or (not by_quantity and left * unit // price < lot):
-            stop = COMPLETE
+        if stop is not EXHAUSTED:
             break
     return _walk(fills, stop, quantity_sum, notional_sum)
 
@@ -114,10 +112,40 @@ def best_offer(state: MarketState, side: Side, quotation: Quotation | None, time
     return best
 
 
-def _offers(
+_Level = tuple[int, Iterable[Order | None], int]  # price, makers, what the house offers
+
+
+def _in_reach(
+    state: MarketState, side: Side, worst_price: int, quotation: Quotation | None, time_milliseconds: int
+) -> Iterator[_Level]:
+    """What a taker of that side may meet up to the worst price, in the order in which they trade."""
+    if side is BUY:
+        book, maker_side, worst_key = state.asks, SELL, -worst_price  # keys grow towards the best price
+    else:
+        book, maker_side, worst_key = state.bids, BUY, worst_price
+    if quotation is not None:
+        house_key = -quotation.best_ask if side is BUY else quotation.best_bid
+        if house_key >= worst_key:
+            house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True)
+            return _levels_with_house(book, worst_key, house, house_key)
+    return _levels(book, worst_key)
+
+
+def _levels(book: BookSide, worst_key: int) -> Iterator[_Level]:
+    """Of users alone. By level, since a generator that is asked for each maker takes a tenth of
+    the whole walk.
+    """
+    levels, sign = book.levels, book.sign
+    for key in reversed(book.keys):
+        if key < worst_key:
+            return
+        yield key * sign, levels[key].values(), 0
+
+
+def _levels_with_house(
     book: BookSide, worst_key: int, house: Iterator[tuple[int, int]], house_key: int
-) -> Iterator[tuple[Order | None, int, int]]:
-    """(maker, price, quantity) up to the worst price, in the order in which they trade.
+) -> Iterator[_Level]:
+    """Each quote of the house is a level of its own.
 
     No quote of the house passes `house_key`: while users are better than that, its ladder need not be worked out.
     """
@@ -126,15 +154,14 @@ def _offers(
     for key in reversed(book.keys):
         while house_key > key and house_key >= worst_key:
             if offered:
-                yield None, price, offered
+                yield price, _HOUSE, offered
             price, offered = next(house, _NO_QUOTE)
             house_key = price * sign if offered else _NOWHERE
         if key < worst_key:
             return
-        for order in book.levels[key].values():
-            yield order, key * sign, order.quantity - order.filled_quantity
+        yield key * sign, book.levels[key].values(), 0
     while house_key >= worst_key:
         if offered:
-            yield None, price, offered
+            yield price, _HOUSE, offered
         price, offered = next(house, _NO_QUOTE)
         house_key = price * sign if offered else _NOWHERE

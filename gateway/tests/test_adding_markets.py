@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from facts import USER
 from gateway.schemas import admin
 from replies import checked
-from facts import USER
 
 if TYPE_CHECKING:
     from conftest import Running

@@ -11590,7 +11590,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
@@ -13035,7 +13035,7 @@ export interface operations {
                      * @example {
                      *       "error": {
                      *         "code": "AUTHORIZATION_ERROR",
-                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie.",
+                     *         "message": "The X-CSRF-Token header must repeat the CSRF cookie of this session.",
                      *         "request_id": "5b0d6c1f2a9e4c77-0000002a",
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {

@@ -53,12 +53,14 @@ HOLD_RELEASED_TWICE = _variant(
 HOLD_NOT_RELEASED_ON_CANCEL = _variant("hold not released on cancel", Draft.close, ("order.hold,", "0,"))
 TRADE_ID_REUSED = _variant("trade id reused", evolve._trade, ("state.trade_number = trade_number", "pass"))
 TIME_PRIORITY_BROKEN = _variant(
-    "time priority broken", matching._offers,
-    ("for order in book.levels[key].values():", "for order in reversed(book.levels[key].values()):"),
+    "time priority broken", matching.walk, ("for maker in makers:", "for maker in reversed([*makers]):"),
 )  # fmt: skip
 PRICE_PRIORITY_BROKEN = _variant(
-    "price priority broken", matching._offers,
-    ("for key in reversed(book.keys):", "for key in [key for key in book.keys if key >= worst_key]:"),
+    "price priority broken", matching.walk,
+    (
+        "in _in_reach(state, side, worst_price, quotation, time_milliseconds):",
+        "in reversed([*_in_reach(state, side, worst_price, quotation, time_milliseconds)]):",
+    ),
 )  # fmt: skip
 FEE_ROUNDED_DOWN = _variant(
     "fee rounded the wrong way", TradingDraft._order_side,

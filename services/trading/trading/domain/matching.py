@@ -132,9 +132,7 @@ def _in_reach(
 
 
 def _levels(book: BookSide, worst_key: int) -> Iterator[_Level]:
-    """Of users alone. By level, since a generator that is asked for each maker takes a tenth of
-    the whole walk.
-    """
+    """Of users alone. By level: a generator that is asked for each maker takes a tenth of the books' time."""
     levels, sign = book.levels, book.sign
     for key in reversed(book.keys):
         if key < worst_key:

@@ -2,7 +2,7 @@ import createClient from "openapi-fetch";
 import type { paths } from "@/api/schema";
 import { ApiError, NetworkError } from "@/lib/api-error";
 import type { ErrorFacts } from "@/lib/api-types";
-import { csrfToken } from "@/lib/session";
+import { csrfToken, tellTabs } from "@/lib/session";
 
 const SAFE_METHODS = new Set(["GET", "HEAD"]);
 // A 401 from these says something about what was sent, not about the session.
@@ -29,6 +29,14 @@ export async function unwrap<Data>(answer: Promise<Answer<Data>>): Promise<Data>
 export async function fetchInSession(request: Request): Promise<Response> {
   const token = csrfToken();
   const response = await send(request.clone(), token);
+  if (response.status === 403 && token !== null && (await isWrongToken(response))) {
+    // Another tab renewed the session after the token was read and before the browser added its cookies: header and
+    // cookie came from two sets. The refusal says nothing about the request.
+    if (csrfToken() !== token) return send(request, csrfToken());
+    // The set itself does not belong together, as after a change of the server's keys: only a new sign-in mends that.
+    tellTabs("signed-out");
+    return response;
+  }
   if (response.status !== 401 || token === null || WITHOUT_SESSION.test(new URL(request.url).pathname)) return response;
   try {
     // Comes with the stream: most pages are opened by strangers, or with access that has not ended.
@@ -38,6 +46,15 @@ export async function fetchInSession(request: Request): Promise<Response> {
     throw new NetworkError(cause);
   }
   return send(request, csrfToken());
+}
+
+async function isWrongToken(response: Response): Promise<boolean> {
+  try {
+    const body = (await response.clone().json()) as { error?: Partial<ErrorFacts> };
+    return body.error?.details?.["reason"] === "csrf_token_mismatch";
+  } catch {
+    return false;
+  }
 }
 
 async function send(request: Request, token: string | null): Promise<Response> {

@@ -27,6 +27,9 @@ async function refreshUnlessDone(usedToken: string | null): Promise<boolean> {
   });
   if (response.ok) return true;
   if (response.status === 401 || response.status === 403) {
+    // The token was read before the browser added its cookies: a sign-in in another tab may have changed them in between.
+    const now = csrfToken();
+    if (now !== null && now !== token) return true;
     tellTabs("signed-out");
     return false;
   }

@@ -29,6 +29,12 @@ afterEach(() => {
 const REFRESH = "/api/v1/auth/refresh";
 const ORDERS = "/api/v1/orders";
 
+const WRONG_TOKEN = { error: { code: "AUTHORIZATION_ERROR", details: { reason: "csrf_token_mismatch" } } };
+
+function post(path: string): Request {
+  return new Request(`http://localhost:3000${path}`, { method: "POST", body: "{}" });
+}
+
 function get(path: string): Request {
   return new Request(`http://localhost:3000${path}`);
 }
@@ -105,4 +111,55 @@ test("a wrong password is no reason to renew", async () => {
   answers = { "/api/v1/auth/login": () => new Response("{}", { status: 401 }) };
   await fetchInSession(new Request("http://localhost:3000/api/v1/auth/login", { method: "POST", body: "{}" }));
   expect(calls).toEqual(["POST /api/v1/auth/login"]);
+});
+
+test("a change that crossed another tab's refresh is sent again with the token of now, and signs nobody out", async () => {
+  const news = vi.fn();
+  const leave = onSessionNews(news);
+  answers = {
+    [ORDERS]: () => {
+      if (cookie === "__Host-cv_csrf=second") return new Response("{}", { status: 202 });
+      cookie = "__Host-cv_csrf=second";
+      return Response.json(WRONG_TOKEN, { status: 403 });
+    },
+  };
+  expect((await fetchInSession(post(ORDERS))).status).toBe(202);
+  expect(calls).toEqual([`POST ${ORDERS}`, `POST ${ORDERS}`]);
+  expect(news).not.toHaveBeenCalled();
+  leave();
+});
+
+test("whoever may not do something is told once, whatever other tabs do", async () => {
+  answers = {
+    [ORDERS]: () => {
+      cookie = "__Host-cv_csrf=second";
+      return Response.json({ error: { details: { reason: "permission_missing" } } }, { status: 403 });
+    },
+  };
+  expect((await fetchInSession(post(ORDERS))).status).toBe(403);
+  expect(calls).toEqual([`POST ${ORDERS}`]);
+});
+
+test("where the browser's cookies do not belong together, a new sign-in is asked for", async () => {
+  const news = vi.fn();
+  const leave = onSessionNews(news);
+  answers = { [ORDERS]: () => Response.json(WRONG_TOKEN, { status: 403 }) };
+  expect((await fetchInSession(post(ORDERS))).status).toBe(403);
+  expect(calls).toEqual([`POST ${ORDERS}`]);
+  expect(news).toHaveBeenCalledWith("signed-out");
+  leave();
+});
+
+test.each([401, 403])("a refresh refused with %d signs nobody out who has signed in meanwhile", async (status) => {
+  const news = vi.fn();
+  const leave = onSessionNews(news);
+  answers = {
+    [REFRESH]: () => {
+      cookie = "__Host-cv_csrf=of-a-new-session";
+      return new Response("{}", { status });
+    },
+  };
+  expect(await refreshSession("first")).toBe(true);
+  expect(news).not.toHaveBeenCalled();
+  leave();
 });

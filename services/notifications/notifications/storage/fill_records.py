@@ -42,9 +42,15 @@ class MongoFillRecords:
     async def _still_open(self, mails: Sequence[OpenMail]) -> dict[str, OpenMail]:
         if not mails:
             return {}
-        found = self._mails.find({"_id": {"$in": [mail.mail_id for mail in mails]}, **_UNTRIED}, {"_id": 1})
-        ids = {row["_id"] async for row in found}
-        return {mail.user_id: mail for mail in mails if mail.mail_id in ids}
+        which = {"_id": {"$in": [mail.mail_id for mail in mails]}, **_UNTRIED}
+        found = self._mails.find(which, {"other_orders": 1, "unlisted_orders": 1})
+        rows = {row["_id"]: row async for row in found}
+        # What a mail holds the row says: what is remembered may be of a fold that was undone.
+        return {
+            mail.user_id: replace(mail, orders=1 + len(row["other_orders"]), unlisted=row["unlisted_orders"])
+            for mail in mails
+            if (row := rows.get(mail.mail_id)) is not None
+        }
 
     async def _grow(self, mails: Mapping[str, OpenMail], by_user: Mapping[str, Sequence[Fill]]) -> list[OpenMail]:
         grown, updates = [], []

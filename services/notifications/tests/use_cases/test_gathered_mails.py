@@ -138,6 +138,17 @@ async def test_a_fold_that_was_undone_leaves_no_mail_and_keeps_none_from_the_nex
     assert [mail["subject"] for mail in provider.mails] == ["2 orders filled"]
 
 
+async def test_a_fold_that_was_undone_takes_no_place_in_the_mail_that_it_would_have_filled(
+    teller: Teller, provider: Any
+) -> None:
+    await teller.fold(filled("first"))
+    many = [filled(f"o{number}") for number in range(LISTED_MAX)]
+    await teller.fold(*many, undone=True)
+    await teller.fold(*many)
+    await teller.room.deliver_many(await teller.wait())
+    assert [mail["subject"] for mail in provider.mails] == [f"More than {LISTED_MAX} orders filled"]
+
+
 async def test_the_start_sends_what_a_killed_process_had_gathered(teller: Teller) -> None:
     await teller.fold(filled("o1"))
     teller.room.clock.advance(1)

@@ -42,6 +42,9 @@ class RememberingQueue:
     async def send_mail(self, mail_id: str, *, delay_seconds: float = 0) -> None:
         self._take(mail_id, None, delay_seconds)
 
+    async def send_notice(self, mail_id: str) -> None:
+        self._take(mail_id, None, 0)
+
     async def send_mails(self, mail_ids: Sequence[str]) -> None:
         for mail_id in mail_ids:
             self._take(mail_id, None, 0)

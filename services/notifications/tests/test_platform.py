@@ -247,13 +247,18 @@ async def test_a_code_leaves_while_order_mails_fill_the_queue_and_the_worker(
     assert len(set(provider.recipients())) == ORDER_MAILS + 1
 
 
-async def test_whose_second_factor_was_removed_hears_of_it_once(  # noqa: PLR0917 - fixtures
+async def test_whose_second_factor_was_removed_hears_of_it_once_and_before_what_orders_did(  # noqa: PLR0917 - fixtures
     start: Any, start_worker: Any, mongo: MongoConnection, provider: Any, neighbours: Any, settings: Settings
 ) -> None:
     neighbours.contacts["u1"] = ("ann@example.org", "Ann")
+    provider.takes_order_mails.clear()
+    for number in range(ORDER_MAILS):
+        neighbours.contacts[f"trader{number}"] = (f"person-{number}@example.org", "Bo")
+        neighbours.close_order(f"o{number}", f"trader{number}")
     with start_worker() as worker:
         async with start():
             await eventually(worker.ready, WORKER_SECONDS)
+            await eventually(lambda: provider.requests >= CONCURRENCY, WORKER_SECONDS)
             bus = await Bus.connect(settings.required("amqp_url"), settings.bus_namespace)
             removed = SecondFactorRemoved(user_id="u1")
             removed.removed_at.FromDatetime(datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
@@ -262,7 +267,10 @@ async def test_whose_second_factor_was_removed_hears_of_it_once(  # noqa: PLR091
             await eventually(lambda: sent(mongo, "notice:e1"), WORKER_SECONDS)
             await eventually(lambda: sent(mongo, "notice:e2"), WORKER_SECONDS)
             await bus.close()
-    assert provider.recipients() == ["ann@example.org", "ann@example.org"]
+            # The order mails have neither been taken nor given up meanwhile: the notices have passed them.
+            assert provider.recipients() == ["ann@example.org", "ann@example.org"]
+            assert await mongo.database["mails"].count_documents({"reason": {"$ne": None}}) == 0
+            provider.takes_order_mails.set()
     assert "2026-03-01 12:30 UTC" in provider.mails[0]["content"][0]["value"]
 
 

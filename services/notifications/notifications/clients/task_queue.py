@@ -11,6 +11,7 @@ from chassis.errors import Unavailable
 from kombu.exceptions import OperationalError
 
 SEND_CODE = "notifications.send_code"
+SEND_NOTICE = "notifications.send_notice"
 SEND_MAIL = "notifications.send_mail"
 SEND_MAILS = "notifications.send_mails"
 SWEEP = "notifications.sweep"
@@ -37,6 +38,9 @@ class CeleryTaskQueue:
     async def send_code(self, mail_id: str, sealed: str, *, expires_at: datetime, delay_seconds: float = 0) -> None:
         # The broker itself drops the task when the code expires.
         await self._send(SEND_CODE, {"mail_id": mail_id, "sealed": sealed}, delay_seconds, expires=expires_at)
+
+    async def send_notice(self, mail_id: str) -> None:
+        await self._send(SEND_NOTICE, {"mail_id": mail_id}, 0)
 
     async def send_mail(self, mail_id: str, *, delay_seconds: float = 0) -> None:
         await self._send(SEND_MAIL, {"mail_id": mail_id}, delay_seconds)

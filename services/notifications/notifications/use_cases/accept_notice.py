@@ -44,6 +44,6 @@ class AcceptNotice:
         if mail.status is not MailStatus.QUEUED:
             return
         try:
-            await self._queue.send_mail(mail.id)
+            await self._queue.send_notice(mail.id)
         except Unavailable as error:
             log.warning("Mail waits for the sweep", event="mails_wait", count=1, problem=error.reason)

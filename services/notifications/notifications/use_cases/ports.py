@@ -106,6 +106,10 @@ class TaskQueue(Protocol):
         """Raises Unavailable where the broker did not take it."""
         ...
 
+    async def send_notice(self, mail_id: str) -> None:
+        """A mail without a code that somebody has to act on. Raises Unavailable where the broker did not take it."""
+        ...
+
     async def send_mails(self, mail_ids: Sequence[str]) -> None:
         """Mails that nobody waits for, in portions. Raises Unavailable where the broker did not take one of them; the
         rest was not sent then.

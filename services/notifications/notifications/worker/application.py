@@ -8,7 +8,7 @@ from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import configure_logging, get_logger
 from chassis.metrics import start_metrics
 
-from notifications.clients.task_queue import SEND_CODE, SEND_MAIL, SEND_MAILS, SWEEP
+from notifications.clients.task_queue import SEND_CODE, SEND_MAIL, SEND_MAILS, SEND_NOTICE, SWEEP
 from notifications.settings import Settings
 from notifications.worker.loop_thread import LoopThread
 from notifications.worker.tasks import make_celery
@@ -138,6 +138,7 @@ def _add_tasks(app: Celery, life: _Life) -> None:
             log.warning("Sweep waits for the next", event="sweep_waits", problem=repr(error))
 
     app.task(name=SEND_CODE, bind=True)(send_code)
+    app.task(name=SEND_NOTICE, bind=True)(send_mail)
     app.task(name=SEND_MAIL, bind=True)(send_mail)
     app.task(name=SEND_MAILS, bind=True)(send_mails)
     app.task(name=SWEEP)(sweep)

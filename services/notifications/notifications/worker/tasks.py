@@ -3,12 +3,12 @@
 from celery import Celery
 from chassis.celery_app import build_celery
 
-from notifications.clients.task_queue import SEND_CODE
+from notifications.clients.task_queue import SEND_CODE, SEND_NOTICE
 from notifications.settings import Settings
 
 APPLICATION = "notifications"
 # Somebody waits for a code, or must act on a notice; what tells of filled orders comes by the thousand.
-AWAITED = {"codes": (SEND_CODE,)}
+AWAITED = {"codes": (SEND_CODE, SEND_NOTICE)}
 
 
 def make_celery(settings: Settings) -> Celery:

@@ -9,11 +9,14 @@ import ResetPage from "@/features/auth/ResetPage";
 import SignInPage from "@/features/auth/SignInPage";
 
 const asked: { path: string; body: unknown }[] = [];
+let cookies: RequestCredentials[] = [];
 let answers: Response[] = [];
 
 beforeEach(() => {
   asked.length = 0;
+  cookies = [];
   vi.stubGlobal("fetch", async (request: Request) => {
+    cookies.push(request.credentials);
     asked.push({ path: new URL(request.url).pathname, body: await request.json() });
     return answers.shift() ?? new Response(null, { status: 500 });
   });
@@ -44,6 +47,7 @@ test("the link of a mail freezes only when the button is pressed", async () => {
   await userEvent.click(screen.getByRole("button", { name: "Freeze my account" }));
   expect(await screen.findByText(/nobody can sign in/)).toBeTruthy();
   expect(asked).toEqual([{ path: "/api/v1/auth/freeze", body: { token: "ticket-1" } }]);
+  expect(cookies).toEqual(["omit"]);
 });
 
 test("a link without its token offers nothing to press", () => {

@@ -43,7 +43,8 @@ export function useResetPassword() {
 
 export function useFreeze() {
   return useMutation({
-    mutationFn: (token: string) => unwrap(api.POST("/api/v1/auth/freeze", { body: { token } })),
+    // The link alone says which account: a browser's own session, whatever became of it, must not stand in its way.
+    mutationFn: (token: string) => unwrap(api.POST("/api/v1/auth/freeze", { body: { token }, credentials: "omit" })),
   });
 }
 

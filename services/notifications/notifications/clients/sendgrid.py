@@ -1,5 +1,6 @@
 """SendGrid's Web API v3, as far as we send mails with it: https://docs.sendgrid.com/api-reference/mail-send."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +10,10 @@ from chassis.clock import Clock
 from notifications.domain.mails import Content
 from notifications.use_cases.ports import MailRefused, ProviderBusy
 
-TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # it answers in well under a second; past this it hangs
+# It answers in well under a second; past this it hangs. Of a whole request: httpx counts each step, and each piece of
+# an answer, anew, and one mail that outlasts its task would have the others of its portion sent again.
+SECONDS_MAX = 10.0
+CONNECT_SECONDS_MAX = 3.0
 CONNECTIONS_MAX = 50  # the worker has up to 44 mails under way: four portions of ten, and four codes
 WAIT_SECONDS_MAX = 3600.0  # the most we let its headers make us wait
 PROBLEM_LENGTH_MAX = 300  # of its error text in our records
@@ -18,13 +22,23 @@ PROBLEM_LENGTH_MAX = 300  # of its error text in our records
 class SendGrid:
     """Sends one mail per call."""
 
-    def __init__(self, *, base_url: str, api_key: str, sender: str, sender_name: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        sender: str,
+        sender_name: str,
+        clock: Clock,
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
+        self._seconds_max = seconds_max
         self._sender = {"email": sender, "name": sender_name}
         self._clock = clock
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}"},
-            timeout=TIMEOUT,
+            timeout=httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
             # Its answers are never redirects; following one would carry the key elsewhere.
             follow_redirects=False,
@@ -44,8 +58,9 @@ class SendGrid:
         """
         body = self._body(mail_id=mail_id, recipient=recipient, name=name, content=content)
         try:
-            response = await self._client.post("/v3/mail/send", json=body)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._seconds_max):
+                response = await self._client.post("/v3/mail/send", json=body)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise ProviderBusy(f"no answer: {type(error).__name__}") from error
         status = response.status_code
         if status == HTTPStatus.ACCEPTED:

@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -5,7 +7,7 @@ from typing import Any
 import pytest
 from chassis.embedded.ports import free_port_block
 from chassis.testing import FixedClock
-from notifications.clients.sendgrid import SendGrid
+from notifications.clients.sendgrid import SECONDS_MAX, SendGrid
 from notifications.domain.mails import Content
 from notifications.use_cases.ports import MailRefused, ProviderBusy
 from werkzeug import Response
@@ -14,8 +16,11 @@ CONTENT = Content(subject="Your code", text="736251", html="<p>736251</p>")
 API_KEY = "SG.a-key-for-tests"
 
 
-def make_client(url: str, clock: FixedClock, key: str = API_KEY) -> SendGrid:
-    return SendGrid(base_url=url, api_key=key, sender="no-reply@example.org", sender_name="CryptoVault", clock=clock)
+def make_client(url: str, clock: FixedClock, key: str = API_KEY, seconds_max: float = SECONDS_MAX) -> SendGrid:
+    return SendGrid(
+        base_url=url, api_key=key, sender="no-reply@example.org", sender_name="CryptoVault", clock=clock,
+        seconds_max=seconds_max,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -105,6 +110,26 @@ async def test_a_provider_that_is_not_there_is_busy(clock: FixedClock) -> None:
     with pytest.raises(ProviderBusy, match="no answer"):
         await send(client)
     await client.close()
+
+
+async def test_a_provider_whose_answer_never_ends_is_busy(clock: FixedClock) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nX-Slow: ")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"z")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        client = make_client(f"http://127.0.0.1:{port}", clock, seconds_max=0.2)
+        async with asyncio.timeout(20):
+            with pytest.raises(ProviderBusy, match="no answer"):
+                await send(client)
+        await client.close()
 
 
 async def test_a_redirect_is_not_followed(client: SendGrid, provider: Any) -> None:

@@ -5,12 +5,15 @@
 -- Times are microseconds of this server's clock. A refused request spends nothing; that of a revoked session spends of
 -- its first limit alone, which is its address's.
 -- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
--- whether its nonce is new (0), was seen before (1) or is not remembered any more (2), and per limit key how far its arrival time lies ahead.
+-- whether its nonce is new (0), was seen before (1) or is not remembered for so long (2), and per limit key how far its
+-- arrival time lies ahead.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local now_milliseconds = math.floor(now / 1000)
 local period = 60000000
-local nonce_milliseconds_max = 600000
+-- Of a timestamp as far ahead as one may lie behind, and the 90 s after it. One further ahead could be taken by a
+-- gateway whose clock is ahead, and again when its time has come and it is forgotten.
+local nonce_milliseconds_max = 180000
 local answer = {}
 local key, argument = 1, 2
 for _ = 1, tonumber(ARGV[1]) do
@@ -40,8 +43,8 @@ for _ = 1, tonumber(ARGV[1]) do
   local seen = 0
   -- Not taken by a request that is refused: its client may send it again.
   if nonce_until > 0 and refused == 0 and revoked == 0 then
-    local left = math.min(nonce_until - now_milliseconds, nonce_milliseconds_max)
-    if left <= 0 then
+    local left = nonce_until - now_milliseconds
+    if left <= 0 or left > nonce_milliseconds_max then
       seen = 2
     elseif not redis.call('SET', KEYS[key + limits], '1', 'NX', 'PX', left) then
       seen = 1

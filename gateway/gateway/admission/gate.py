@@ -48,7 +48,7 @@ class GateAnswer:
     revoked: bool
     # The nonce was taken before.
     replayed: bool
-    # It may have been: it is not remembered for so long.
+    # It may have been, or may come again: it is not remembered for so long.
     outdated: bool
     # In the order asked.
     verdicts: tuple[Verdict, ...]

@@ -236,6 +236,30 @@ async def test_on_a_quiet_exchange_a_key_is_free_after_a_day_though_memory_has_r
         assert state_hash(folded.state) == state_hash(shell.state)
 
 
+async def test_a_key_is_free_after_a_day_behind_any_number_of_others() -> None:
+    """Keys of transfers and cancels do not say when they came, and many orders leave memory in portions."""
+    async with running_shell(MemoryJournal()) as shell:
+        for number in range(70):
+            await shell.deposit(f"user-{number}", "USD", 1_000 * UNIT)
+        await shell.deposit("ann", "USD", 10_000 * UNIT)
+        first = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
+        assert first.order is not None
+        shell.clock.advance(ORDER_KEY_SECONDS - 1)
+        shell.tick()
+        assert (await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))).replayed
+        shell.clock.advance(2)
+        shell.tick()
+        # All the same a client order id alone, and a key that comes with another kind of command.
+        by_id = await shell.send(buy_for("ann", COST + 1, client_order_id="mine"))
+        assert (by_id.replayed, by_id.order is not None) == (False, True)
+        assert not (await shell.send(cancel_all("ann")._replace(idempotency_key="k"))).replayed
+        with pytest.raises(IdempotencyKeyReused):
+            await shell.send(buy_for("ann", COST, key="k"))
+        await shell.send(buy_for("ann", COST, key="last"))
+        folded = await recover(shell.sequencer._journal, Limits())
+        assert state_hash(folded.state) == state_hash(shell.state)
+
+
 async def test_an_operators_change_whose_key_left_memory_is_not_made_again() -> None:
     history = NoHistory()
     async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=2)) as shell:

@@ -68,7 +68,7 @@ def _check_rules(market: Market) -> None:
 
 def _repeat(state: ExchangeState, command: AddAsset | AddMarket, fingerprint: str) -> Repeat | None:
     owner = owner_of_user(command.actor.user_id)
-    return repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    return repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
 
 
 def _with_key(command: AddAsset | AddMarket, fingerprint: str, event: AssetSet | MarketSet) -> list[Event]:

@@ -24,7 +24,7 @@ def amend_order(state: ExchangeState, command: AmendOrder) -> Decision:
     """The same rules as for a new order, as far as a new figure is concerned. What was filled stays filled."""
     owner = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
     check_key(command.idempotency_key)

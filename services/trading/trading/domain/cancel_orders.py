@@ -16,7 +16,7 @@ from trading.domain.state import ExchangeState
 def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
     owner = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
     check_key(command.idempotency_key)
@@ -37,7 +37,7 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
     """Bounded by the limit of open orders per user. Without a market, halted markets keep their orders."""
     owner = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
     check_key(command.idempotency_key)

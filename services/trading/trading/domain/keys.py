@@ -17,8 +17,9 @@ from trading.domain.commands import (
     VoidTransfer,
 )
 from trading.domain.errors import ClientOrderIdReused, IdempotencyKeyReused
+from trading.domain.identifiers import milliseconds_of
 from trading.domain.outcomes import Repeat
-from trading.domain.state import RememberedKeys
+from trading.domain.state import RememberedKey, RememberedKeys
 from trading.domain.transfer_errors import BusinessKeyReused
 
 # Keys of orders and of operators' changes are good for 24 h, business keys for ever.
@@ -46,14 +47,19 @@ def fingerprint_of(
     return _fingerprint_of_transfer(command)
 
 
-def repeat_of_order(keys: RememberedKeys, command: PlaceOrder, owner: str, fingerprint: str) -> Repeat | None:
-    """The first order where this is a retry. Raises where the key or the client order id belongs to something else."""
-    repeat = repeat_of_key(keys, owner, command.idempotency_key, fingerprint)
+def repeat_of_order(
+    keys: RememberedKeys, command: PlaceOrder, owner: str, fingerprint: str, time_milliseconds: int = 0
+) -> Repeat | None:
+    """The first order where this is a retry. Raises where the key or the client order id belongs to something else.
+
+    By `time_milliseconds` keys that are a day old are free; 0 where whoever gave the keys has looked at that.
+    """
+    repeat = repeat_of_key(keys, owner, command.idempotency_key, fingerprint, time_milliseconds)
     if repeat is not None:
         return repeat
     if command.client_order_id:
         known = keys.client_order.get((owner, command.client_order_id))
-        if known is not None:
+        if known is not None and not _is_free(known, time_milliseconds):
             # Without idempotency keys the client order id is the retry's only mark.
             if known.idempotency_key == command.idempotency_key and known.fingerprint == fingerprint:
                 return Repeat(known.batch, known.order_ids)
@@ -61,12 +67,14 @@ def repeat_of_order(keys: RememberedKeys, command: PlaceOrder, owner: str, finge
     return None
 
 
-def repeat_of_key(keys: RememberedKeys, owner: str, idempotency_key: str, fingerprint: str) -> Repeat | None:
-    """Raises `IdempotencyKeyReused` where the key came with other contents."""
+def repeat_of_key(
+    keys: RememberedKeys, owner: str, idempotency_key: str, fingerprint: str, time_milliseconds: int = 0
+) -> Repeat | None:
+    """Raises `IdempotencyKeyReused` where the key came with other contents. The time as in `repeat_of_order`."""
     if not idempotency_key:
         return None
     known = keys.idempotency.get((owner, idempotency_key))
-    if known is None:
+    if known is None or _is_free(known, time_milliseconds):
         return None
     if known.fingerprint != fingerprint:
         raise IdempotencyKeyReused
@@ -86,6 +94,12 @@ def repeat_of_transfer(keys: RememberedKeys, command: TransferCommand, fingerpri
 def is_of_order(fingerprint: str) -> bool:
     """Whether its command placed an order."""
     return fingerprint.startswith(_PLACED)
+
+
+def _is_free(known: RememberedKey, time_milliseconds: int) -> bool:
+    """Whether an order's key is a day old, though memory still holds it: behind many others it leaves later."""
+    oldest = time_milliseconds - 1_000 * ORDER_KEY_SECONDS
+    return oldest > 0 and is_of_order(known.fingerprint) and milliseconds_of(known.order_ids[0]) <= oldest
 
 
 def _fingerprint_of_order(command: PlaceOrder) -> str:

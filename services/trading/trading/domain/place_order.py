@@ -59,7 +59,7 @@ _Plan = tuple[Walk, int, bool, int]
 def place_order(state: ExchangeState, command: PlaceOrder) -> Decision:
     owner_name = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_order(state.keys, command, owner_name, fingerprint)
+    repeat = repeat_of_order(state.keys, command, owner_name, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
     check_shape(command)

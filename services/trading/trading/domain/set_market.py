@@ -25,7 +25,8 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
     """No event where nothing would change, so that a start can set the default markets each time."""
     market = command.market
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_key(state.keys, owner_of_user(command.actor.user_id), command.idempotency_key, fingerprint)
+    owner = owner_of_user(command.actor.user_id)
+    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
     check_assets(state, market)

@@ -58,6 +58,9 @@ def test_too_many_decimals_name_the_limit_and_the_nearest_value() -> None:
         "given": "1.123456785",
         "nearest": "1.12345679",
     }
+    with pytest.raises(TooManyDecimals) as tiny:
+        parse_amount("0.000000001", 8, field="quantity")
+    assert tiny.value.details["nearest"] == "0.00000001"  # zero is no amount to order or to count in
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from trading.domain.commands import (
     SetMarket,
     SetReferencePrice,
 )
+from trading.domain.errors import PostOnlyWouldTake
 from trading.domain.events import OrderPlaced
 from trading.domain.markets import Asset
 from trading.domain.orders import OrderType, Side, TimeInForce
@@ -193,6 +194,30 @@ def test_in_a_market_that_has_fallen_below_its_tick_there_is_nothing_to_suggest(
         bench.do(buying)
     assert refusal.value.reason == "no_liquidity"
     assert suggest_order(bench.exchange.state, buying) == WHY_NONE["no_liquidity"]
+
+
+def test_a_refusal_names_no_price_that_would_pass_where_there_is_none() -> None:
+    """As where an operator's tick is coarser than the price itself."""
+    bench = Bench()
+    bench.reference("0.05")
+    for order in (
+        bench.limit("alice", Side.BUY, "20", "0.1"),
+        bench.limit("alice", Side.SELL, "20", "0.1"),
+        trigger("alice", OrderType.STOP, Side.SELL, "0.1", quantity=20 * UNIT),
+    ):
+        with pytest.raises(ServiceError) as refusal:
+            bench.do(order)
+        assert refusal.value.reason in {"price_band", "stop_price_reached"}
+        assert "nearest" not in refusal.value.details, refusal.value.details
+        assert "0 would" not in refusal.value.message
+        assert isinstance(suggest_order(bench.exchange.state, order), str)
+    bench = Bench()
+    bench.reference("0.1")
+    bench.deposit("bob", "COIN", 100 * UNIT)
+    bench.do(bench.limit("bob", Side.SELL, "20", "0.1"))
+    with pytest.raises(PostOnlyWouldTake) as taking:
+        bench.do(bench.limit("alice", Side.BUY, "20", "0.1", post_only=True))
+    assert "nearest" not in taking.value.details, taking.value.details
 
 
 def test_a_fill_or_kill_of_which_too_little_can_be_filled_suggests_the_order_that_need_not_be() -> None:

@@ -230,7 +230,7 @@ async def test_an_asset_that_makes_no_sense_is_refused_with_its_field(
         ({"tick": "0.000000001"}, "tick"),
         ({"lot": "0.0000001"}, "lot"),
         ({"lot": "0.000001"}, "lot"),
-        ({"max_quantity": "0.15"}, "maximum_quantity"),
+        ({"max_quantity": "0.15"}, "max_quantity"),
         ({"max_quantity": "99999999999999999"}, "max_quantity"),
         ({"status": "trading"}, "status"),
         ({"status": "open"}, "status"),

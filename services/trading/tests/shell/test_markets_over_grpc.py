@@ -133,6 +133,15 @@ async def test_two_operators_do_not_undo_each_other_unseen(exchange: Exchange) -
     assert other.value.reason == "idempotency_key_reused"
 
 
+def house(**fields: int) -> operator.House:
+    whole: dict[str, Any] = {"levels": 1, "half_spread_basis_points": 1, "step_basis_points": 1} | fields
+    return operator.House(level_quantity="1", inventory_limit="1", refill_per_second="1", **whole)
+
+
+def breaker(move: int, window: int, pause: int) -> trading_pb2.CircuitBreaker:
+    return trading_pb2.CircuitBreaker(move_basis_points=move, window_milliseconds=window, pause_milliseconds=pause)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -147,16 +156,23 @@ async def test_two_operators_do_not_undo_each_other_unseen(exchange: Exchange) -
         ({"lot": "0.00000003"}, "lot"),
         ({"maker_fee_basis_points": -1}, "maker_fee_basis_points"),
         ({"maker_fee_basis_points": 1_001}, "maker_fee_basis_points"),
-        ({"max_open_orders": 0}, "maximum_open_orders"),
+        ({"max_open_orders": 0}, "max_open_orders"),
         ({"price_band_basis_points": 10_000}, "price_band_basis_points"),
-        ({"fee_tiers": operator.FeeTiers(tiers=[trading_pb2.FeeTier(volume="-1")])}, "fee_tiers.volume"),
-        ({"fee_tiers": operator.FeeTiers(tiers=[trading_pb2.FeeTier(volume="1")] * 2)}, "fee_tiers.volume"),
+        ({"fee_tiers": operator.FeeTiers(tiers=[trading_pb2.FeeTier(volume="-1")])}, "fee_tiers.volume_from"),
+        ({"fee_tiers": operator.FeeTiers(tiers=[trading_pb2.FeeTier(volume="1")] * 2)}, "fee_tiers.volume_from"),
         ({"fee_tiers": operator.FeeTiers(tiers=[trading_pb2.FeeTier(volume="1")] * 21)}, "fee_tiers"),
         ({"house": operator.House(levels=1, level_quantity="NaN")}, "house.level_quantity"),
         ({"house": operator.House(levels=101)}, "house.level_quantity"),
+        ({"house": house(half_spread_basis_points=0)}, "house.half_spread_basis_points"),
+        ({"house": house(step_basis_points=0)}, "house.step_basis_points"),
+        ({"min_notional": "0"}, "min_notional"),
+        ({"max_quantity": "0"}, "max_quantity"),
+        ({"circuit_breaker": breaker(10_000, 1, 1)}, "circuit_breaker.move_basis_points"),
+        ({"circuit_breaker": breaker(1, 0, 1)}, "circuit_breaker.window_seconds"),
+        ({"circuit_breaker": breaker(1, 1, 0)}, "circuit_breaker.pause_seconds"),
         ({"sources": operator.PriceSources(sources=[operator.PriceSource(name="a b")])}, "sources.name"),
         ({"sources": operator.PriceSources(sources=[operator.PriceSource(name="a")])}, "sources"),
-        ({"silence_limit_milliseconds": 0}, "silence_limit_milliseconds"),
+        ({"silence_limit_milliseconds": 0}, "silence_limit_seconds"),
     ],
 )
 async def test_a_change_that_makes_no_sense_is_refused_with_its_field(

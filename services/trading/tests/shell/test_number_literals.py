@@ -179,7 +179,7 @@ def changes() -> Iterator[tuple[str, Callable[[str], operator_pb2.MarketChange]]
         yield name, lambda text, name=name: operator_pb2.MarketChange(**{name: text})  # type: ignore[misc]
     tier = trading_pb2.FeeTier
     tiers = operator_pb2.FeeTiers
-    yield "fee_tiers.volume", lambda text: operator_pb2.MarketChange(fee_tiers=tiers(tiers=[tier(volume=text)]))
+    yield "fee_tiers.volume_from", lambda text: operator_pb2.MarketChange(fee_tiers=tiers(tiers=[tier(volume=text)]))
     for name in ("level_quantity", "inventory_limit", "refill_per_second"):
         house = {"level_quantity": "1", "inventory_limit": "1", "refill_per_second": "1"}
         yield (

@@ -157,7 +157,7 @@ def _status(text: str) -> MarketStatus:
 
 
 def _tier(tier: trading_pb2.FeeTier, market: Market) -> FeeTier:
-    volume = parse_amount(tier.volume, market.quote_scale, field="fee_tiers.volume")
+    volume = parse_amount(tier.volume, market.quote_scale, field="fee_tiers.volume_from")
     return FeeTier(volume, tier.maker_fee_basis_points, tier.taker_fee_basis_points)
 
 

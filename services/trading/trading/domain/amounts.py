@@ -32,7 +32,8 @@ def parse_amount(text: str, scale: int, *, field: str) -> int:
     if len(fraction) > scale:
         digits = int(whole + fraction)
         unit = 10 ** (len(fraction) - scale)
-        nearest = (2 * digits + unit) // (2 * unit)
+        # One unit at least: where this is refused, so is zero.
+        nearest = max(1, (2 * digits + unit) // (2 * unit))
         raise TooManyDecimals(field=field, limit=scale, given=text, nearest=format_amount(nearest, scale))
     amount = int(whole + fraction) * _power_of_ten(scale - len(fraction))
     if amount > AMOUNT_MAX:

@@ -88,10 +88,13 @@ class OutsidePriceBand(Rejection):
     reason = "price_band"
 
     def __init__(self, *, lowest: str, highest: str, given: str, nearest: str) -> None:
+        """`nearest` is empty where no price on the market's tick lies within its band."""
+        advice = f"{nearest} would pass" if nearest else "no multiple of the tick does"
+        facts = {"nearest": nearest} if nearest else {}
         super().__init__(
-            f"The price must lie between {lowest} and {highest}; {nearest} would pass.",
+            f"The price must lie between {lowest} and {highest}; {advice}.",
             field="price", rule="price_band", limit=f"{lowest}..{highest}", lowest=lowest, highest=highest,
-            given=given, nearest=nearest,
+            given=given, **facts,
         )  # fmt: skip
 
 
@@ -120,9 +123,12 @@ class PostOnlyWouldTake(Rejection):
     reason = "post_only_would_take"
 
     def __init__(self, *, best_opposite: str, given: str, nearest: str) -> None:
+        """`nearest` is empty where a seller asks for a single tick."""
+        advice = f"{nearest} would rest" if nearest else "no price would rest"
+        facts = {"nearest": nearest} if nearest else {}
         super().__init__(
-            f"At {given} the order would trade at once against {best_opposite}; {nearest} would rest.",
-            field="price", rule="post_only", limit=best_opposite, given=given, nearest=nearest,
+            f"At {given} the order would trade at once against {best_opposite}; {advice}.",
+            field="price", rule="post_only", limit=best_opposite, given=given, **facts,
         )  # fmt: skip
 
 
@@ -140,9 +146,12 @@ class StopPriceReached(Rejection):
     reason = "stop_price_reached"
 
     def __init__(self, *, reference_price: str, given: str, nearest: str) -> None:
+        """`nearest` is empty where the reference price is less than a tick above zero."""
+        advice = f"{nearest} would wait" if nearest else "none would wait"
+        facts = {"nearest": nearest} if nearest else {}
         super().__init__(
-            f"The price is {reference_price}: a stop price of {given} is already reached; {nearest} would wait.",
-            field="stop_price", rule="stop_price", limit=reference_price, given=given, nearest=nearest,
+            f"The price is {reference_price}: a stop price of {given} is already reached; {advice}.",
+            field="stop_price", rule="stop_price", limit=reference_price, given=given, **facts,
         )  # fmt: skip
 
 

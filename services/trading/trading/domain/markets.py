@@ -183,21 +183,21 @@ class Market:
         return InvalidLot(lot=self.quantity_text(self.lot), given=given, nearest=nearest)
 
     def _check_units(self) -> None:
-        for name, code in (("base", self.base), ("quote", self.quote)):
+        for name, code in (("base_asset", self.base), ("quote_asset", self.quote)):
             _require(_CODE.fullmatch(code) is not None, "An asset's code is needed.", name, "code")
-        _require(self.base != self.quote, "A market has two different assets.", "quote", "different")
+        _require(self.base != self.quote, "A market has two different assets.", "quote_asset", "different")
         for name, scale in (("base_scale", self.base_scale), ("quote_scale", self.quote_scale)):
             _require(0 <= scale <= SCALE_MAX, f"A scale lies between 0 and {SCALE_MAX}.", name, "scale")
         for name, amount in (
             ("tick", self.tick),
             ("lot", self.lot),
-            ("minimum_notional", self.minimum_notional),
-            ("maximum_quantity", self.maximum_quantity),
+            ("min_notional", self.minimum_notional),
+            ("max_quantity", self.maximum_quantity),
         ):
             _require(0 < amount <= AMOUNT_MAX, "The amount must be above zero and fit 63 bits.", name, "positive")
         exact = self.tick * self.lot % self.base_unit == 0
         _require(exact, "tick x lot must be a whole number of quote minor units.", "lot", "exact_notional")
-        _require(self.maximum_quantity % self.lot == 0, "Must be a multiple of the lot.", "maximum_quantity", "lot")
+        _require(self.maximum_quantity % self.lot == 0, "Must be a multiple of the lot.", "max_quantity", "lot")
 
     def _check_rules(self) -> None:
         for name, fee in (
@@ -210,29 +210,31 @@ class Market:
             ("slippage_cap_basis_points", self.slippage_cap_basis_points),
         ):
             _require(0 < share < BASIS_POINTS, "A share lies between 0 and 100 %.", name, "range")
-        _require(self.silence_limit_milliseconds > 0, "Must be above zero.", "silence_limit_milliseconds", "positive")
+        _require(self.silence_limit_milliseconds > 0, "Must be above zero.", "silence_limit_seconds", "positive")
         allowed = 1 <= self.maximum_open_orders <= OPEN_ORDERS_MAX
-        _require(allowed, f"Between 1 and {OPEN_ORDERS_MAX}.", "maximum_open_orders", "range")
+        _require(allowed, f"Between 1 and {OPEN_ORDERS_MAX}.", "max_open_orders", "range")
 
     def _check_tiers(self) -> None:
         _require(len(self.fee_tiers) <= FEE_TIERS_MAX, f"At most {FEE_TIERS_MAX} tiers.", "fee_tiers", "length")
         volume = 0
         for tier in self.fee_tiers:
             growing = volume < tier.volume <= AMOUNT_MAX
-            _require(growing, "Each tier begins above the one before it.", "fee_tiers.volume", "growing")
+            _require(growing, "Each tier begins above the one before it.", "fee_tiers.volume_from", "growing")
             check_fee(tier.maker_fee_basis_points, "fee_tiers.maker_fee_basis_points")
             check_fee(tier.taker_fee_basis_points, "fee_tiers.taker_fee_basis_points")
             volume = tier.volume
 
     def _check_breaker(self) -> None:
         move, window, pause = self.breaker
-        _require(0 <= move < BASIS_POINTS, "A share lies between 0 and 100 %.", "breaker.move_basis_points", "range")
+        _require(
+            0 <= move < BASIS_POINTS, "A share lies between 0 and 100 %.", "circuit_breaker.move_basis_points", "range"
+        )
         if move == 0:
             return
         within = 0 < window <= BREAKER_WINDOW_MILLISECONDS_MAX
-        _require(within, "Above zero, at most 5 minutes.", "breaker.window_milliseconds", "range")
+        _require(within, "Above zero, at most 5 minutes.", "circuit_breaker.window_seconds", "range")
         within = 0 < pause <= BREAKER_PAUSE_MILLISECONDS_MAX
-        _require(within, "Above zero, at most an hour.", "breaker.pause_milliseconds", "range")
+        _require(within, "Above zero, at most an hour.", "circuit_breaker.pause_seconds", "range")
 
     def _check_house(self) -> None:
         house = self.house
@@ -240,8 +242,10 @@ class Market:
         if house.levels == 0:
             return
         # At least one basis point, so that the house's own bid and ask can never meet.
-        _require(house.half_spread_basis_points >= 1, "Must be above zero.", "house.half_spread", "positive")
-        _require(house.step_basis_points >= 1, "Must be above zero.", "house.step", "positive")
+        _require(
+            house.half_spread_basis_points >= 1, "Must be above zero.", "house.half_spread_basis_points", "positive"
+        )
+        _require(house.step_basis_points >= 1, "Must be above zero.", "house.step_basis_points", "positive")
         for name, quantity in (("level_quantity", house.level_quantity), ("inventory_limit", house.inventory_limit)):
             _require(0 < quantity <= AMOUNT_MAX, "Must be above zero.", f"house.{name}", "positive")
             _require(quantity % self.lot == 0, "Must be a multiple of the lot.", f"house.{name}", "lot")

@@ -216,7 +216,7 @@ def check_stop_price(command: PlaceOrder, market: Market, reference_price: int) 
         raise StopPriceReached(
             reference_price=market.price_text(reference_price),
             given=market.price_text(stop_price),
-            nearest=market.price_text(nearest),
+            nearest=market.price_text(nearest) if nearest > 0 else "",
         )
 
 
@@ -235,7 +235,7 @@ def check_price_band(price: int, market: Market, reference_price: int) -> None:
             lowest=market.price_text(lowest),
             highest=market.price_text(highest),
             given=market.price_text(price),
-            nearest=market.price_text(lowest if price < lowest else highest),
+            nearest="" if lowest > highest else market.price_text(lowest if price < lowest else highest),
         )
 
 

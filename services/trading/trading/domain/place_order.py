@@ -168,7 +168,7 @@ def check_post_only(command: Terms, market_state: MarketState, quotation: Quotat
         raise PostOnlyWouldTake(
             best_opposite=market.price_text(best),
             given=market.price_text(command.price),
-            nearest=market.price_text(nearest),
+            nearest=market.price_text(nearest) if nearest > 0 else "",
         )
 
 

@@ -116,7 +116,7 @@ def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOr
 
 
 def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
-    price = units_of(refusal.details["nearest"], _market(state, command).quote_scale)
+    price = units_of(refusal.details.get("nearest", "0"), _market(state, command).quote_scale)
     return command._replace(price=price) if price else None
 
 

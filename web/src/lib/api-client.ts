@@ -29,15 +29,17 @@ export async function unwrap<Data>(answer: Promise<Answer<Data>>): Promise<Data>
 export async function fetchInSession(request: Request): Promise<Response> {
   const token = csrfToken();
   const response = await send(request.clone(), token);
+  const speaksOfSession = !WITHOUT_SESSION.test(new URL(request.url).pathname);
   if (response.status === 403 && token !== null && (await isWrongToken(response))) {
     // Another tab renewed the session after the token was read and before the browser added its cookies: header and
     // cookie came from two sets. The refusal says nothing about the request.
     if (csrfToken() !== token) return send(request, csrfToken());
     // The set itself does not belong together, as after a change of the server's keys: only a new sign-in mends that.
-    tellTabs("signed-out");
+    // Who wanted to sign out has not: that must not look as if.
+    if (speaksOfSession) tellTabs("signed-out");
     return response;
   }
-  if (response.status !== 401 || token === null || WITHOUT_SESSION.test(new URL(request.url).pathname)) return response;
+  if (response.status !== 401 || token === null || !speaksOfSession) return response;
   try {
     // Comes with the stream: most pages are opened by strangers, or with access that has not ended.
     const { refreshSession } = await import("@/lib/refresh-session");

@@ -150,6 +150,16 @@ test("where the browser's cookies do not belong together, a new sign-in is asked
   leave();
 });
 
+test("a sign-out that was refused does not look like one", async () => {
+  const news = vi.fn();
+  const leave = onSessionNews(news);
+  const path = "/api/v1/auth/logout";
+  answers = { [path]: () => Response.json(WRONG_TOKEN, { status: 403 }) };
+  expect((await fetchInSession(post(path))).status).toBe(403);
+  expect(news).not.toHaveBeenCalled();
+  leave();
+});
+
 test.each([401, 403])("a refresh refused with %d signs nobody out who has signed in meanwhile", async (status) => {
   const news = vi.fn();
   const leave = onSessionNews(news);

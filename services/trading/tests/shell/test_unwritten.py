@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from chassis.clock import SystemClock
 from chassis.mongo import MongoDatabase
+from chassis.testing import eventually
 from pymongo.errors import AutoReconnect
 from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, Shell, actor, buy_for, cancel, limit, running_shell
 from trading.domain.commands import AmendOrder
@@ -83,10 +84,15 @@ async def pages(queries: OrderQueries, user: str, *, status: str = "", market: s
     return found
 
 
-@pytest.mark.parametrize("stored_rounds", [0, 5])
+@pytest.mark.parametrize(("stored_rounds", "portion_rows"), [(0, 512), (5, 512), (5, 16)])
 async def test_what_is_not_written_yet_is_answered_as_after_it_was(
-    mongo_journal: MongoJournal, mongo_database: MongoDatabase, stored_rounds: int
+    mongo_journal: MongoJournal,
+    mongo_database: MongoDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    stored_rounds: int,
+    portion_rows: int,
 ) -> None:
+    monkeypatch.setattr(unwritten, "PORTION_ROWS", portion_rows)
     snapshots, deep = MongoSnapshots(mongo_database), []
     async with running_shell(mongo_journal) as shell:
         first = Projector(mongo_journal, Projection(mongo_database), snapshots)
@@ -149,3 +155,41 @@ async def test_nobody_waits_for_the_database_until_memory_is_full(
         projection.back.set()
         assert await projector.reached(shell.state.batch_number, 10)
         assert await projector.stored(shell.state.batch_number, 10)
+
+
+class OneByOne(Projection):
+    """A database that makes as many writes as it is told to."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        super().__init__(database)
+        self.allowed = asyncio.Semaphore(0)
+
+    async def write(self, *arguments: Any, **more: Any) -> None:
+        await self.allowed.acquire()
+        await super().write(*arguments, **more)
+
+
+async def test_room_comes_back_with_each_portion_that_is_written(
+    mongo_database: MongoDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten, "ROWS_MAX", 40)
+    monkeypatch.setattr(unwritten, "PORTION_ROWS", 8)
+    journal, projection = MemoryJournal(), OneByOne(mongo_database)
+    projector = Projector(journal, projection)  # type: ignore[arg-type]
+    await projector.catch_up()
+    async with running_shell(journal) as shell, writing(projector):
+        while await projector.reached(shell.state.batch_number, 0.5):
+            await shell.deposit("ann", "USD", UNIT)
+        full = projector.batch
+        # The first was begun before there were many.
+        for _ in range(2):
+            stored = projector.stored_batch
+            projection.allowed.release()
+            await eventually(lambda before=stored: projector.stored_batch > before)
+        assert projector.stored_batch <= full // 2
+        assert await projector.reached(full + 1, 10)
+        # Nothing is folded any more: what is left is written all the same.
+        for _ in range(100):
+            projection.allowed.release()
+        assert await projector.stored(shell.state.batch_number, 10)
+        assert projector.unwritten.row_count == 0

@@ -17,7 +17,6 @@ from trading.storage.unwritten import Unwritten
 
 # A write is a handful of commits, however few its rows are; and a row that changes again meanwhile is written once.
 PAUSE_SECONDS = 0.2
-ROWS_WORTH_A_WRITE = 512  # with these a commit is a small part of it: no reason to wait for more
 RETRY_SECONDS = 0.2
 
 CURSOR = Gauge("cryptovault_projection_batch", "The newest batch in the projection's collections")
@@ -51,9 +50,10 @@ class RowWriter:
     def folded(self, cursor: Cursor) -> None:
         """The unwritten rows are what happened up to there."""
         self._folded = cursor
+        self._unwritten.folded(cursor)
         UNWRITTEN.set(self._unwritten.row_count)
         self._news.set()
-        if self._unwritten.row_count >= ROWS_WORTH_A_WRITE:
+        if self._unwritten.has_portion:
             self._hurry.set()
 
     async def complete(self) -> None:
@@ -86,7 +86,8 @@ class RowWriter:
         while True:
             end_if_cancelled()
             await self._news.wait()
-            await self._pause()
+            if not self._unwritten.has_portion:
+                await self._pause()
             self._hurry.clear()
             await self._write()
 
@@ -99,8 +100,10 @@ class RowWriter:
 
     async def _write(self) -> None:
         async with self.adding:
-            self._news.clear()
-            changes, folded = self._unwritten.take(), self._folded
+            portion = self._unwritten.oldest(self._folded)
+            changes, folded = portion.changes, portion.cursor
+            if folded == self._folded:
+                self._news.clear()
         with WRITE_SECONDS.time():
             while True:
                 try:

@@ -52,8 +52,9 @@ async def test_five_hundred_damaged_bodies_are_refused_or_taken_and_never_a_bug(
         headers = {**up.bearer(scope=permissions, sid=f"session-{number}"), "Content-Type": "application/json"}
         reply = await up.client.request(endpoint.method, path_of(endpoint), content=content, headers=headers)
         assert reply.status_code < 500, (endpoint.operation_id, content)
-        assert CANARY not in reply.text, (endpoint.operation_id, content)
         if reply.is_error:
+            # What is taken may be told back: a damaged name can be a good name.
+            assert CANARY not in reply.text, (endpoint.operation_id, content)
             refused += 1
             ErrorReply.model_validate_json(reply.content)
     assert refused > COUNT * 0.9

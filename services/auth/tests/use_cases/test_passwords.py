@@ -18,32 +18,15 @@ from auth.domain.errors import (
 from auth.domain.login_throttle import FAILURES_MAX
 from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodePurpose
 from auth.domain.users import CODES_PER_DAY_MAX
-from auth.use_cases.open_session import SignedIn
+from authenticator import EMAIL, PASSWORD, caller, told
 from chassis.errors import ServiceError
-from chassis.identity import Caller, NotSignedIn, use_caller
+from chassis.identity import NotSignedIn, use_caller
 
-EMAIL = "ada@example.com"
-PASSWORD = "correct horse battery"
 NEW_PASSWORD = "a new battery staple"
 
 
 class Died(Exception):
     """The process, right after the commit."""
-
-
-def told(world: Any) -> list[str]:
-    """What the owner heard of, but for devices, which are not this file's business."""
-    return [event for event in world.notices() if event != "new_device"]
-
-
-def caller(session: SignedIn) -> Caller:
-    return Caller(
-        service="gateway",
-        user_id=str(session.user.id),
-        session_id=str(session.session.id),
-        request_id="r",
-        address="203.0.113.7",
-    )
 
 
 def wrong(code: str) -> str:

@@ -39,7 +39,7 @@ class AuthSettings(ServiceSettings):
     password_threads: int = Field(default=1, ge=1, le=64)
     # From one hash of a thread to the next, at least. What a sign-in writes costs the database as much as ten reads do:
     # a flood at the hash's own pace would slow everybody who is in.
-    password_pace_seconds: float = Field(default=0.16, ge=0, le=10)
+    password_pace_seconds: float = Field(default=0.2, ge=0, le=10)
     # Who would come after so many, or wait so long for a turn, is told to come back. A third of the time that a caller
     # has: the rest is for what a sign-in writes.
     password_waiting_max: int = Field(default=64, ge=1, le=10_000)

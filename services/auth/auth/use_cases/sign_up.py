@@ -1,3 +1,5 @@
+import asyncio
+
 from chassis.clock import Clock
 from chassis.errors import Unavailable
 from chassis.identity import current_caller
@@ -11,6 +13,8 @@ from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.ports import CodeLimits, Digests, LoginAttempt, LoginAttempts, Passwords, Users
 
 RACES_MAX = 5  # others who sign up the same address in the same millisecond
+# To store an account takes a moment longer than to note that there is one: behind this it does not show.
+CLAIMING_SECONDS_MIN = 0.02
 
 log = get_logger(__name__)
 
@@ -48,6 +52,10 @@ class SignUp:
         shown_name = display_name(name)
         # Hashed before anything is looked up: this is what the call costs, whoever owns the address.
         password_hash = await self._passwords.hash(new_password(password, email=address))
+        claim = self._claim_address(address, name=shown_name, password_hash=password_hash)
+        await asyncio.gather(claim, asyncio.sleep(CLAIMING_SECONDS_MIN))
+
+    async def _claim_address(self, address: EmailAddress, *, name: str, password_hash: str) -> None:
         # Somebody who presses the button again within minutes already has mail: the reply is the same, no more is sent.
         may_send = await self._code_limits.seconds_to_wait(address) == 0
         origin = self._digests.of_origin(current_caller().address)
@@ -58,7 +66,7 @@ class SignUp:
                 if may_send:
                     await self._issue_code.already_registered(known)
                 return
-            claimed = self._claim(known, address=address, name=shown_name, password_hash=password_hash, origin=origin)
+            claimed = self._claim(known, address=address, name=name, password_hash=password_hash, origin=origin)
             counted = with_code_sent(claimed, self._clock.now()) if may_send else None
             stored = counted or claimed
             if not (await self._users.add(stored) if known is None else await self._users.replace_claim(known, stored)):

@@ -69,7 +69,7 @@ async def test_too_many_requests_wait_until_the_reset(client: SendGrid, provider
     assert busy.value.retry_after_seconds == pytest.approx(42, abs=1)
 
 
-@pytest.mark.parametrize("header", ["nonsense", "-1", "٤٢", ""])
+@pytest.mark.parametrize("header", ["nonsense", "-1", "4²", ""])
 async def test_a_reset_that_is_no_time_is_ignored(client: SendGrid, provider: Any, header: str) -> None:
     provider.answers.append(Response(status=429, headers={"X-RateLimit-Reset": header}))
     with pytest.raises(ProviderBusy) as busy:

@@ -16,8 +16,8 @@ class MongoServer(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        # A direct connection: the set has one member, and its discovery would only cost a round trip. No retried writes:
-        # for each the server looks through the replies it keeps of all others (decision 0094).
+        # A direct connection: the set has one member, and its discovery would only cost a round trip. No retried
+        # writes: for each the server looks through the replies it keeps of all others (decision 0094).
         options = "directConnection=true&serverMonitoringMode=poll&retryWrites=false"
         return f"mongodb://127.0.0.1:{self.port}/?{options}"
 

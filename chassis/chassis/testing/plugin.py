@@ -6,6 +6,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -16,6 +17,7 @@ from chassis.embedded.ports import free_port_block
 from chassis.embedded.rabbitmq import PORTS_USED, RabbitServer
 from chassis.embedded.redis import RedisServer
 from chassis.mongo import MongoConnection, MongoDatabase, Transactions, connect
+from chassis.testing.tcp_proxy import TcpProxy
 
 NAME_BYTES = 4  # of a random database or namespace name; a session makes a few hundred at most
 
@@ -61,6 +63,17 @@ async def mongo(mongo_url: str) -> AsyncIterator[MongoConnection]:
 def mongo_database(mongo: MongoConnection) -> MongoDatabase:
     """The fresh database of `mongo`; its name is `mongo_database.name`."""
     return mongo.database
+
+
+@pytest.fixture
+async def mongo_line(mongo_url: str, mongo: MongoConnection) -> AsyncIterator[tuple[MongoConnection, TcpProxy]]:
+    """A second connection to the fresh database of `mongo`, and the line that it goes over."""
+    server, port = urlsplit(mongo_url), free_port_block()
+    proxy = TcpProxy(server.port or 27_017)
+    async with proxy.serving(port):
+        connection = connect(f"mongodb://127.0.0.1:{port}/?{server.query}", mongo.database.name)
+        yield connection, proxy
+        await connection.close()
 
 
 @pytest.fixture

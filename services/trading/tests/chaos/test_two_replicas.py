@@ -14,6 +14,7 @@ from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoConnection
 from chassis.testing import eventually
 from chassis.testing.services import identity_of
+from chassis.testing.tcp_proxy import TcpProxy
 from cryptovault.trading.v1 import trading_pb2
 from exchange_processes import (
     IN_FLIGHT,
@@ -28,7 +29,6 @@ from exchange_processes import (
 )
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from price_server import PriceServer
-from tcp_proxy import TcpProxy
 from trading.domain.events import TradingPaused
 from trading.storage.price_notes import MongoPriceNotes
 

@@ -1,6 +1,7 @@
 """The database: one way to connect, one way to run a transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -153,6 +154,17 @@ class DatabaseUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database does not answer.")
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Outside of transactions: raises DatabaseUnavailable where the connection is lost. What was being written may be
+    there all the same.
+    """
+    try:
+        yield
+    except ConnectionFailure as error:
+        raise DatabaseUnavailable from error
 
 
 class TransactionTimedOut(Unavailable):

@@ -103,14 +103,15 @@ async def compose_worker(settings: Settings, app: Celery, *, clock: Clock | None
         clock=clock,
     )
     stack.push_async_callback(sendgrid.close)
-    mails, queue, seal = MongoMails(), CeleryTaskQueue(app), make_seal(settings)
+    mails, portions = MongoMails(), MongoMailPortions(mongo.transactions)
+    queue, seal = CeleryTaskQueue(app), make_seal(settings)
     attempt = AttemptMail(
         contacts=AuthContacts(channel), provider=sendgrid, renderer=JinjaRenderer(), seal=seal, clock=clock
     )
     return WorkerUseCases(
-        DeliverMail(mails=mails, attempt=attempt, queue=queue, seal=seal, clock=clock),
-        DeliverMails(portions=MongoMailPortions(mongo.transactions), attempt=attempt, queue=queue, clock=clock),
-        SweepMails(mails=mails, queue=queue, clock=clock),
+        DeliverMail(mails=mails, portions=portions, attempt=attempt, queue=queue, seal=seal, clock=clock),
+        DeliverMails(portions=portions, attempt=attempt, queue=queue, clock=clock),
+        SweepMails(mails=mails, portions=portions, queue=queue, clock=clock),
         stack.aclose,
     )
 

@@ -130,6 +130,7 @@ async def open_room(documents: MongoConnection, provider_url: str) -> AsyncItera
     clock = FixedClock(datetime.now(UTC).replace(microsecond=0))
     queue, book = RememberingQueue(), AddressBook()
     seal, mails = FernetSeal(Fernet.generate_key().decode()), MongoMails()
+    portions = MongoMailPortions(documents.transactions)
     sendgrid = SendGrid(
         base_url=provider_url, api_key="SG.a-key-for-tests", sender="a@b.example", sender_name="C", clock=clock
     )
@@ -140,11 +141,9 @@ async def open_room(documents: MongoConnection, provider_url: str) -> AsyncItera
         book=book,
         accept=AcceptCode(mails=mails, queue=queue, seal=seal, clock=clock),
         notice=AcceptNotice(mails=mails, queue=queue, clock=clock),
-        deliver=DeliverMail(mails=mails, attempt=attempt, queue=queue, seal=seal, clock=clock),
-        deliver_many=DeliverMails(
-            portions=MongoMailPortions(documents.transactions), attempt=attempt, queue=queue, clock=clock
-        ),
-        sweep=SweepMails(mails=mails, queue=queue, clock=clock),
+        deliver=DeliverMail(mails=mails, portions=portions, attempt=attempt, queue=queue, seal=seal, clock=clock),
+        deliver_many=DeliverMails(portions=portions, attempt=attempt, queue=queue, clock=clock),
+        sweep=SweepMails(mails=mails, portions=portions, queue=queue, clock=clock),
         mongo=documents,
     )
     await sendgrid.close()

@@ -38,6 +38,7 @@ class MongoMailPortions:
 
     async def note(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         async def work() -> None:
+            # In a transaction also where it is one: that is tried again until the database is back.
             await self._rows.bulk_write([UpdateOne(*noting(outcome, now)) for outcome in outcomes], ordered=False)
 
         if outcomes:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from chassis.mongo import DatabaseUnavailable
-from pymongo.errors import ConnectionFailure, DuplicateKeyError
+from chassis.mongo import database_errors
+from pymongo.errors import DuplicateKeyError
 
 from notifications.domain.mails import TRANSITIONS, Mail, MailKind, MailStatus, MailTrigger, Outcome
 from notifications.storage.documents import MailDocument, Row
@@ -20,45 +20,38 @@ class MongoMails:
         self._rows = MailDocument.get_pymongo_collection()
 
     async def add(self, mail: Mail) -> Mail:
-        try:
-            await self._rows.insert_one(new_row(mail))
-        except DuplicateKeyError:
-            found = await self._rows.find_one({"_id": mail.id})
-            return mail_of_row(found) if found is not None else mail
-        except ConnectionFailure as error:
-            raise DatabaseUnavailable from error
+        with database_errors():
+            try:
+                await self._rows.insert_one(new_row(mail))
+            except DuplicateKeyError:
+                found = await self._rows.find_one({"_id": mail.id})
+                return mail_of_row(found) if found is not None else mail
         return mail
 
     async def claim(self, mail_id: str, now: datetime) -> Claim:
-        try:
+        with database_errors():
             # No find-and-modify and no `$or`: the embedded server would look at every mail for the one, 46 ms where
             # there are 1,500. Whoever claimed it may read it afterwards.
             claimed = await self._rows.update_one(*claiming(mail_id, now))
             row = await self._rows.find_one({"_id": mail_id, "status": MailStatus.QUEUED.value})
-        except ConnectionFailure as error:
-            raise DatabaseUnavailable from error
         if row is not None and claimed.matched_count:
             return Claim(mail=mail_of_row(row))
         if row is None or row["claimed_until"] is None:
             return Claim()
         return Claim(wait_seconds=_seconds_until(row["claimed_until"], now))
 
-    async def note(self, outcome: Outcome, now: datetime) -> None:
-        try:
-            await self._rows.update_one(*noting(outcome, now))
-        except ConnectionFailure as error:
-            raise DatabaseUnavailable from error
-
     async def lost(self, now: datetime, limit: int) -> Sequence[Mail]:
         found = self._rows.find({"status": MailStatus.QUEUED.value, "due_at": {"$lt": now - LOST_AFTER}})
-        return [mail_of_row(row) for row in await found.sort("due_at", 1).to_list(limit)]
+        with database_errors():
+            return [mail_of_row(row) for row in await found.sort("due_at", 1).to_list(limit)]
 
     async def due_again(self, mail_ids: Sequence[str], now: datetime) -> None:
         if mail_ids:
-            await self._rows.update_many(
-                {"_id": {"$in": list(mail_ids)}, "status": MailStatus.QUEUED.value},
-                {"$set": {"due_at": now, "updated_at": now}},
-            )
+            with database_errors():
+                await self._rows.update_many(
+                    {"_id": {"$in": list(mail_ids)}, "status": MailStatus.QUEUED.value},
+                    {"$set": {"due_at": now, "updated_at": now}},
+                )
 
 
 def claiming(mail_id: str, now: datetime) -> tuple[Row, Row]:

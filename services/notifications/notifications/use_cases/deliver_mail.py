@@ -4,7 +4,7 @@ from chassis.clock import Clock
 
 from notifications.domain.mails import Mail
 from notifications.use_cases.attempt_mail import AttemptMail, report
-from notifications.use_cases.ports import Mails, Seal, TaskQueue
+from notifications.use_cases.ports import MailPortions, Mails, Seal, TaskQueue
 
 
 class DeliverMail:
@@ -14,8 +14,18 @@ class DeliverMail:
     out twice: the provider has no key to tell a repeat by.
     """
 
-    def __init__(self, *, mails: Mails, attempt: AttemptMail, queue: TaskQueue, seal: Seal, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        mails: Mails,
+        portions: MailPortions,
+        attempt: AttemptMail,
+        queue: TaskQueue,
+        seal: Seal,
+        clock: Clock,
+    ) -> None:
         self._mails = mails
+        self._portions = portions
         self._attempt = attempt
         self._queue = queue
         self._seal = seal
@@ -37,7 +47,7 @@ class DeliverMail:
     async def _deliver(self, mail: Mail, sealed: str | None) -> None:
         outcome = await self._attempt(mail, sealed)
         now = self._clock.now()
-        await self._mails.note(outcome, now)
+        await self._portions.note([outcome], now)
         if outcome.due_at is not None:
             await self._later(mail.id, sealed, (outcome.due_at - now).total_seconds())
         report(mail, outcome)

@@ -62,10 +62,6 @@ class Mails(Protocol):
         """Takes a queued mail for sending, so that no second worker sends it meanwhile. Counts the attempt."""
         ...
 
-    async def note(self, outcome: Outcome, now: datetime) -> None:
-        """Writes down what became of a try, and lets go of the mail."""
-        ...
-
     async def lost(self, now: datetime, limit: int) -> Sequence[Mail]:
         """Mails still queued long after they should have gone, oldest first."""
         ...
@@ -80,7 +76,11 @@ class MailPortions(Protocol):
         """
         ...
 
-    async def note(self, outcomes: Sequence[Outcome], now: datetime) -> None: ...
+    async def note(self, outcomes: Sequence[Outcome], now: datetime) -> None:
+        """Writes down what became of tries, and lets go of the mails. Tries again for seconds where the database is
+        away: what is not noted may have been sent, and is sent again.
+        """
+        ...
 
 
 class FillRecords(Protocol):

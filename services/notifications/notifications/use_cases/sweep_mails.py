@@ -4,7 +4,7 @@ from chassis.clock import Clock
 from chassis.logs import get_logger
 
 from notifications.domain.mails import MailTrigger, Outcome
-from notifications.use_cases.ports import Mails, TaskQueue
+from notifications.use_cases.ports import MailPortions, Mails, TaskQueue
 
 SWEEP_MAX = 500  # mails per sweep; a longer backlog takes several, oldest first
 
@@ -18,20 +18,25 @@ class SweepMails:
     person asks for a new one.
     """
 
-    def __init__(self, *, mails: Mails, queue: TaskQueue, clock: Clock) -> None:
+    def __init__(self, *, mails: Mails, portions: MailPortions, queue: TaskQueue, clock: Clock) -> None:
         self._mails = mails
+        self._portions = portions
         self._queue = queue
         self._clock = clock
 
     async def __call__(self) -> int:
-        """How many mails were queued again. Raises Unavailable where the broker is away: the next sweep finds them."""
+        """How many mails were queued again. Raises Unavailable where the database or the broker is away: the next sweep
+        finds them.
+        """
         now = self._clock.now()
         again: list[str] = []
+        expired: list[Outcome] = []
         for mail in await self._mails.lost(now, SWEEP_MAX):
             if mail.expires_at is None:
                 again.append(mail.id)
             elif mail.expires_at <= now:
-                await self._mails.note(Outcome(mail_id=mail.id, trigger=MailTrigger.EXPIRED, reason="expired"), now)
+                expired.append(Outcome(mail_id=mail.id, trigger=MailTrigger.EXPIRED, reason="expired"))
+        await self._portions.note(expired, now)
         # Marked first: what the broker does not take now is found again once it is overdue again.
         await self._mails.due_again(again, now)
         if again:

@@ -8,11 +8,14 @@ from chassis.errors import ServiceError
 from chassis.identity import Caller, current_caller, use_caller
 from chassis.logs import get_logger
 from prometheus_client import Counter
+from pymongo.errors import ConnectionFailure
 
 from auth.domain.errors import TooBusy
 
 WAITING_MAX = 500  # each waits for a code's mail; more than that and the codes would expire before they leave
 WORKERS = 8
+OUTAGE_TRIES = 10  # of one errand while the database is away, 20 s and more; then people ask for another code
+OUTAGE_PAUSE_SECONDS = 2.0
 
 FAILED = Counter("cryptovault_auth_errands_failed", "Work after a reply that failed", ["name"])
 
@@ -31,8 +34,9 @@ class BackgroundErrands:
     the price of keeping no code in the clear anywhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, outage_pause_seconds: float = OUTAGE_PAUSE_SECONDS) -> None:
         self._queue: asyncio.Queue[_Errand] = asyncio.Queue(maxsize=WAITING_MAX)
+        self._outage_pause_seconds = outage_pause_seconds
 
     def hand_over(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -55,7 +59,7 @@ class BackgroundErrands:
             errand = await self._queue.get()
             try:
                 with use_caller(errand.caller):
-                    await errand.work()
+                    await self._run(errand)
             except ServiceError as error:
                 FAILED.labels(errand.name).inc()
                 log.warning("Errand failed", event="errand_failed", errand=errand.name, reason=error.reason)
@@ -65,3 +69,15 @@ class BackgroundErrands:
                 log.exception("Errand failed", event="errand_failed", errand=errand.name)
             finally:
                 self._queue.task_done()
+
+    async def _run(self, errand: _Errand) -> None:
+        # Somebody was told that a code is on its way: a database that restarts only delays it.
+        for _ in range(OUTAGE_TRIES - 1):
+            try:
+                await errand.work()
+            except ConnectionFailure as error:
+                log.warning("Errand waits", event="errand_waits", errand=errand.name, problem=repr(error))
+                await asyncio.sleep(self._outage_pause_seconds)
+            else:
+                return
+        await errand.work()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from chassis.mongo import MongoDatabase
+from pymongo.errors import AutoReconnect
 from shell_factory import PRICE, UNIT, Shell, buy_for, cancel, cancel_all, limit, running_shell
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
@@ -214,6 +215,40 @@ async def test_a_deposed_projector_stops_and_overwrites_nothing(
     with pytest.raises(CursorMoved):
         await Projection(mongo_database).write(slow_changes, before=Cursor(), after=slow_fold.cursor)
     assert await rows(mongo_database) == expected
+
+
+class UnheardProjection(Projection):
+    """Does what it is asked, but so many `answers_lost` are not heard."""
+
+    answers_lost = 0
+
+    async def write(self, changes: Changes, *, before: Cursor, after: Cursor) -> None:
+        await super().write(changes, before=before, after=after)
+        self._lose()
+
+    async def cursor(self) -> Cursor:
+        self._lose()
+        return await super().cursor()
+
+    def _lose(self) -> None:
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise AutoReconnect("connection closed")
+
+
+async def test_a_write_that_was_not_answered_is_not_taken_for_anothers(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    projection = UnheardProjection(mongo_database)
+    projector = Projector(mongo_journal, projection)
+    await projector.catch_up()
+    async with running_shell(mongo_journal) as shell:
+        await busy_hour(shell)
+        # The database dies with the write's answer, and is away for the question that follows.
+        projection.answers_lost = 3
+        await caught_up(projector, shell.state.batch_number)
+    assert projection.answers_lost == 0
+    assert await OrderDocument.count() == shell.state.order_number
 
 
 async def test_a_cursor_above_the_head_stops_and_alarms(

@@ -110,9 +110,9 @@ class RowWriter:
                     await self._projection.write(changes, before=self.cursor, after=folded)
                     break
                 except (PyMongoError, Unavailable) as error:
-                    # Every write is repeatable; the cursor tells whether the last one, though unanswered, was made.
+                    # Every write is repeatable but the cursor's: whether that, though unanswered, was made it tells.
                     await self._rest(error)
-                    if await self._is_at(folded):
+                    if await self._stored_cursor() == folded:
                         break
         self._unwritten.written()
         self.cursor = folded
@@ -125,8 +125,10 @@ class RowWriter:
         log.warning("Projection out of reach", event="projection_unreachable", problem=repr(error))
         await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
-    async def _is_at(self, cursor: Cursor) -> bool:
-        try:
-            return await self._projection.cursor() == cursor
-        except PyMongoError:
-            return False
+    async def _stored_cursor(self) -> Cursor:
+        """Waits for the database."""
+        while True:
+            try:
+                return await self._projection.cursor()
+            except PyMongoError as error:
+                await self._rest(error)

@@ -13,6 +13,7 @@ class MongoServer(EmbeddedServer):
 
     name = "mongo"
     cache_size = "128M"  # its default of 1 GiB is most of what the whole platform may take
+    syncs_on_commit = True  # without it a kill -9 loses acknowledged transactions
 
     @property
     def url(self) -> str:
@@ -34,8 +35,8 @@ class MongoServer(EmbeddedServer):
             "--log-level",
             "WARNING",
         ]
-        # Without it a kill -9 loses acknowledged transactions.
-        command += ["--sync-on-commit"]
+        if self.syncs_on_commit:
+            command += ["--sync-on-commit"]
         # HOME and the working folder are where it would look for a configuration that is not ours.
         return [
             ChildProcess(

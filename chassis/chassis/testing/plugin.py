@@ -37,7 +37,7 @@ class _TestServer(MongoServer):
     # Shared by hundreds of tests, some of which kill whoever has a transaction open. What that one has seen is kept for
     # it, and where it fills the cache the server waits for room that nobody makes.
     cache_size = "512M"
-    # Nobody kills it. To make and drop a database of twelve collections took 1.1 s, nearly all of it waiting for the disk,
+    # Nobody kills it. To make and drop a database of twelve collections took 1.1 s, most of it waiting for the disk,
     # a tenth of that without; it was half of the time of tests that use one.
     syncs_on_commit = False
 

@@ -11,6 +11,7 @@ from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from facts import ORDER, SESSION, USER
 from gateway.edge.metrics import SOCKETS_CLOSED
+from gateway.schemas.errors import ErrorReply
 from gateway.websocket import private_channels
 from sockets import Socket, connected
 from stand_ins import price
@@ -385,8 +386,10 @@ def closed_with(code: str) -> float:
 
 
 async def test_a_socket_elsewhere_than_ws_is_refused(up: "Running") -> None:
-    with pytest.raises(websockets.InvalidStatus):
+    with pytest.raises(websockets.InvalidStatus) as refusal:
         await websockets.connect(f"ws://{up.host}:{up.port}/elsewhere")
+    assert refusal.value.response.status_code == 404
+    assert ErrorReply.model_validate_json(refusal.value.response.body).error.code == "NOT_FOUND"
 
 
 async def test_a_snapshot_holds_all_pages_of_open_orders(up: "Running") -> None:

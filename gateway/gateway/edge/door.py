@@ -25,7 +25,6 @@ from gateway.prices.fast_lane import FastLane
 _DISCONNECTED = 499  # the client went away: no status reaches anybody, but the log should not say 500
 _SERVER_ERROR = 500
 _HEALTH_PREFIX = "/health"
-_WEBSOCKET_PATH = "/ws"
 # Our own metadata between services; from outside it is a lie.
 _IDENTITY_HEADERS = frozenset(
     key.encode() for key in (SERVICE_KEY, USER_KEY, SESSION_KEY, PERMISSIONS_KEY, ADDRESS_KEY)
@@ -142,10 +141,6 @@ class Door:
         request_id = self._request_ids.adopt(headers.get(b"x-request-id"))
         address = self._addresses.of(scope, headers)
         attach_facts(scope, RequestFacts(request_id=request_id.decode("latin-1"), address=address))
-        if scope["path"] != _WEBSOCKET_PATH:
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
-            return
         await self._sockets(scope, receive, send)
 
 

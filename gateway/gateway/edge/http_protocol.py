@@ -1,9 +1,11 @@
 """uvicorn's HTTP connection, with an end to its patience: stock, half a request keeps a connection for ever."""
 
 import asyncio
+import re
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.admission.cookies import CSRF_HEADER
 from gateway.admission.signatures import KEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
@@ -16,8 +18,10 @@ from gateway.errors import invalid
 # Who asks whom for what: of these a request has one, or none.
 _ONCE = (
     b"host", b"origin", b"authorization", b"cookie", b"content-type", CSRF_HEADER, KEY_HEADER, TIMESTAMP_HEADER,
-    NONCE_HEADER, SIGNATURE_HEADER,
+    NONCE_HEADER, SIGNATURE_HEADER, b"sec-websocket-key", b"sec-websocket-version",
 )  # fmt: skip
+_SOCKET_PATH = b"/ws"
+_SOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
 
 
 class _Ambiguous(Exception):
@@ -62,6 +66,11 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         # Sockets have limits of their own.
         self._leave()
         super().handle_websocket_upgrade()
+        # The head is there in full. What the socket's own parser does not take of it, such as a line of 9 kB, it would
+        # neither answer nor end.
+        socket = cast("WebSocketsSansIOProtocol", self.transport.get_protocol())
+        if not socket.handshake_initiated:
+            self.send_400_response("This opens no socket.")
 
     def data_received(self, data: bytes) -> None:
         if self._head_timer is not None:
@@ -97,8 +106,13 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if len(set(names)) != len(names) and any(names.count(name) > 1 for name in _ONCE):
             # Two readers that choose different ones see different requests.
             raise _Ambiguous
-        if b"host" not in names and self.parser.get_http_version() == "1.1":
-            raise _Ambiguous  # RFC 9112, section 3.2
+        if self.parser.get_http_version() == "1.1":
+            if b"host" not in names:
+                raise _Ambiguous  # RFC 9112, section 3.2
+        elif b"transfer-encoding" in names:
+            raise _Ambiguous  # RFC 9112, section 6.1: a proxy of that version reads no chunks
+        if self.parser.should_upgrade() and self._should_upgrade():
+            self._check_handshake()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -132,6 +146,26 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
         self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        # Elsewhere it is answered as if it had not asked (RFC 9110, section 7.8).
+        return super()._should_upgrade() and self.url.partition(b"?")[0] == _SOCKET_PATH
+
+    def _check_handshake(self) -> None:
+        """Here, since the socket's own refusal is plain text that repeats what was sent."""
+        headers = dict(self.headers)
+        is_handshake = (
+            self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and _SOCKET_KEY.fullmatch(headers.get(b"sec-websocket-key", b"")) is not None
+            and headers.get(b"sec-websocket-version") == b"13"
+            # What follows the head is frames; a body would be read as such by one of two readers.
+            and headers.keys().isdisjoint({b"content-length", b"transfer-encoding"})
+            # The reply to an earlier request, still being written, would come among them.
+            and (self.cycle is None or self.cycle.response_complete)
+        )
+        if not is_handshake:
+            raise _Ambiguous
 
     def _count(self, read: int) -> None:
         self._read_bytes += read

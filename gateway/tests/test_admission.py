@@ -288,6 +288,13 @@ async def test_a_cookie_that_comes_twice_counts_for_nothing(up: "Running") -> No
     checked(await up.client.get(ME, headers=headers), 401, "AUTHENTICATION_ERROR")
 
 
+@pytest.mark.parametrize("before", ["\xa0", "\x85", "=", "a=b, "])
+async def test_a_cookie_of_nearly_our_name_counts_for_nothing(up: "Running", before: str) -> None:
+    # A browser holds no host of our domain back from a name that does not begin with `__Host-`.
+    headers = [("Cookie", f"{before}__Host-cv_access={up.token()}".encode("latin-1"))]
+    checked(await up.client.get(ME, headers=headers), 401, "AUTHENTICATION_ERROR")
+
+
 async def test_listed_origins_may_call_with_cookies_and_others_may_not(start: "Start") -> None:
     async with start(cors_origins="https://app.example.com,https://two.example.com") as up:
         asked = {"Access-Control-Request-Method": "POST", "Origin": "https://app.example.com"}

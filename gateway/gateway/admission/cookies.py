@@ -18,7 +18,9 @@ def read_cookies(header: bytes | None) -> dict[str, str]:
     found: dict[str, str] = {}
     twice: set[str] = set()
     for part in (header or b"").decode("latin-1").split(";"):
-        name, separator, value = part.strip().partition("=")
+        # Of spaces alone: with what else Python takes for one before it, a name is not ours, and a browser would let
+        # another host of our domain write it.
+        name, separator, value = part.strip(" \t").partition("=")
         if not separator:
             continue
         if name in found:

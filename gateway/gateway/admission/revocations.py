@@ -5,7 +5,7 @@ from collections import OrderedDict
 from chassis.clock import Clock
 
 _REMEMBERED_MAX = 100_000
-_REMEMBERED_SECONDS = 30 * 60 + 5  # an access token lives 30 minutes
+_REMEMBERED_SECONDS = 31 * 60  # an access token lives 30 minutes, and may be made while its session ends
 _KEY_PREFIX = "cryptovault:blacklist:"
 
 

@@ -6,6 +6,9 @@ from enum import StrEnum
 from uuid import UUID
 
 ACCESS_LIFETIME = timedelta(minutes=30)
+# So long tokens are void once their session has ended: longer than they live, since who has read the session just
+# before makes one a moment after, and no two clocks agree.
+REVOKED_FOR = ACCESS_LIFETIME + timedelta(minutes=1)
 REFRESH_LIFETIME = timedelta(days=7)  # of each token, from its making
 SESSION_LIFETIME = timedelta(days=30)  # however often it is refreshed; then sign in again
 REPEAT_GRACE = timedelta(seconds=10)  # two tabs at once, or a reply that was lost

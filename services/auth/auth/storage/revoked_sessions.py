@@ -12,7 +12,7 @@ from chassis.mongo import DatabaseUnavailable
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 
-from auth.domain.sessions import ACCESS_LIFETIME
+from auth.domain.sessions import REVOKED_FOR
 from auth.storage.documents import BlacklistedTokenDocument
 from auth.storage.redis_errors import redis_errors
 
@@ -89,7 +89,7 @@ class MirroredRevokedSessions:
         """Tells Redis of what has ended a moment ago, whoever ended it. Raises Unavailable."""
         now = self._clock.now()
         # All end so long after they were revoked; the index is on the end.
-        recent = {"expires_at": {"$gt": now + ACCESS_LIFETIME - RECENT}}
+        recent = {"expires_at": {"$gt": now + REVOKED_FOR - RECENT}}
         try:
             entries = await BlacklistedTokenDocument.find(recent).sort("expires_at").limit(RECENT_MAX).to_list()
         except PyMongoError as error:

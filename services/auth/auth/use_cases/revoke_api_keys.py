@@ -6,7 +6,7 @@ from chassis.logs import get_logger
 
 from auth.domain.api_keys import KEYS_MAX, ApiKey
 from auth.domain.audit import AuditAction
-from auth.domain.sessions import ACCESS_LIFETIME
+from auth.domain.sessions import REVOKED_FOR
 from auth.use_cases.ports import ApiKeys, RevokedSessions, Transactions
 from auth.use_cases.record_audit import RecordAudit
 
@@ -44,7 +44,7 @@ class RevokeApiKeys:
             gone = []
             for key in keys:
                 if await self._api_keys.remove(key.id):
-                    await self._revoked.remember(key.id, user_id=key.user_id, now=now, until=now + ACCESS_LIFETIME)
+                    await self._revoked.remember(key.id, user_id=key.user_id, now=now, until=now + REVOKED_FOR)
                     await self._record_audit(
                         AuditAction.API_KEY_REVOKED, user_id=key.user_id, resource=f"api-key:{key.id}", why=why
                     )
@@ -53,7 +53,7 @@ class RevokeApiKeys:
 
         try:
             for key in await self._transactions.run(revoke):
-                await self._revoked.publish(key.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
+                await self._revoked.publish(key.id, seconds=int(REVOKED_FOR.total_seconds()))
                 log.info(
                     "API key revoked", event="api_key_revoked", account_id=str(key.user_id), key_id=str(key.id), why=why
                 )

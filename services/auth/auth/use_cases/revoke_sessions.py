@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from chassis.clock import Clock
 from chassis.logs import get_logger
 
-from auth.domain.sessions import ACCESS_LIFETIME, Session
+from auth.domain.sessions import REVOKED_FOR, Session
 from auth.use_cases.ports import Announcements, RevokedSessions, Sessions, Transactions
 from auth.use_cases.record_audit_soon import RecordAuditSoon
 
@@ -38,9 +38,7 @@ class RevokeSessions:
             ended = []
             for session in sessions:
                 if await self._sessions.revoke(session.id, now):
-                    await self._revoked.remember(
-                        session.id, user_id=session.user_id, now=now, until=now + ACCESS_LIFETIME
-                    )
+                    await self._revoked.remember(session.id, user_id=session.user_id, now=now, until=now + REVOKED_FOR)
                     await self._announcements.session_revoked(session, now)
                     await self._record_soon.session_ended(session, why=why)
                     ended.append(session)
@@ -48,7 +46,7 @@ class RevokeSessions:
 
         try:
             for session in await self._transactions.run(end):
-                await self._revoked.publish(session.id, seconds=int(ACCESS_LIFETIME.total_seconds()))
+                await self._revoked.publish(session.id, seconds=int(REVOKED_FOR.total_seconds()))
                 log.info(
                     "Session ended",
                     event="session_revoked",

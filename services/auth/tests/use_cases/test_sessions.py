@@ -3,8 +3,9 @@ import base64
 import random
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from auth.domain.errors import (
@@ -12,6 +13,8 @@ from auth.domain.errors import (
     RefreshTokenReused,
     SessionEnded,
 )
+from auth.domain.users import User
+from auth.storage.documents import BlacklistedTokenDocument
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.open_session import SignedIn
 from chassis.errors import Unavailable
@@ -289,6 +292,33 @@ async def test_signing_out_and_refreshing_at_once_leaves_no_way_in(real_world: A
             await refresh(world, token)
 
 
+async def test_a_token_that_is_made_while_its_session_ends_is_void_for_as_long_as_it_lives(
+    real_world: Any, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = real_world
+    signed_in = await world.member()
+    spent, device = signed_in.refresh_token, signed_in.device_token
+    await refresh(world, spent, device=device)
+    find_user = world.adapters.users.by_id
+
+    async def ended_meanwhile(user_id: UUID) -> User | None:
+        """The refresh has read its session; the database takes its time."""
+        user: User | None = await find_user(user_id)
+        monkeypatch.undo()
+        with use_caller(caller(signed_in)):
+            await world.do.log_out(refresh_token="")
+        world.clock.advance(8)
+        return user
+
+    monkeypatch.setattr(world.adapters.users, "by_id", ended_meanwhile)
+    late = await refresh(world, spent, device=device)
+    entry = await BlacklistedTokenDocument.get(signed_in.session.id)
+    assert entry is not None
+    token_ends_at = world.clock.now() + timedelta(seconds=late.access_expires_in)
+    assert entry.expires_at > token_ends_at
+    assert await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") > late.access_expires_in + 8
+
+
 async def test_an_emptied_redis_revives_no_revoked_session(real_world: Any, redis: Any) -> None:
     signed_in = await real_world.member()
     revoked = real_world.adapters.revoked
@@ -299,7 +329,7 @@ async def test_an_emptied_redis_revives_no_revoked_session(real_world: Any, redi
     assert not await real_world.is_blacklisted(signed_in.session.id)
     await revoked.load_if_lost()
     assert await real_world.is_blacklisted(signed_in.session.id)
-    assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+    assert 1858 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1861
 
 
 async def test_a_redis_that_is_emptied_while_it_is_filled_is_filled_again(real_world: Any, redis: Any) -> None:

@@ -302,7 +302,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         ),
         verify_email=VerifyEmail(
             users=a.users, spend_code=spend_code, open_session=open_session, announcements=a.announcements,
-            transactions=a.transactions, clock=a.clock,
+            transactions=a.transactions, digests=a.digests, clock=a.clock,
         ),
         log_in=LogIn(
             users=a.users, throttles=a.throttles, passwords=a.passwords, open_session=open_session,

@@ -40,10 +40,11 @@ class MemoryUsers:
         self.rows[before.id] = replace(now, name=after.name, password_hash=after.password_hash, claim=after.claim)
         return True
 
-    async def mark_verified(self, user_id: UUID) -> bool:
-        if self.rows[user_id].email_verified:
+    async def mark_verified(self, user_id: UUID, *, password_hash: str) -> bool:
+        user = self.rows[user_id]
+        if user.email_verified:
             return False
-        self.rows[user_id] = replace(self.rows[user_id], email_verified=True, claim=None)
+        self.rows[user_id] = replace(user, email_verified=True, claim=None, password_hash=password_hash)
         return True
 
     async def note_sign_in(self, user_id: UUID, now: datetime) -> None:

@@ -24,13 +24,16 @@ CODES_WINDOW = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class SignUpClaim:
-    """Who says, without proof yet, that an unverified account is theirs. `origin` stands for a network address."""
+    """Who says, without proof yet, that an unverified account is theirs. `origin` stands for a network address;
+    `contested` says that somebody said so from another one before.
+    """
 
     origin: str
     open_until: datetime
     codes_sent: int
     codes_since: datetime
     revision: int = 0
+    contested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,29 @@ def claimed_again(user: User, *, name: str, password_hash: str, origin: str, now
     Whoever enters the code owns the mailbox, but nothing tells us whose password they meant. So: when the earlier
     claim's code is dead, the new claim replaces it; from the same origin it replaces it too (somebody typed again);
     from elsewhere while a code lives, two parties claim one address, and the account is left without a password.
+    `proven_password` has the last word.
     The code then still opens a session for the mailbox's owner, and no password that a stranger chose ever works.
     """
     claim = _claim_of(user)
-    renewed = replace(claim, open_until=now + CODE_LIFETIME, revision=claim.revision + 1)
+    renewed = replace(
+        claim,
+        open_until=now + CODE_LIFETIME,
+        revision=claim.revision + 1,
+        contested=claim.contested or claim.origin != origin,
+    )
     if claim.open_until <= now or claim.origin == origin:
         return replace(user, name=name, password_hash=password_hash, claim=replace(renewed, origin=origin))
     return replace(user, password_hash=NO_PASSWORD, claim=replace(renewed, origin=DISPUTED))
+
+
+def proven_password(user: User, *, origin: str) -> str:
+    """The password hash that an account keeps when its address is proven from that origin.
+
+    Of a claim that took another's place nobody knows whether its code was entered by who made it, or by who made the
+    earlier one and had not entered theirs: from elsewhere it proves the mailbox, not the password.
+    """
+    contested = user.claim is not None and user.claim.contested and user.claim.origin != origin
+    return NO_PASSWORD if contested else user.password_hash
 
 
 def with_code_sent(user: User, now: datetime) -> User | None:

@@ -18,6 +18,7 @@ class ClaimFields(BaseModel):
     codes_sent: int
     codes_since: datetime
     revision: int
+    contested: bool = False
 
 
 class CodeCountFields(BaseModel):

@@ -38,10 +38,9 @@ class MongoUsers:
             }},
         )  # fmt: skip
 
-    async def mark_verified(self, user_id: UUID) -> bool:
-        return await self._update(
-            {"id": user_id, "email_verified": False}, {"$set": {"email_verified": True, "sign_up": None}}
-        )
+    async def mark_verified(self, user_id: UUID, *, password_hash: str) -> bool:
+        change = {"$set": {"email_verified": True, "sign_up": None, "password_hash": password_hash}}
+        return await self._update({"id": user_id, "email_verified": False}, change)
 
     async def note_sign_in(self, user_id: UUID, now: datetime) -> None:
         await self._update({"id": user_id}, _signed_in(now))
@@ -102,6 +101,7 @@ def _claim(claim: SignUpClaim) -> ClaimFields:
         codes_sent=claim.codes_sent,
         codes_since=claim.codes_since,
         revision=claim.revision,
+        contested=claim.contested,
     )
 
 

@@ -37,8 +37,8 @@ class Users(Protocol):
         """Name, password and claim of an unverified account; False where it is no longer as `before` says."""
         ...
 
-    async def mark_verified(self, user_id: UUID) -> bool:
-        """True once per user, for ever. Joins the running transaction."""
+    async def mark_verified(self, user_id: UUID, *, password_hash: str) -> bool:
+        """True once per user, for ever; the password is that one then. Joins the running transaction."""
         ...
 
     async def note_sign_in(self, user_id: UUID, now: datetime) -> None:

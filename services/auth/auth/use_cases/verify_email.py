@@ -1,15 +1,16 @@
 from dataclasses import replace
 
 from chassis.clock import Clock
+from chassis.identity import current_caller
 from chassis.logs import get_logger
 
 from auth.domain.devices import NO_DEVICE, Device
 from auth.domain.email_address import email_address
 from auth.domain.errors import CodeExpired
 from auth.domain.one_time_codes import CodePurpose, parse_code
-from auth.domain.users import NO_PASSWORD
+from auth.domain.users import NO_PASSWORD, proven_password
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import Announcements, Transactions, Users
+from auth.use_cases.ports import Announcements, Digests, Transactions, Users
 from auth.use_cases.spend_code import SpendCode
 
 log = get_logger(__name__)
@@ -26,6 +27,7 @@ class VerifyEmail:
         open_session: OpenSession,
         announcements: Announcements,
         transactions: Transactions,
+        digests: Digests,
         clock: Clock,
     ) -> None:
         self._users = users
@@ -33,6 +35,7 @@ class VerifyEmail:
         self._open_session = open_session
         self._announcements = announcements
         self._transactions = transactions
+        self._digests = digests
         self._clock = clock
 
     async def __call__(self, *, email: str, code: str, device: Device = NO_DEVICE) -> SignedIn:
@@ -45,9 +48,11 @@ class VerifyEmail:
             raise CodeExpired
         session = self._open_session.prepare(user, device)
         now = self._clock.now()
+        # Of the claim as it was after the code was spent: one that is made from here on brings nothing.
+        password_hash = proven_password(user, origin=self._digests.of_origin(current_caller().address))
 
         async def proven() -> bool:
-            first_time = await self._users.mark_verified(user.id)
+            first_time = await self._users.mark_verified(user.id, password_hash=password_hash)
             if first_time:
                 await self._announcements.user_verified(user.id, now)
             await self._users.note_sign_in(user.id, now)
@@ -61,6 +66,6 @@ class VerifyEmail:
             account_id=str(user.id),
             session_id=str(session.id),
             first_time=first_time,
-            password_disputed=user.password_hash == NO_PASSWORD,
+            password_disputed=password_hash == NO_PASSWORD,
         )
         return self._open_session.signed_in(replace(user, email_verified=True, last_login=now, claim=None), session)

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from auth.domain.email_address import EmailAddress
 from auth.domain.errors import (
     CodeExpired,
     CodesTooOften,
@@ -14,12 +15,18 @@ from auth.domain.errors import (
     WeakPassword,
 )
 from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodePurpose
-from auth.domain.users import CODES_PER_DAY_MAX, NO_PASSWORD
+from auth.domain.users import CODES_PER_DAY_MAX, NO_PASSWORD, User
 from auth.use_cases.open_session import SignedIn
 from chassis.errors import ServiceError
+from chassis.identity import Caller, use_caller
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
+
+
+def caller() -> Caller:
+    """From where the owner signs up."""
+    return Caller(service="gateway", user_id=None, session_id=None, request_id="", address="203.0.113.7")
 
 
 def wrong(code: str) -> str:
@@ -189,12 +196,57 @@ async def test_no_strangers_password_ever_works_after_the_owner_proves_the_addre
             await world.do.log_in(email=EMAIL, password=password)
 
 
+@pytest.mark.parametrize("resent", [True, False])
+async def test_nor_does_that_of_a_stranger_who_came_when_the_owners_code_was_dead(world: Any, *, resent: bool) -> None:
+    await world.sign_up()
+    world.clock.advance(601)
+    await world.drop_codes()
+    await world.sign_up(password="stranger's password", address="198.51.100.66")
+    if resent:
+        await world.resend()
+    # A code is in the mail, and the owner has the form open.
+    with use_caller(caller()):
+        assert (await world.do.verify_email(email=EMAIL, code=world.last_code())).user.email_verified
+    for password in ("stranger's password", PASSWORD):
+        with pytest.raises(InvalidCredentials):
+            await world.do.log_in(email=EMAIL, password=password)
+
+
+async def test_a_claim_that_is_made_while_the_code_is_being_taken_brings_no_password(
+    real_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = real_world
+    await world.sign_up()
+    # The code is put a moment after its claim was stored, and lives as much longer.
+    world.clock.advance(600)
+    find_user = world.adapters.users.by_email
+
+    async def claimed_meanwhile(email: EmailAddress) -> User | None:
+        user: User | None = await find_user(email)
+        monkeypatch.undo()
+        await world.sign_up(password="stranger's password", address="198.51.100.66")
+        return user
+
+    monkeypatch.setattr(world.adapters.users, "by_email", claimed_meanwhile)
+    with use_caller(caller()):
+        assert (await world.do.verify_email(email=EMAIL, code=world.last_code())).user.email_verified
+    assert (await world.do.log_in(email=EMAIL, password=PASSWORD)).user.email_verified
+
+
 async def test_a_claim_whose_code_is_dead_gives_way(world: Any) -> None:
     await world.sign_up(password="stranger's password", address="198.51.100.66")
     world.clock.advance(601)
     await world.drop_codes()
     await world.sign_up()
-    await world.do.verify_email(email=EMAIL, code=world.last_code())
+    with use_caller(caller()):
+        await world.do.verify_email(email=EMAIL, code=world.last_code())
+    assert (await world.do.log_in(email=EMAIL, password=PASSWORD)).user.email_verified
+
+
+async def test_a_claim_that_nobody_contests_keeps_its_password_wherever_its_code_is_entered(world: Any) -> None:
+    await world.sign_up(address="198.51.100.66")
+    with use_caller(caller()):
+        await world.do.verify_email(email=EMAIL, code=world.last_code())
     assert (await world.do.log_in(email=EMAIL, password=PASSWORD)).user.email_verified
 
 

@@ -4,14 +4,18 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from chassis.clock import SystemClock
-from chassis.mongo import MongoDatabase
+from chassis.mongo import MongoConnection, MongoDatabase
 from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
+from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.report import Report
+from trading.command_line.verify import verify_journal
 from trading.domain.accounts import Posting
 from trading.domain.commands import HoldTransfer
 from trading.domain.orders import Side
@@ -23,7 +27,7 @@ from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cur
 from trading.storage.documents import DOCUMENTS
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Projection
-from trading.storage.snapshots import MongoSnapshots
+from trading.storage.snapshots import KEPT, MongoSnapshots
 
 COST = 100_10 * UNIT // 100
 
@@ -164,6 +168,48 @@ async def test_what_is_wrong_is_found(traded: Traded, mongo_journal: MongoJourna
     ran = await traded.run("verify")
     assert told in ran.output
     assert ran.exit_code == 1
+
+
+class _GrowingJournal(MongoJournal):
+    """Something happens right after its head was read for the first time."""
+
+    def __init__(self, connection: MongoConnection, happens: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(connection)
+        self._happens: Callable[[], Awaitable[None]] | None = happens
+
+    async def head(self) -> int:
+        head, happens = await super().head(), self._happens
+        self._happens = None
+        if happens is not None:
+            await happens()
+        return head
+
+
+async def test_an_exchange_that_goes_on_meanwhile_is_verified(
+    mongo: MongoConnection, mongo_database: MongoDatabase, mongo_journal: MongoJournal
+) -> None:
+    snapshots = MongoSnapshots(mongo_database)
+    projector = Projector(mongo_journal, Projection(mongo_database), snapshots)
+    taker = SnapshotTaker(projector, snapshots, SystemClock())
+    await projector.catch_up()
+    running = asyncio.create_task(projector.run())
+    async with running_shell(mongo_journal) as shell:
+
+        async def trade_on() -> None:
+            """Long enough that no snapshot of before is kept."""
+            for _ in range(KEPT):
+                last = await shell.send(buy_for("ann", COST))
+                assert await projector.stored(last.batch, 20)
+                await taker.take()
+
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        await trade_on()
+        report, growing = Report(as_json=True), _GrowingJournal(mongo, trade_on)
+        await verify_journal(OpenExchange(mongo, growing, snapshots), report)
+        await growing.close()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert report.problems == []
 
 
 async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> None:

@@ -63,6 +63,13 @@ def test_too_many_decimals_name_the_limit_and_the_nearest_value() -> None:
     assert tiny.value.details["nearest"] == "0.00000001"  # zero is no amount to order or to count in
 
 
+@pytest.mark.parametrize("scale", range(9))
+def test_the_nearest_to_one_that_is_too_large_as_well_is_one_that_would_pass(scale: int) -> None:
+    with pytest.raises(TooManyDecimals) as caught:
+        parse_amount("999999999999999999.999999999999999999", scale, field="price")
+    assert 0 < parse_amount(caught.value.details["nearest"], scale, field="price") <= AMOUNT_MAX
+
+
 @pytest.mark.parametrize(
     ("amount", "scale", "text"),
     [

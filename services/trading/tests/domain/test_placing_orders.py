@@ -131,7 +131,11 @@ def test_a_fill_or_kill_that_cannot_be_filled_names_what_could(bench: Bench) -> 
     bench.done(bench.limit("bob", Side.SELL, "1", "100"))
     error = refused(bench, bench.limit("alice", Side.BUY, "2", "100", time_in_force=TimeInForce.FOK))
     assert (error.reason, error.details["limit"], error.details["given"]) == ("fill_or_kill_unfilled", "1", "2")
+    assert error.details["nearest"] == "1"
     assert trades(bench.done(bench.limit("alice", Side.BUY, "1", "100", time_in_force=TimeInForce.FOK)))
+    # Nobody is left: zero is no order that would pass.
+    nothing = refused(bench, bench.limit("alice", Side.BUY, "1", "100", time_in_force=TimeInForce.FOK))
+    assert (nothing.details["limit"], "nearest" in nothing.details) == ("0", False)
 
 
 def test_post_only_never_takes_from_users_or_the_house(bench: Bench) -> None:

@@ -17,6 +17,7 @@ AMOUNT_MAX = 2**63 - 1  # what a signed 64-bit field of a store or a partner can
 _FORMATTED_AMOUNTS = 8_192
 
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,18}))?", re.ASCII)
+_WHOLE_MAX = 10**18 - 1  # 18 digits
 
 
 def parse_amount(text: str, scale: int, *, field: str) -> int:
@@ -32,8 +33,9 @@ def parse_amount(text: str, scale: int, *, field: str) -> int:
     if len(fraction) > scale:
         digits = int(whole + fraction)
         unit = 10 ** (len(fraction) - scale)
-        # One unit at least: where this is refused, so is zero.
-        nearest = max(1, (2 * digits + unit) // (2 * unit))
+        # One unit at least, and no more than can be said: where this is refused, so is zero, and so is what is larger.
+        most = min(AMOUNT_MAX, _WHOLE_MAX * _power_of_ten(scale))
+        nearest = min(max(1, (2 * digits + unit) // (2 * unit)), most)
         raise TooManyDecimals(field=field, limit=scale, given=text, nearest=format_amount(nearest, scale))
     amount = int(whole + fraction) * _power_of_ten(scale - len(fraction))
     if amount > AMOUNT_MAX:

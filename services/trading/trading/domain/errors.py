@@ -136,9 +136,10 @@ class FillOrKillUnfilled(Rejection):
     reason = "fill_or_kill_unfilled"
 
     def __init__(self, *, fillable: str, given: str) -> None:
+        facts = {"nearest": fillable} if fillable != "0" else {}
         super().__init__(
             f"Only {fillable} of {given} can be filled at once.",
-            rule="fill_or_kill", limit=fillable, given=given, nearest=fillable,
+            rule="fill_or_kill", limit=fillable, given=given, **facts,
         )  # fmt: skip
 
 

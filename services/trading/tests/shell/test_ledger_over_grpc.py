@@ -189,6 +189,15 @@ async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> Non
         with use_caller(ANN), pytest.raises(RemoteError) as refusal:
             await call(request)
         assert refusal.value.reason == reason, request
+    # By the names that the public door has for them.
+    for call, request, field in (
+        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=-1)), "as_of"),
+        (queries.ListPostings, postings(from_time=Timestamp(seconds=-1)), "from"),
+        (queries.ListPostings, postings(to_time=Timestamp(seconds=-1)), "to"),
+    ):
+        with use_caller(ANN), pytest.raises(RemoteError) as refusal:
+            await call(request)
+        assert refusal.value.details["field"] == field
     with pytest.raises(RemoteError) as refusal:
         await queries.ListPostings(postings())
     assert refusal.value.reason == "not_signed_in"

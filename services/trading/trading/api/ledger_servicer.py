@@ -117,14 +117,14 @@ class LedgerServicer:
         if moment == "sequence":
             return await self._ledger.at_sequence(user_id, request.sequence)
         if moment == "time":
-            return await self._ledger.at_time(user_id, milliseconds_of_timestamp(request.time, "time"))
+            return await self._ledger.at_time(user_id, milliseconds_of_timestamp(request.time, "as_of"))
         raise InvalidArgument("A time or a sequence is needed.", field="moment", rule="required")
 
 
 def _bound(request: trading_pb2.ListPostingsRequest, field: str) -> int | None:
     if not request.HasField(field):  # type: ignore[arg-type]  # the stub wants literals
         return None
-    return milliseconds_of_timestamp(getattr(request, field), field)
+    return milliseconds_of_timestamp(getattr(request, field), field.removesuffix("_time"))
 
 
 def _holds(state: ExchangeState, user_id: str, asset: Asset) -> list[trading_pb2.BalanceHold]:

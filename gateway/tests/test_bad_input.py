@@ -72,6 +72,8 @@ async def test_money_that_is_no_decimal_string_is_refused_by_field_and_rule(up: 
         (order_with("post_only", '"yes"'), "post_only", "boolean"),
         (order_with("post_only", "1"), "post_only", "boolean"),
         (order_with("client_order_id", '"a b"'), "client_order_id", "client_order_id"),
+        (order_with("client_order_id", '"."'), "client_order_id", "client_order_id"),
+        (order_with("client_order_id", '".."'), "client_order_id", "client_order_id"),
         (order_with("client_order_id", '"' + "a" * 65 + '"'), "client_order_id", "client_order_id"),
         (order_with("expires_at", '"2026-13-40T00:00:00Z"'), "expires_at", "rfc3339_utc"),
         (order_with("expires_at", '"soon"'), "expires_at", "rfc3339_utc"),

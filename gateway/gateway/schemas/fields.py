@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 MONEY_PATTERN = r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$"
 MARKET_PATTERN = r"^[A-Z0-9]{1,16}-[A-Z0-9]{1,16}$"
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-CLIENT_ORDER_ID_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
+CLIENT_ORDER_ID_PATTERN = r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,63}$"  # part of a path, where a dot or two name another
 CURSOR_PATTERN = r"^[\x21-\x7e]{1,512}$"
 SEQUENCE_PATTERN = r"^(0|[1-9][0-9]{0,15})$"
 LIMIT_PATTERN = r"^[1-9][0-9]{0,2}$"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chassis.testing.number_literals import NOT_DECIMALS
 from facts import ORDER
+from number_bodies import NO_TEXTS, body_with
 from replies import checked
 
 if TYPE_CHECKING:
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/orders"
 CPU_SECONDS_MAX = 0.010
-# JSON that is no text at all.
-NO_TEXTS = (
-    "0", "1", "0.5", "-1", "1e5", "1e400", "-0", "NaN", "Infinity", "-Infinity", "true", "false", "[]", "{}", '["1"]',
-    '{"value":"1"}', "0.1000000000000000055511151231257827", "9" * 400,
-)  # fmt: skip
 ACCEPTED = ("0", "1", "1.0", "0.5", "0.000000000000000001", "999999999999999999.999999999999999999")
 BODY: dict[str, Any] = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
 WAYS = (
@@ -26,11 +22,6 @@ WAYS = (
     *(("POST", f"{PATH}/preview", BODY, field) for field in ("quantity", "quote_quantity", "price", "stop_price")),
     *(("PATCH", f"{PATH}/{ORDER}", {}, field) for field in ("price", "quantity")),
 )
-
-
-def body_with(body: dict[str, Any], field: str, raw: str) -> bytes:
-    parts = [f"{json.dumps(name)}:{json.dumps(value)}" for name, value in body.items() if name != field]
-    return ("{" + ",".join([*parts, f"{json.dumps(field)}:{raw}"]) + "}").encode()
 
 
 @pytest.mark.parametrize(("method", "path", "body", "field"), WAYS)

@@ -11,6 +11,7 @@ from cryptovault.trading.v1 import operator_pb2, trading_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 from shell_factory import MARKET, PRICE, UNIT, actor
 from trading.api import parsing
+from trading.api.additions import add_market_command
 from trading.api.market_rules import change_command
 from trading.api.teaching import teach
 from trading.domain.accounts import Posting
@@ -200,6 +201,24 @@ def test_no_trick_passes_for_a_number_in_an_operators_change(exchange: Exchange)
             except ValueError:
                 continue
             refusal = attempt(exchange, lambda request=request: change_command(request, known, ANN), request)  # type: ignore[misc]
+            assert refusal is not None, (field, text)
+            assert (refusal.kind, refusal.details["field"]) == (ErrorKind.INVALID, field), (field, text)
+            tried += 1
+    assert tried > len(list(changes())) * TRIED_MIN
+
+
+def test_no_trick_passes_for_a_number_in_a_market_that_is_added(exchange: Exchange) -> None:
+    assets = exchange.state.assets
+    needed = operator_pb2.MarketChange(tick="0.01", lot="0.000001", min_notional="1", max_quantity="1")
+    tried = 0
+    for field, change in changes():
+        for text in NOT_DECIMALS:
+            request = operator_pb2.AddMarketRequest(base_asset="BTC", quote_asset="USD", reason="r", rules=needed)
+            try:
+                request.rules.MergeFrom(change(text))
+            except ValueError:
+                continue
+            refusal = attempt(exchange, lambda request=request: add_market_command(request, assets, ANN), request)  # type: ignore[misc]
             assert refusal is not None, (field, text)
             assert (refusal.kind, refusal.details["field"]) == (ErrorKind.INVALID, field), (field, text)
             tried += 1

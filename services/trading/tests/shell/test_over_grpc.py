@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from chassis.errors import RemoteError
+from chassis.errors import ErrorKind, RemoteError
+from chassis.failures import error_of
 from chassis.identity import Caller, use_caller
 from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
@@ -131,7 +132,10 @@ async def test_a_stream_with_too_much_unanswered_hears_so_at_once(
     requests = [exchange.request("ann", f"{index}", **buy("10")) for index in range(4)]
     requests[0].further.extend(requests[1:])
     answers = await exchange.ask(requests[0])
-    assert [answer.failure.reason for answer in answers] == ["", "", "too_many_in_flight", "too_many_in_flight"]
+    assert [answer.failure.reason for answer in answers] == ["", "", "overloaded", "overloaded"]
+    # No client has asked for too much: the public door must not say so.
+    refusals = [error_of(answer.failure) for answer in answers[2:]]
+    assert all(isinstance(refusal, RemoteError) and refusal.kind is ErrorKind.UNAVAILABLE for refusal in refusals)
     (later,) = await exchange.ask(exchange.request("ann", "later", **buy("10")))
     assert later.result.order.status == "filled"
 

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from chassis.errors import ErrorKind, InvalidArgument, ServiceError
+from chassis.errors import InvalidArgument, ServiceError
 from chassis.failures import failure_of
 from chassis.identity import NotSignedIn
 from chassis.logs import get_logger
@@ -20,7 +20,7 @@ from trading.api.teaching import teach
 from trading.domain.commands import Actor, CancelAll, Command
 from trading.domain.errors import Rejection
 from trading.domain.state import ExchangeState
-from trading.sequencer.errors import DeadlinePassed
+from trading.sequencer.errors import DeadlinePassed, QueueFull
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
@@ -34,14 +34,6 @@ _Request = trading_pb2.EnterOrdersRequest
 _Response = trading_pb2.EnterOrdersResponse
 
 log = get_logger(__name__)
-
-
-class TooManyInFlight(ServiceError):
-    kind = ErrorKind.EXHAUSTED
-    reason = "too_many_in_flight"
-
-    def __init__(self) -> None:
-        super().__init__("This stream has too many unanswered commands.")
 
 
 class OrderEntry:
@@ -88,7 +80,7 @@ class OrderEntry:
 
     def _deadline(self, request: _Request, stream: "_Stream") -> int:
         if stream.in_flight > IN_FLIGHT_MAX:
-            raise TooManyInFlight
+            raise QueueFull
         now = self._time.wall()
         latest = now + DEADLINE_MILLISECONDS_MAX
         deadline = min(request.deadline_milliseconds or latest, latest)

@@ -97,6 +97,8 @@ async def test_a_replay_gives_the_live_states_hash_from_wherever_it_starts(trade
     )
     assert (whole.exit_code, shortened.exit_code, earlier.exit_code) == (0, 0, 0)
     assert whole.facts["state_hash"] == shortened.facts["state_hash"] == traded.state_hash
+    # Progress is told beside the output, which stays JSON.
+    assert "folding" in whole.complaint
     assert whole.facts["started_at"] == 0
     assert shortened.facts["started_at"] == traded.head - 2
     assert "state hash" in earlier.output

@@ -146,6 +146,24 @@ async def test_the_leader_is_told_until_it_has_heard(exchange: Exchange, monkeyp
     assert all(reason.startswith("M") for reason in leader.heard.values())
 
 
+async def test_what_moved_is_checked_often_and_everything_now_and_then(exchange: Exchange) -> None:
+    checked: list[bool] = []
+
+    class Watched(Reconciler):
+        def check(self, *, full: bool) -> dict[str, str]:
+            checked.append(full)
+            return super().check(full=full)
+
+    reconciler = Watched(
+        exchange.projector, DeafLeader(), SystemClock(), interval_seconds=0.01, full_interval_seconds=0.1
+    )
+    running = asyncio.create_task(reconciler.run())
+    await eventually(lambda: checked.count(True) == 3)
+    running.cancel()
+    assert checked[:2] == [True, False]
+    assert checked.count(False) >= 6
+
+
 async def test_a_violation_freezes_the_asset_until_a_person_unfreezes_it(exchange: Exchange) -> None:
     fold = exchange.projector.fold
     before = _accounts(exchange.shell.state)

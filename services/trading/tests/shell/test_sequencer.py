@@ -31,6 +31,7 @@ from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
 from trading.journal.batch import SealedBatch, seal
 from trading.journal.codec import decode_body, encode_body, encode_entry
+from trading.journal.store import AppendOutcomeUnknown
 from trading.sequencer.breakdown import Deposed
 from trading.sequencer.errors import DeadlinePassed, NotLeading, OutcomeUnknown
 from trading.sequencer.memory import Memory
@@ -167,6 +168,31 @@ async def test_an_append_without_an_answer_is_resolved_to_one_effect(fault: str)
         reply = await shell.send(buy_for("ann", COST, key="k"))
         assert reply.order is not None
         assert not reply.replayed
+        placed = [event for batch in journal.batches.values() for event in decode_body(batch.body).events]
+        assert sum(type(event).__name__ == "OrderPlaced" for event in placed) == 1
+        assert await replayed_hash(journal) == state_hash(shell.state)
+
+
+async def test_an_append_that_lands_after_it_was_found_absent_has_one_effect() -> None:
+    journal = MemoryJournal()
+    under_way: list[SealedBatch] = []
+
+    async def stay_under_way(batch: SealedBatch) -> None:
+        under_way.append(batch)
+        shell.clock.advance(0.001)  # decided again, the batch would be another one
+        raise AppendOutcomeUnknown
+
+    async def come_second(batch: SealedBatch) -> None:
+        for first in under_way:
+            journal.store(first)
+        journal.store(batch)
+
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        journal.faults += [stay_under_way, come_second]
+        # Without a key that would mark a second one: the bytes alone make it the same.
+        reply = await shell.send(buy_for("ann", COST))
+        assert reply.batch == under_way[0].number
         placed = [event for batch in journal.batches.values() for event in decode_body(batch.body).events]
         assert sum(type(event).__name__ == "OrderPlaced" for event in placed) == 1
         assert await replayed_hash(journal) == state_hash(shell.state)

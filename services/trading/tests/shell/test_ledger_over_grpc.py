@@ -12,6 +12,7 @@ from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, buy, logged_events, rest, running_exchange
 from google.protobuf.timestamp_pb2 import Timestamp
 from shell_factory import PRICE, UNIT
+from trading.projector.ledger_reader import LedgerReader, PostingPage
 from trading.storage.journal import MongoJournal
 
 ANN = Caller("gateway", "ann", "session", "request-1", "203.0.113.7")
@@ -138,6 +139,27 @@ async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> 
     with use_caller(BOB):
         assert not (await queries.ListPostings(trading_pb2.ListPostingsRequest())).postings
         assert (await queries.ExplainBalance(trading_pb2.ExplainBalanceRequest(asset="USD"))).total == "0"
+
+
+async def test_a_balance_and_the_postings_that_explain_it_are_of_one_moment(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid = await exchange.pay("ann", "1000", "practice:ann")
+    read = LedgerReader.postings
+
+    async def read_late(*arguments: Any, **named: Any) -> PostingPage:
+        """More is paid between the look at the balance and the look at its postings."""
+        late = await exchange.pay("ann", "5", "late")
+        assert await exchange.projector.reached(late.batch, 10)
+        return await read(*arguments, **named)
+
+    monkeypatch.setattr(LedgerReader, "postings", read_late)
+    question = trading_pb2.ExplainBalanceRequest(asset="USD", at_least_batch=paid.batch)
+    with use_caller(ANN):
+        explained = await exchange.queries.ExplainBalance(question)
+        again = await exchange.queries.ExplainBalance(question)
+    assert (explained.total, [posting.balance_after for posting in explained.postings]) == ("1000", ["1000"])
+    assert (again.total, [posting.balance_after for posting in again.postings]) == ("1005", ["1005", "1000"])
 
 
 async def test_who_took_the_other_side_of_a_trade_stays_unknown(exchange: Exchange) -> None:

@@ -17,7 +17,7 @@ from trading.domain.errors import UnknownAsset
 from trading.domain.ledger import holds_for
 from trading.domain.markets import Asset
 from trading.domain.orders import Side
-from trading.domain.queries import balance
+from trading.domain.queries import balance, user_cursor
 from trading.domain.state import ExchangeState
 from trading.projector.ledger_reader import BalancesAsOf, ExplainedPosting, LedgerReader, PostingFilter
 from trading.projector.projector import Projector
@@ -83,13 +83,16 @@ class LedgerServicer:
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
         self._check_asset(request.asset)
         state, asset = self._state, self._state.assets[request.asset]
-        # Both are taken before anything is awaited, so that they are of one moment.
+        # All are taken before anything is awaited, so that they are of one moment, and the postings up to it.
         now = balance(state, user_id, asset.code)
+        newest = user_cursor(state, user_id).sequence
         holds = _holds(state, user_id, asset)
         wanted = PostingFilter(asset=asset.code)
         batch = self._projector.fold.cursor.batch
         with answering():
-            page = await self._ledger.postings(user_id, wanted, limit=request.limit, cursor=request.cursor)
+            page = await self._ledger.postings(
+                user_id, wanted, limit=request.limit, cursor=request.cursor, newest=newest
+            )
         return trading_pb2.ExplainBalanceResponse(
             balance=trading_pb2.Balance(
                 asset=asset.code,

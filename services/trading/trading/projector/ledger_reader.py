@@ -94,10 +94,16 @@ class LedgerReader:
         point = await self._points.before_time(user_id, moment, self._state.assets)
         return await self._walk(user_id, point, user_cursor(self._state, user_id).sequence, milliseconds)
 
-    async def postings(self, user_id: str, wanted: PostingFilter, *, limit: int, cursor: str) -> PostingPage:
-        """Newest first. May be short though there is more: then it has a cursor."""
+    async def postings(
+        self, user_id: str, wanted: PostingFilter, *, limit: int, cursor: str, newest: int | None = None
+    ) -> PostingPage:
+        """Newest first, those of events after `newest` left out. May be short though there is more: then it has a
+        cursor.
+        """
         size = page_size(limit)
         before, place = await self._start(user_id, wanted, cursor)
+        if newest is not None and newest < before:
+            before, place = newest, _ALL
         found: list[ExplainedPosting] = []
         oldest = max(0, before - EVENTS_PER_PAGE_MAX)
         high = before

@@ -18,10 +18,15 @@ from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.chaos.audit import audit
 from tests.chaos.conftest import LEADER
+from tests.chaos.followers import Followed, followed
 from tests.customers import Customer, MarketRules, sign_up
 
 # Who dies where an order goes, and what it is told by.
 VICTIMS = ("trading", "trading-projector", "gateway", "journal", "mongo", "redis", "rabbitmq", "market-data")
+# Who dies behind the orders: what they leave is made after them, and must come out the same.
+FOLLOWERS = (
+    "auth", "portfolio", "notifications", "notifications-worker", "notifications-beat", "mailbox", "rabbitmq-epmd",
+)  # fmt: skip
 TRADERS = 4
 ORDERS_BETWEEN_KILLS = 24
 # Of each, from one kill to the next: more than they can before it, and not so many that whatever follows orders has a
@@ -116,6 +121,34 @@ async def test_every_acknowledged_order_exists_once_whoever_is_killed(
         await asyncio.gather(*trading)
     await _check_people(traders)
     await _check_journal(platform, traders)
+
+
+@pytest.mark.parametrize(
+    ("followers", "times"),
+    [
+        pytest.param(FOLLOWERS, 1, id="each-1"),
+        pytest.param(FOLLOWERS[:3], 10, id="services-10", marks=pytest.mark.long),
+        pytest.param(FOLLOWERS[3:], 10, id="others-10", marks=pytest.mark.long),
+    ],
+)
+async def test_what_follows_orders_is_told_once_whoever_is_killed(
+    platform: Platform, http: httpx.AsyncClient, followers: tuple[str, ...], times: int
+) -> None:
+    traders = await _traders(http)
+    over = asyncio.Event()
+    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
+    try:
+        for victim in followers * times:
+            await _orders_flow(traders, trading)
+            await platform.kill(victim)
+            await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
+        await _orders_flow(traders, trading)
+    finally:
+        over.set()
+        await asyncio.gather(*trading)
+    await _check_people(traders)
+    await _check_journal(platform, traders)
+    await _check_followers(platform, traders)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
@@ -228,3 +261,27 @@ async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
             asset: (Decimal(available), Decimal(held))
             for asset, (available, held) in found.balances_of(customer.user_id).items()
         }
+
+
+async def _check_followers(platform: Platform, traders: list[Trader]) -> None:
+    """Each order is in the audit trail once, each filled one was told once, and the portfolio is the balances."""
+    for trader in traders:
+        customer = trader.customer
+        orders = await customer.orders()
+        expected = Followed(
+            entered=Counter(order["id"] for order in orders),
+            told=Counter(order["id"] for order in orders if order["status"] == "filled"),
+            held={
+                asset: amount
+                for asset, balance in (await customer.balances()).items()
+                if (amount := Decimal(balance["available"]) + Decimal(balance["held"]))
+            },
+        )
+
+        async def caught_up(customer: Customer = customer, expected: Followed = expected) -> bool:
+            found = await followed(platform.mongo_url, customer.user_id)
+            assert found == expected
+            return True
+
+        await eventually(caught_up, timeout_seconds=RECOVERY_SECONDS)
+    await platform.operate("verify-audit")

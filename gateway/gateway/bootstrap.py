@@ -33,7 +33,7 @@ from gateway.admission.csrf_tokens import CsrfTokens
 from gateway.admission.gate import RedisGate
 from gateway.admission.limits import LocalLimits
 from gateway.admission.redis_line import RedisLine, refuse_cluster
-from gateway.admission.revocations import SeenRevocations
+from gateway.admission.revocations import AuthsRevocations, SeenRevocations
 from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
 from gateway.application import Application
@@ -93,6 +93,7 @@ _BOOK_DEPTH = 50  # levels a side in the channel; a screen shows 20
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
 _MAILBOX_TIMEOUT_SECONDS = 2.0
+_REVOCATIONS_SECONDS = 1.0  # every request asks, while Redis is away
 # Streams on which the exchange speaks at least once a second.
 _BEATING = tuple(f"/cryptovault.trading.v1.TradingService/{name}" for name in ("WatchEvents", "WatchBook"))
 
@@ -174,7 +175,8 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
     csrf_tokens = CsrfTokens(identity.own_secrets(CSRF_PURPOSE))
     admission = Admission(
         tokens=tokens, signatures=Signatures(ApiKeys(stubs.find_api_key, clock), clock),
-        nonces=SeenNonces(clock), gate=gate, local_limits=LocalLimits(), revocations=revocations, origins=origins,
+        nonces=SeenNonces(clock), gate=gate, local_limits=LocalLimits(), revocations=revocations,
+        auths_revocations=AuthsRevocations(stubs.list_revoked, clock), origins=origins,
         csrf_tokens=csrf_tokens, allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
     newest_batches = NewestBatches(stubs.ask_newest_batch)
@@ -340,6 +342,10 @@ class _Stubs:
 
     async def find_api_key(self, key_id: str) -> auth_pb2.FindApiKeyResponse:
         return await self.auth.FindApiKey(auth_pb2.FindApiKeyRequest(key_id=key_id))
+
+    async def list_revoked(self, ids: Sequence[str]) -> Sequence[str]:
+        answer = await self.auth.ListRevoked(auth_pb2.ListRevokedRequest(ids=ids), timeout=_REVOCATIONS_SECONDS)
+        return answer.ids
 
     async def require_step_up(self) -> None:
         await self.auth.RequireStepUp(auth_pb2.RequireStepUpRequest())

@@ -62,6 +62,7 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.error: Exception | None = None
         self.key_requests = 0
         self.found_keys: list[str] = []
+        self.revoked: set[str] = set()
         self.audit_entries: list[auth_pb2.AuditEntry] = []
         self.device_token = "device-secret-1"
         found = auth_pb2.FindApiKeyResponse(key=api_key(), secret=KEY_SECRET, permissions=KEY_PERMISSIONS)
@@ -120,6 +121,10 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         if request.key_id not in self.api_keys:
             raise RemoteError(kind=ErrorKind.NOT_FOUND, reason="api_key_not_found", message="There is no such key.")
         return self.api_keys[request.key_id]
+
+    async def ListRevoked(self, request: Any, context: Any) -> auth_pb2.ListRevokedResponse:  # noqa: N802
+        self._note(request)
+        return auth_pb2.ListRevokedResponse(ids=self.revoked & set(request.ids))
 
     async def ListSessions(self, request: Any, context: Any) -> auth_pb2.ListSessionsResponse:  # noqa: N802
         self._note(request)

@@ -15,6 +15,7 @@ import pytest
 import websockets
 from auth_stand_in import api_key
 from chassis.clock import SystemClock
+from chassis.testing import eventually
 from cryptovault.auth.v1 import auth_pb2
 from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER
 from gateway.admission.signatures import NONCE_KEY_PREFIX, NONCE_MILLISECONDS, WINDOW_MILLISECONDS
@@ -242,6 +243,18 @@ async def test_a_key_does_what_its_permissions_say_and_nothing_about_the_account
         await fresh.client.get(SELF, headers=fresh.bearer(scope="api-keys:read")), 403, "AUTHORIZATION_ERROR"
     )
     assert details == {"reason": "not_an_api_key"}
+
+
+async def test_an_ended_key_is_refused_without_redis_too(start: "Start") -> None:
+    async with start(redis_url="redis://127.0.0.1:1/0", ready=False) as up:
+        assert (await up.client.get(SELF, headers=signed("GET", SELF))).status_code == 200
+        up.platform.auth.revoked = {KEY}
+
+        async def is_refused() -> bool:
+            reply = await up.client.get(SELF, headers=signed("GET", SELF))
+            return reply.status_code == 401 and reply.json()["error"]["details"]["reason"] == "api_key_revoked"
+
+        await eventually(is_refused)
 
 
 async def test_an_ended_key_is_refused_at_once_though_it_is_remembered(fresh: "Running", redis: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.errors import RemoteBugError, RemoteError
 
 from gateway.admission.access_tokens import AccessToken, AccessTokens
 from gateway.admission.cookies import ACCESS_COOKIE, read_cookies, submitted_csrf_token
@@ -13,7 +14,7 @@ from gateway.admission.csrf_tokens import CsrfTokens
 from gateway.admission.gate import GateAnswer, GateClosed, LimitKey, Nonce, RedisGate
 from gateway.admission.limits import LocalLimits, Verdict, rate_limited
 from gateway.admission.policy import Access, LimitClass, Policy
-from gateway.admission.revocations import SeenRevocations, revocation_keys
+from gateway.admission.revocations import AuthsRevocations, SeenRevocations, revocation_keys
 from gateway.admission.signatures import (
     KEY_HEADER,
     SeenNonces,
@@ -55,6 +56,7 @@ class Admission:
         gate: RedisGate,
         local_limits: LocalLimits,
         revocations: SeenRevocations,
+        auths_revocations: AuthsRevocations,
         origins: Origins,
         csrf_tokens: CsrfTokens,
         allowances: Mapping[str, Allowance],
@@ -67,6 +69,7 @@ class Admission:
         self._gate = gate
         self._local_limits = local_limits
         self._revocations = revocations
+        self._auths_revocations = auths_revocations
         self._origins = origins
         self._csrf_tokens = csrf_tokens
         self._allowances = allowances
@@ -151,14 +154,14 @@ class Admission:
             raise _revoked(token)
 
     async def is_alive(self, token: AccessToken) -> bool:
-        """Whether the session still is; by memory alone where Redis does not answer."""
+        """Whether the session still is. Errors as of a call to auth, which is asked where Redis does not answer."""
         if token.session_id in self._revocations or not self.may_go_on(token):
             return False
         keys = revocation_keys(token.session_id)
         try:
             revoked = (await self._gate.ask(keys, ())).revoked
         except GateClosed:
-            return True
+            return not await self._ended_by_auth([token.session_id])
         if revoked:
             self._revocations.add(token.session_id)
         return not revoked
@@ -168,7 +171,7 @@ class Admission:
         return self._tokens.may_go_on(token)
 
     async def ended_sessions(self, session_ids: Sequence[str]) -> set[str]:
-        """Which of these sessions are over; those seen before, where Redis does not answer."""
+        """Which of these sessions are over; those seen before, where neither Redis nor auth answers."""
         ended = {session_id for session_id in session_ids if session_id in self._revocations}
         rest = [session_id for session_id in session_ids if session_id not in ended]
         for start in range(0, len(rest), _SESSIONS_PER_QUESTION):
@@ -178,7 +181,16 @@ class Admission:
                 if answer.revoked:
                     ended |= await self._ended_one_by_one(group)
             except GateClosed:
-                break
+                try:
+                    ended |= await self._ended_by_auth(group)
+                except (RemoteError, RemoteBugError):
+                    break  # a socket that may be good is not closed for that
+        for session_id in ended:
+            self._revocations.add(session_id)
+        return ended
+
+    async def _ended_by_auth(self, session_ids: Sequence[str]) -> set[str]:
+        ended = await self._auths_revocations.among(session_ids)
         for session_id in ended:
             self._revocations.add(session_id)
         return ended
@@ -222,7 +234,8 @@ class Admission:
             raise _wrong_origin()
 
     async def _check(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> bool:
-        """Spend one request of the allowance; False where the session is over.
+        """Spend one request of the allowance; False where the session is over. Without Redis auth says so: errors as of
+        a call to it.
 
         Then it counts against the address alone: whoever kept a token must not spend what its owner has.
         """
@@ -242,6 +255,8 @@ class Admission:
             if limit_class.fails_closed:
                 raise unavailable("Sign-in is not available at the moment. Please try again.") from None
             GATE_FALLBACKS.inc()
+            if token is not None and await self._ended_by_auth([token.session_id]):
+                alive, nonce, keys = False, None, keys[:1]
             self._apply(facts, self._take_locally(keys), limit_class)
             if nonce is not None and not self._nonces.take(nonce.key):
                 raise nonce_used() from None

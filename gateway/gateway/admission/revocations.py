@@ -1,11 +1,14 @@
 """Sessions that ended before their tokens did. Auth writes them to Redis; what was seen there is remembered here."""
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from chassis.clock import Clock
 
 _REMEMBERED_MAX = 100_000
 _REMEMBERED_SECONDS = 31 * 60  # an access token lives 30 minutes, and may be made while its session ends
+_BELIEVED_SECONDS = 1.0  # so soon an ended session is over, with Redis or without
+_BELIEVED_MAX = 10_000
 _KEY_PREFIX = "cryptovault:blacklist:"
 
 
@@ -30,3 +33,28 @@ class SeenRevocations:
     def __contains__(self, session_id: object) -> bool:
         until = self._until.get(session_id) if isinstance(session_id, str) else None
         return until is not None and until > self._clock.monotonic()
+
+
+class AuthsRevocations:
+    """For while Redis does not answer: what auth's database says. That one is not over is believed for a second."""
+
+    def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[Collection[str]]], clock: Clock) -> None:
+        """`fetch` asks auth which of these are over."""
+        self._fetch = fetch
+        self._clock = clock
+        self._believed_until: OrderedDict[str, float] = OrderedDict()
+
+    async def among(self, ids: Sequence[str]) -> set[str]:
+        """Those that are over. Errors as of a call to auth."""
+        now = self._clock.monotonic()
+        unsure = [one for one in ids if self._believed_until.get(one, now) <= now]
+        if not unsure:
+            return set()
+        ended = set(await self._fetch(unsure))
+        for one in unsure:
+            if one not in ended:
+                self._believed_until[one] = now + _BELIEVED_SECONDS
+                self._believed_until.move_to_end(one)
+        while len(self._believed_until) > _BELIEVED_MAX:
+            self._believed_until.popitem(last=False)
+        return ended

@@ -68,6 +68,7 @@ from auth.use_cases.get_user import GetUser
 from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.list_api_keys import ListApiKeys
 from auth.use_cases.list_audit_entries import ListAuditEntries
+from auth.use_cases.list_revoked import ListRevoked
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -342,6 +343,7 @@ def make_use_cases(a: Adapters) -> UseCases:
         list_api_keys=ListApiKeys(api_keys=a.api_keys),
         delete_api_key=DeleteApiKey(api_keys=a.api_keys, revoke_api_keys=revoke_api_keys),
         find_api_key=FindApiKey(users=a.users, api_keys=a.api_keys, seal=a.seal, clock=a.clock),
+        list_revoked=ListRevoked(revoked=a.revoked),
         list_sessions=ListSessions(sessions=a.sessions, clock=a.clock),
         end_session=EndSession(sessions=a.sessions, revoke_sessions=revoke_sessions),
         freeze_account=FreezeAccount(

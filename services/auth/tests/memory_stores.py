@@ -1,6 +1,6 @@
 """What auth stores, in memory: the same promises as the real adapters, which the same tests hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -286,6 +286,9 @@ class MemoryRevoked:
 
     async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
         self.published.add(revoked_id)
+
+    async def among(self, ids: Sequence[UUID]) -> Collection[UUID]:
+        return self.remembered & set(ids)
 
     def doubt(self) -> None:
         self.published |= self.remembered

@@ -32,6 +32,7 @@ from auth.use_cases.get_contact import GetContact
 from auth.use_cases.get_user import GetUser
 from auth.use_cases.list_api_keys import ListApiKeys
 from auth.use_cases.list_audit_entries import ListAuditEntries
+from auth.use_cases.list_revoked import ListRevoked
 from auth.use_cases.list_sessions import ListSessions
 from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
@@ -74,6 +75,7 @@ class UseCases:
     list_api_keys: ListApiKeys
     delete_api_key: DeleteApiKey
     find_api_key: FindApiKey
+    list_revoked: ListRevoked
     list_sessions: ListSessions
     end_session: EndSession
     freeze_account: FreezeAccount
@@ -201,6 +203,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def FindApiKey(self, request: auth_pb2.FindApiKeyRequest, context: Any) -> auth_pb2.FindApiKeyResponse:
         found = await self._do.find_api_key(key_id=_id(request.key_id, "key_id"))
         return auth_pb2.FindApiKeyResponse(key=_api_key(found.key), secret=found.secret, permissions=found.permissions)
+
+    @_without_database
+    async def ListRevoked(self, request: auth_pb2.ListRevokedRequest, context: Any) -> auth_pb2.ListRevokedResponse:
+        found = await self._do.list_revoked(ids=[_id(text, "ids") for text in request.ids])
+        return auth_pb2.ListRevokedResponse(ids=map(str, found))
 
     @_without_database
     async def ListSessions(self, request: auth_pb2.ListSessionsRequest, context: Any) -> auth_pb2.ListSessionsResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -51,6 +52,10 @@ class MirroredRevokedSessions:
         except Unavailable:
             self._redis_missed_one = True
             log.warning("Revocation not in Redis yet", event="blacklist_behind", revoked_id=str(revoked_id))
+
+    async def among(self, ids: Sequence[UUID]) -> Collection[UUID]:
+        rows = BlacklistedTokenDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})
+        return {row["_id"] async for row in rows}
 
     def doubt(self) -> None:
         self._redis_missed_one = True

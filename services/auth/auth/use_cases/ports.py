@@ -1,6 +1,6 @@
 """What the use cases need of the outside, in their words. Adapters are in storage/, clients/ and crypto/."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -265,6 +265,10 @@ class RevokedSessions(Protocol):
 
     async def publish(self, revoked_id: UUID, *, seconds: int) -> None:
         """To Redis. Where that fails it is made good as soon as Redis is back; nothing is raised."""
+        ...
+
+    async def among(self, ids: Sequence[UUID]) -> Collection[UUID]:
+        """Those that the database remembers."""
         ...
 
     def doubt(self) -> None:

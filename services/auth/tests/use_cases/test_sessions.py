@@ -17,7 +17,7 @@ from auth.domain.users import User
 from auth.storage.documents import BlacklistedTokenDocument
 from auth.storage.revoked_sessions import MirroredRevokedSessions
 from auth.use_cases.open_session import SignedIn
-from chassis.errors import Unavailable
+from chassis.errors import InvalidArgument, Unavailable
 from chassis.identity import Caller, NotSignedIn, use_caller
 from chassis.mongo import DatabaseUnavailable
 
@@ -241,6 +241,17 @@ async def test_signing_out_ends_the_session_at_once_and_once(world: Any) -> None
         await refresh(world, signed_in.refresh_token)
     assert await world.is_blacklisted(signed_in.session.id)
     assert (await world.events()).count(("SessionRevoked", str(signed_in.user.id))) == 1
+
+
+async def test_who_cannot_ask_redis_is_told_which_of_some_sessions_are_over(world: Any) -> None:
+    ended = await world.member()
+    living = await world.do.log_in(email="ada@example.com", password="correct horse battery")
+    with use_caller(caller(ended)):
+        await world.do.log_out(refresh_token="")
+    ids = [ended.session.id, living.session.id, uuid4()]
+    assert set(await world.do.list_revoked(ids=ids)) == {ended.session.id}
+    with pytest.raises(InvalidArgument):
+        await world.do.list_revoked(ids=[uuid4() for _ in range(257)])
 
 
 async def test_signing_out_needs_only_the_token_or_only_the_session(world: Any) -> None:

@@ -150,6 +150,11 @@ class AuthServiceStub:
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyRequest.SerializeToString,
                 response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ListRevoked = channel.unary_unary(
+                '/cryptovault.auth.v1.AuthService/ListRevoked',
+                request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedRequest.SerializeToString,
+                response_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedResponse.FromString,
+                _registered_method=True)
         self.FreezeAccount = channel.unary_unary(
                 '/cryptovault.auth.v1.AuthService/FreezeAccount',
                 request_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FreezeAccountRequest.SerializeToString,
@@ -348,6 +353,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRevoked(self, request, context):
+        """Which of these sessions and API keys have ended. For a gateway to whom Redis does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FreezeAccount(self, request, context):
         """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset.
         """
@@ -514,6 +526,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.FindApiKey,
                     request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyRequest.FromString,
                     response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyResponse.SerializeToString,
+            ),
+            'ListRevoked': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevoked,
+                    request_deserializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedRequest.FromString,
+                    response_serializer=cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedResponse.SerializeToString,
             ),
             'FreezeAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.FreezeAccount,
@@ -1173,6 +1190,33 @@ class AuthService:
             '/cryptovault.auth.v1.AuthService/FindApiKey',
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyRequest.SerializeToString,
             cryptovault_dot_auth_dot_v1_dot_auth__pb2.FindApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevoked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptovault.auth.v1.AuthService/ListRevoked',
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedRequest.SerializeToString,
+            cryptovault_dot_auth_dot_v1_dot_auth__pb2.ListRevokedResponse.FromString,
             options,
             channel_credentials,
             insecure,

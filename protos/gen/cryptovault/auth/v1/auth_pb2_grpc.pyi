@@ -75,6 +75,8 @@ class AuthServiceStub:
     DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]
     FindApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindApiKeyRequest, _auth_pb2.FindApiKeyResponse]
     """What verifies a key's requests. For the gateway only."""
+    ListRevoked: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListRevokedRequest, _auth_pb2.ListRevokedResponse]
+    """Which of these sessions and API keys have ended. For a gateway to whom Redis does not answer."""
     FreezeAccount: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
@@ -137,6 +139,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     DeleteApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]  # type: ignore[assignment]
     FindApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindApiKeyRequest, _auth_pb2.FindApiKeyResponse]  # type: ignore[assignment]
     """What verifies a key's requests. For the gateway only."""
+    ListRevoked: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListRevokedRequest, _auth_pb2.ListRevokedResponse]  # type: ignore[assignment]
+    """Which of these sessions and API keys have ended. For a gateway to whom Redis does not answer."""
     FreezeAccount: _aio.UnaryUnaryMultiCallable[_auth_pb2.FreezeAccountRequest, _auth_pb2.FreezeAccountResponse]  # type: ignore[assignment]
     """Closes the account of a mail's link, or the caller's: sessions end, and nobody signs in until a password is reset."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
@@ -334,6 +338,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.FindApiKeyResponse, _abc.Awaitable[_auth_pb2.FindApiKeyResponse]]:
         """What verifies a key's requests. For the gateway only."""
+
+    @_abc_1.abstractmethod
+    def ListRevoked(
+        self,
+        request: _auth_pb2.ListRevokedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListRevokedResponse, _abc.Awaitable[_auth_pb2.ListRevokedResponse]]:
+        """Which of these sessions and API keys have ended. For a gateway to whom Redis does not answer."""
 
     @_abc_1.abstractmethod
     def FreezeAccount(

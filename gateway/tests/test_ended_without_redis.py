@@ -1,0 +1,97 @@
+"""A session that is over stays so while Redis does not answer: then auth says which are (decision 0107)."""
+
+from typing import TYPE_CHECKING
+
+from chassis.errors import ErrorKind, RemoteError
+from chassis.testing import eventually
+from cryptovault.auth.v1 import auth_pb2
+from facts import SESSION
+from replies import checked
+from sockets import connected
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
+ORDERS = "/api/v1/orders"
+PLACED = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
+OTHER_SESSION = "01890000-0000-7000-8000-0000000000cc"
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+def asked_about(up: "Running") -> list[list[str]]:
+    return [list(one.ids) for one in up.platform.auth.requests if isinstance(one, auth_pb2.ListRevokedRequest)]
+
+
+async def test_an_ended_session_does_nothing(start: "Start") -> None:
+    async with start(redis_url=NO_REDIS, ready=False) as up:
+        await up.prices_known()
+        up.platform.auth.revoked = {OTHER_SESSION}
+        ended = up.bearer(sid=OTHER_SESSION)
+        for _ in range(2):
+            for reply in (
+                await up.client.get(ORDERS, headers=ended),
+                await up.client.post(ORDERS, json=PLACED, headers=ended),
+            ):
+                assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "session_revoked"}
+        assert up.platform.trading.commands == []
+        # Once: what is over stays so.
+        assert asked_about(up) == [[OTHER_SESSION]]
+        assert (await up.client.post(ORDERS, json=PLACED, headers=up.bearer())).status_code == 201
+
+
+async def test_who_keeps_its_token_spends_nothing_of_its_owners_allowance(start: "Start") -> None:
+    async with start(redis_url=NO_REDIS, ready=False, limit_account_per_user=2, limit_factor=1) as up:
+        await up.prices_known()
+        up.platform.auth.revoked = {OTHER_SESSION}
+        for _ in range(3):
+            checked(await up.client.get(ORDERS, headers=up.bearer(sid=OTHER_SESSION)), 401, "AUTHENTICATION_ERROR")
+        assert (await up.client.get(ORDERS, headers=up.bearer())).headers["ratelimit-remaining"] == "1"
+
+
+async def test_auth_is_asked_once_a_second_about_a_session_that_lives(start: "Start") -> None:
+    async with start(redis_url=NO_REDIS, ready=False) as up:
+        await up.prices_known()
+        for _ in range(20):
+            assert (await up.client.get(ORDERS, headers=up.bearer())).status_code == 200
+        assert 1 <= len(asked_about(up)) <= 5
+        up.platform.auth.revoked = {SESSION}
+
+        async def is_over() -> bool:
+            return (await up.client.get(ORDERS, headers=up.bearer())).status_code == 401
+
+        await eventually(is_over)
+
+
+async def test_without_auth_too_nobody_is_let_in_by_a_session_that_may_be_over(start: "Start") -> None:
+    async with start(redis_url=NO_REDIS, ready=False) as up:
+        await up.prices_known()
+        assert (await up.client.get(ORDERS, headers=up.bearer())).status_code == 200
+        up.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
+        checked(await up.client.get(ORDERS, headers=up.bearer(sid=OTHER_SESSION)), 503, "SERVICE_UNAVAILABLE")
+        assert (await up.client.get("/api/v1/prices")).status_code == 200
+
+
+async def test_nor_is_a_socket_closed_because_nobody_can_say_whether_it_may_stay(start: "Start") -> None:
+    async with start(redis_url=NO_REDIS, ready=False) as up, connected(up, additional_headers=up.bearer()) as socket:
+        await socket.send(op="ping")
+        assert (await socket.read())["op"] == "pong"
+        up.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
+        asked = len(asked_about(up))
+        await eventually(lambda: len(asked_about(up)) > asked + 1)
+        await socket.send(op="ping")
+        assert (await socket.read())["op"] == "pong"
+
+
+async def test_the_sockets_of_an_ended_session_close_and_others_stay(start: "Start") -> None:
+    async with (
+        start(redis_url=NO_REDIS, ready=False) as up,
+        connected(up, additional_headers=up.bearer()) as living,
+        connected(up, additional_headers=up.bearer(sid=OTHER_SESSION)) as ended,
+    ):
+        for socket in (living, ended):
+            await socket.send(op="ping")
+            assert (await socket.read())["op"] == "pong"  # both are let in
+        up.platform.auth.revoked = {OTHER_SESSION}
+        assert await ended.closed_with() == 4401
+        await living.send(op="ping")
+        assert (await living.read())["op"] == "pong"

@@ -42,9 +42,9 @@ class MarketData(market_data_pb2_grpc.MarketDataServiceServicer):
         finally:
             self.followers.remove(queue)
 
-    def publish(self, *prices: market_data_pb2.Price) -> None:
+    def publish(self, *prices: market_data_pb2.Price, snapshot: bool = False) -> None:
         for queue in self.followers:
-            queue.put_nowait(market_data_pb2.StreamPricesResponse(sequence=2, prices=prices))
+            queue.put_nowait(market_data_pb2.StreamPricesResponse(sequence=2, snapshot=snapshot, prices=prices))
 
     async def ListAssets(self, request: Any, context: Any) -> market_data_pb2.ListAssetsResponse:  # noqa: N802
         return market_data_pb2.ListAssetsResponse(assets=[market_data_pb2.Asset(symbol="BTC", name="Bitcoin")])

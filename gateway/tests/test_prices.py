@@ -62,6 +62,37 @@ async def test_before_the_first_price_there_are_none(start: "Start") -> None:
         checked(await up.client.get(TICKER), 503, "SERVICE_UNAVAILABLE")
 
 
+async def test_the_ticker_of_a_market_without_a_price_says_so_and_has_one_when_it_comes(fresh: "Running") -> None:
+    market_data = fresh.platform.market_data
+
+    async def ticker() -> dict[str, Any]:
+        reply = await fresh.client.get(TICKER)
+        assert reply.status_code == 200, reply.text
+        schemas.Ticker.model_validate_json(reply.content)
+        # Said as readily as a price: to who looks again, too.
+        again = await fresh.client.get(TICKER, headers={"If-None-Match": reply.headers["etag"]})
+        assert again.status_code == 304
+        shown: dict[str, Any] = reply.json()
+        return shown
+
+    market_data.publish(price("ETH", "3000"), snapshot=True)
+
+    async def gone() -> dict[str, Any] | None:
+        shown = await ticker()
+        return shown if shown["price"] is None else None
+
+    unpriced = await eventually(gone)
+    assert unpriced.pop("market") == "BTC-USD"
+    assert set(unpriced) == set(schemas.Ticker.model_fields) - {"market"}
+    assert set(unpriced.values()) == {None}
+    market_data.publish(price("BTC", "61234.5"))
+
+    async def priced() -> bool:
+        return bool((await ticker())["price"] == "61234.5")
+
+    await eventually(priced)
+
+
 async def test_prices_outlive_their_source_and_say_so(fresh: "Running") -> None:
     assert "x-data-behind" not in (await fresh.client.get(PRICES)).headers
     await fresh.platform.take_away("market_data")

@@ -26,6 +26,10 @@ class ReadyReply:
     headers: tuple[tuple[bytes, bytes], ...]
 
 
+# What the ticker of a market says whose base market-data does not price, or not yet.
+_NO_PRICE = dict.fromkeys(("price", "change_24h", "high_24h", "low_24h", "volume_24h", "source", "source_time", "time"))
+
+
 class PriceBoard:
     """`follow` yields price messages for ever and calls the given function at each break of the stream."""
 
@@ -80,9 +84,12 @@ class PriceBoard:
         return self._document
 
     def ticker(self, base_asset: str) -> ReadyReply | None:
-        """The reply of GET /markets/{base}-USD/ticker; None where there is no price."""
+        """The reply of GET /markets/{base}-USD/ticker, to be asked of markets that there are; None before the first
+        price of any.
+        """
         ready = self._tickers.get(base_asset)
-        if ready is None and (price := self._prices.get(base_asset)) is not None:
+        if ready is None and self._prices:
+            price = self._prices.get(base_asset, _NO_PRICE)
             fields = {name: value for name, value in price.items() if name != "symbol"}
             ready = self._tickers[base_asset] = _ready({"market": f"{base_asset}-{QUOTE_ASSET}", **fields})
         return ready

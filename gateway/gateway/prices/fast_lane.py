@@ -24,7 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class FastLane:
-    """Answers what is certain and cheap; leaves the rest (no price yet, an unknown market, an error) to the routes.
+    """Answers what is certain and cheap; leaves the rest (no prices yet, an unknown market, an error) to the routes.
 
     Writes no access log line: at 10,000 a second the log would cost more than the answers. The metrics count them.
     """

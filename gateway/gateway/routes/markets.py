@@ -79,6 +79,7 @@ class MarketRoutes:
             Endpoint(
                 method="GET", path=f"{API}/markets/{{symbol}}/ticker", handler=self.get_ticker, access=Access.PUBLIC,
                 limit=LimitClass.MARKET_DATA, operation_id="getTicker", summary="One market's price and its day",
+                description="A market that has no price yet says so: `price` and all about it are null.",
                 tag=_TAG, path_fields=queries.MarketPath, reply=schemas.Ticker, errors=(404,), may_lag=True,
                 has_etag=True,
             ),

@@ -59,19 +59,19 @@ class MarketPage(ReplyBody):
     next_cursor: None
 
 
-class _Quote(ReplyBody):
-    price: Money
+class _Day(ReplyBody):
     change_24h: Figure | None = Field(description="Percent.")
     high_24h: Money | None
     low_24h: Money | None
     volume_24h: Money | None = Field(description="In USD.")
+
+
+class Price(_Day):
+    symbol: str = Field(description="The asset; prices are in USD.", examples=["BTC"])
+    price: Money
     source: str = Field(description="Where the price comes from.")
     source_time: Moment = Field(description="When the source says it was true.")
     time: Moment = Field(description="When we took it.")
-
-
-class Price(_Quote):
-    symbol: str = Field(description="The asset; prices are in USD.", examples=["BTC"])
 
 
 class PriceList(ReplyBody):
@@ -80,8 +80,14 @@ class PriceList(ReplyBody):
     time: Moment = Field(description="The newest price in the list.")
 
 
-class Ticker(_Quote):
+class Ticker(_Day):
+    """All of it but the market is null as long as the market has no price: no order is taken there then."""
+
     market: MarketSymbol
+    price: Money | None
+    source: str | None = Field(description="Where the price comes from.")
+    source_time: Moment | None = Field(description="When the source says it was true.")
+    time: Moment | None = Field(description="When we took it.")
 
 
 class Book(ReplyBody):

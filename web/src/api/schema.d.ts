@@ -601,7 +601,7 @@ export interface paths {
         };
         /**
          * One market's price and its day
-         * @description One market's price and its day
+         * @description A market that has no price yet says so: `price` and all about it are null.
          */
         get: operations["getTicker"];
         put?: never;
@@ -2916,12 +2916,6 @@ export interface components {
         /** Price */
         Price: {
             /**
-             * Price
-             * Format: decimal
-             * @example 0.25
-             */
-            price: string;
-            /**
              * Change 24H
              * @description Percent.
              */
@@ -2935,6 +2929,18 @@ export interface components {
              * @description In USD.
              */
             volume_24h: string | null;
+            /**
+             * Symbol
+             * @description The asset; prices are in USD.
+             * @example BTC
+             */
+            symbol: string;
+            /**
+             * Price
+             * Format: decimal
+             * @example 0.25
+             */
+            price: string;
             /**
              * Source
              * @description Where the price comes from.
@@ -2954,12 +2960,6 @@ export interface components {
              * @example 2026-01-15T14:30:00.000Z
              */
             time: string;
-            /**
-             * Symbol
-             * @description The asset; prices are in USD.
-             * @example BTC
-             */
-            symbol: string;
         };
         /** PriceList */
         PriceList: {
@@ -3173,14 +3173,11 @@ export interface components {
              */
             expires_at: string;
         };
-        /** Ticker */
+        /**
+         * Ticker
+         * @description All of it but the market is null as long as the market has no price: no order is taken there then.
+         */
         Ticker: {
-            /**
-             * Price
-             * Format: decimal
-             * @example 0.25
-             */
-            price: string;
             /**
              * Change 24H
              * @description Percent.
@@ -3196,29 +3193,27 @@ export interface components {
              */
             volume_24h: string | null;
             /**
-             * Source
-             * @description Where the price comes from.
-             */
-            source: string;
-            /**
-             * Source Time
-             * Format: date-time
-             * @description When the source says it was true.
-             * @example 2026-01-15T14:30:00.000Z
-             */
-            source_time: string;
-            /**
-             * Time
-             * Format: date-time
-             * @description When we took it.
-             * @example 2026-01-15T14:30:00.000Z
-             */
-            time: string;
-            /**
              * Market
              * @example BTC-USD
              */
             market: string;
+            /** Price */
+            price: string | null;
+            /**
+             * Source
+             * @description Where the price comes from.
+             */
+            source: string | null;
+            /**
+             * Source Time
+             * @description When the source says it was true.
+             */
+            source_time: string | null;
+            /**
+             * Time
+             * @description When we took it.
+             */
+            time: string | null;
         };
         /** Trade */
         Trade: {

@@ -43,6 +43,10 @@ async def test_a_market_added_at_run_time_is_traded_in_and_stays(platform: Platf
         about = await eventually(price)
         refused = await trader.try_to_place(market=MARKET, type="market", quote_quantity="20")
         assert_error(refused, 422, "ORDER_REJECTED", "market_cancel_only")
+        coarse = {"version": 1, "reason": "a typing error", "status": "trading", "tick": "10"}
+        reply = await operator.send("PATCH", f"/admin/markets/{MARKET}", coarse)
+        details = assert_error(reply, 400, "VALIDATION_ERROR", "invalid_market")
+        assert (details["field"], details["rule"], details["given"]) == ("tick", "price_band", "10")
         house = {
             "levels": 3, "half_spread_basis_points": 10, "step_basis_points": 10, "level_quantity": "1000",
             "inventory_limit": "100000", "refill_per_second": "100",

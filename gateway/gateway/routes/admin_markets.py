@@ -58,7 +58,7 @@ class AdminMarketRoutes:
                 limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="addMarket", tag=_TAG,
                 summary="Add a market of two assets that there are",
                 description="It is closed: look whether it has a `reference_price`, then open it with "
-                "PATCH /admin/markets/{symbol}.",
+                "PATCH /admin/markets/{symbol}. Rules that would keep every order out at that price are refused.",
                 body=schemas.AddMarket, reply=schemas.MarketRules, status=201, errors=(404, 409, 422), idempotent=True,
                 body_example={
                     "base_asset": "TRX", "quote_asset": "USD", "tick": "0.00001", "lot": "0.1", "min_notional": "1",
@@ -69,7 +69,9 @@ class AdminMarketRoutes:
                 method="PATCH", path=f"{API}/admin/markets/{{symbol}}", handler=self.change, access=Access.USER,
                 limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="changeMarket", tag=_TAG,
                 summary="Change a market's status, fees or limits",
-                description="Refused with `market_changed` where the market is not at the version you name any more.",
+                description="Refused with `market_changed` where the market is not at the version you name any more, "
+                "and with `no_reference_price` where it is to be opened and no price of its sources has come. Rules "
+                "that would keep every order out at that price are refused.",
                 path_fields=queries.MarketPath, body=schemas.ChangeMarket, reply=schemas.MarketRules,
                 errors=(404, 409, 422), idempotent=True,
                 body_example={"version": 3, "status": "cancel_only", "reason": "the source is wrong"},

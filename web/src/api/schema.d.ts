@@ -687,7 +687,7 @@ export interface paths {
         put?: never;
         /**
          * Add a market of two assets that there are
-         * @description It is closed: look whether it has a `reference_price`, then open it with PATCH /admin/markets/{symbol}.
+         * @description It is closed: look whether it has a `reference_price`, then open it with PATCH /admin/markets/{symbol}. Rules that would keep every order out at that price are refused.
          */
         post: operations["addMarket"];
         delete?: never;
@@ -711,7 +711,7 @@ export interface paths {
         head?: never;
         /**
          * Change a market's status, fees or limits
-         * @description Refused with `market_changed` where the market is not at the version you name any more.
+         * @description Refused with `market_changed` where the market is not at the version you name any more, and with `no_reference_price` where it is to be opened and no price of its sources has come. Rules that would keep every order out at that price are refused.
          */
         patch: operations["changeMarket"];
         trace?: never;

@@ -15,6 +15,7 @@ from trading.domain.errors import (
     InvalidMarket,
     MarketChangeRefused,
     MarketExists,
+    NoReferencePrice,
     StalePrice,
     TooManyListed,
     UnknownAsset,
@@ -64,7 +65,10 @@ def test_a_new_market_takes_no_order_until_it_is_opened_and_none_without_a_price
     with pytest.raises(ServiceError) as closed:
         bench.do(sell)
     assert closed.value.reason == "market_cancel_only"
-    bench.done(SetMarket(OPERATOR, OPEN, "looked at", expected_version=1))
+    opening = SetMarket(OPERATOR, OPEN, "looked at", expected_version=1)
+    with pytest.raises(NoReferencePrice):
+        bench.do(opening)
+    bench.done(opening._replace(reference_price=UNIT // 4))
     with pytest.raises(StalePrice):
         bench.do(sell)
     bench.reference("0.25", market="TRX-USD")
@@ -73,8 +77,8 @@ def test_a_new_market_takes_no_order_until_it_is_opened_and_none_without_a_price
 
 def test_it_trades_like_the_first_ones_and_folds_and_restores_to_the_same_state(bench: Bench) -> None:
     add(bench)
-    bench.done(SetMarket(OPERATOR, OPEN, "looked at", expected_version=1))
     bench.reference("0.25", market="TRX-USD")
+    bench.done(SetMarket(OPERATOR, OPEN, "looked at", expected_version=1))
     bench.deposit("alice", "TRX", 100 * 10**6)
     bench.done(bench.limit("alice", Side.SELL, "0", "0.25", market="TRX-USD")._replace(quantity=40 * 10**6))
     bench.batch()
@@ -120,7 +124,6 @@ def test_a_repeat_with_the_key_has_one_effect_and_other_contents_are_refused(ben
     [
         ({"status": MarketStatus.TRADING}, "status", "starts_closed"),
         ({"sources": ()}, "sources", "required"),
-        ({"slippage_cap_basis_points": 1_001}, "slippage_cap_basis_points", "within_price_band"),
         (
             {"house": replace(COIN_USD.house, level_quantity=200_000, inventory_limit=100_000)},
             "house.inventory_limit", "at_least_a_level",

@@ -23,7 +23,8 @@ from trading.domain.errors import IdempotencyKeyReused
 from trading.domain.keys import fingerprint_of
 from trading.domain.orders import OrderType, Side, TimeInForce
 
-NO_CONTENTS = {"actor", "reason", "idempotency_key", "business_key"}
+# Nor what the leader had heard by then.
+NO_CONTENTS = {"actor", "reason", "idempotency_key", "business_key", "reference_price"}
 ANN = actor("alice")
 PAID = (Posting("external", "USD", -UNIT), Posting("user:alice", "USD", UNIT))
 MORE, TO_BOB = (

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from chassis.errors import ErrorKind, ServiceError
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
@@ -385,4 +383,4 @@ def test_only_a_person_with_a_reason_unfreezes_and_markets_stay_closed(bench: Be
     assert bench.done(UnfreezeAsset(OPERATOR, "COIN", "again")) == []
     bench.done(withdrawal())
     assert bench.exchange.state.markets["COIN-USD"].market.status is MarketStatus.CANCEL_ONLY
-    bench.done(SetMarket(OPERATOR, replace(COIN_USD, status=MarketStatus.TRADING), "reopen"))
+    bench.done(SetMarket(OPERATOR, COIN_USD, "reopen", reference_price=100 * UNIT))

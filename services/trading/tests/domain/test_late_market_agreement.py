@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import localcontext
 
 from command_generator import CommandGenerator
-from exchange_factory import OPERATOR
+from exchange_factory import OPERATOR, UNIT
 from reference_records import EXACT
 from test_reference_agreement import MARKETS, Pair
 from trading.domain.commands import AddMarket, SetMarket
@@ -25,7 +25,7 @@ def test_a_market_that_comes_later_agrees_from_its_first_order_on() -> None:
                 pair.run(step)
         assert pair.naive.resting, "the other market is in the midst of it"
         pair.bench.do(AddMarket(OPERATOR, replace(LATE, status=MarketStatus.CANCEL_ONLY), "asked for"))
-        pair.bench.do(SetMarket(OPERATOR, LATE, "looked at", expected_version=1))
+        pair.bench.do(SetMarket(OPERATOR, LATE, "looked at", expected_version=1, reference_price=UNIT))
         pair.compare_all()
         for number in range(COMMANDS_AFTER):
             pair.run(generator.step(pair.naive.orders_placed))

@@ -276,7 +276,8 @@ class Pair:
     def _operators_command(self, step: Step) -> Command:
         if step.kind == "status":
             market = self.bench.exchange.state.markets[step.market].market
-            return SetMarket(OPERATOR, replace(market, status=MarketStatus(step.status)), "operator's change")
+            changed = replace(market, status=MarketStatus(step.status))
+            return SetMarket(OPERATOR, changed, "operator's change", reference_price=100 * UNIT)
         if step.kind == "resume":
             return ResumeMarket(OPERATOR, step.market, "operator's change")
         rates = FeeRates(*step.fees) if step.fees is not None else None

@@ -96,9 +96,11 @@ async def test_a_market_is_added_opened_and_traded_in_while_the_exchange_runs(ex
         return str(answer.failure.reason)
 
     assert await refusal() == "market_cancel_only"
-    assert (await open_market(exchange)).status == "trading"
-    assert await refusal() == "stale_price"
+    with pytest.raises(RemoteError) as no_price:
+        await open_market(exchange)
+    assert (no_price.value.kind, no_price.value.reason) == (ErrorKind.CONFLICT, "no_reference_price")
     hear(exchange, BTC="60000", TRX="0.2512345")
+    assert (await open_market(exchange)).status == "trading"
     with use_caller(OPERATOR):
         listed = (await exchange.operator.ListMarketRules(operator.ListMarketRulesRequest())).markets
     assert next(one for one in listed if one.market.symbol == MARKET).reference_price == "0.2512345"
@@ -132,9 +134,7 @@ async def test_a_price_that_came_before_the_market_is_not_lost(exchange: Exchang
     assert tick is not None
     assert tick.price == 25_000_000
     # After a new snapshot nothing of before stands, also not of an asset without a market.
-    stream.take(message(exchange, XYZ="1"))
     stream.take(message(exchange, snapshot=True, BTC="60000"))
-    assert stream._unlisted == {}
     assert shell.prices.command(MARKET, shell.now) is None
 
 
@@ -142,6 +142,7 @@ async def test_a_repeat_is_answered_with_the_first_result(exchange: Exchange) ->
     first = await add_asset(exchange, idempotency_key="key-1")
     again = await add_asset(exchange, idempotency_key="key-1")
     assert (first.replayed, again.replayed, again.asset) == (False, True, first.asset)
+    hear(exchange, TRX="0.25")
     market = await add_market(exchange, key="key-2")
     await open_market(exchange)
     repeated = await add_market(exchange, key="key-2")
@@ -252,6 +253,37 @@ async def test_a_market_that_makes_no_sense_is_refused_with_its_field(
         await add_market(exchange, **fields)
     assert (refusal.value.kind, refusal.value.details["field"]) == (ErrorKind.INVALID, field)
     assert MARKET not in exchange.shell.state.markets
+
+
+async def test_rules_that_keep_every_order_out_are_refused_by_the_price_that_the_exchange_has_heard(
+    exchange: Exchange,
+) -> None:
+    await add_asset(exchange)
+    hear(exchange, TRX="0.25")
+    with pytest.raises(RemoteError) as added:
+        await add_market(exchange, tick="0.01")
+    expected = {"field": "tick", "rule": "slippage_cap", "limit": "0.005", "given": "0.01", "nearest": "0.001"}
+    assert (added.value.kind, added.value.details.items() >= expected.items()) == (ErrorKind.INVALID, True)
+    await add_market(exchange, key="key-1")
+    hear(exchange, TRX="0.0001")
+    with pytest.raises(RemoteError) as opened:
+        await open_market(exchange)
+    expected |= {"limit": "0.000002", "given": "0.00001", "nearest": "0.000001"}
+    assert opened.value.details.items() >= expected.items()
+    # What the price has done since then makes no other change of a repeat.
+    assert (await add_market(exchange, key="key-1")).replayed
+    hear(exchange, TRX="0.25")
+    assert (await open_market(exchange)).status == "trading"
+
+
+async def test_a_price_of_a_source_that_the_market_does_not_take_opens_it_not(exchange: Exchange) -> None:
+    await add_asset(exchange)
+    hear(exchange, TRX="0.25")
+    other = operator.PriceSource(name="coingecko", maximum_age_milliseconds=120_000)
+    await add_market(exchange, sources=operator.PriceSources(sources=[other]))
+    with pytest.raises(RemoteError) as refusal:
+        await open_market(exchange)
+    assert (refusal.value.reason, refusal.value.details["limit"]) == ("no_reference_price", "coingecko")
 
 
 async def test_a_market_of_assets_that_there_are_not_names_the_one_that_is_missing(exchange: Exchange) -> None:

@@ -172,6 +172,12 @@ def breaker(move: int, window: int, pause: int) -> trading_pb2.CircuitBreaker:
         ({"circuit_breaker": breaker(1, 1, 0)}, "circuit_breaker.pause_seconds"),
         ({"sources": operator.PriceSources(sources=[operator.PriceSource(name="a b")])}, "sources.name"),
         ({"sources": operator.PriceSources(sources=[operator.PriceSource(name="a")])}, "sources"),
+        ({"sources": operator.PriceSources()}, "sources"),
+        ({"slippage_cap_basis_points": 1_001}, "slippage_cap_basis_points"),
+        ({"price_band_basis_points": 199}, "slippage_cap_basis_points"),
+        ({"tick": "5000"}, "tick"),
+        ({"min_notional": "500001"}, "min_notional"),
+        ({"max_quantity": "0.000001"}, "min_notional"),
         ({"silence_limit_milliseconds": 0}, "silence_limit_seconds"),
     ],
 )

@@ -12,7 +12,8 @@ from trading.api.unary_commands import actor_of_caller, enter
 from trading.domain.commands import FreezeAsset, ResumeMarket, UnfreezeAsset
 from trading.domain.errors import UnknownMarket
 from trading.domain.events import AssetSet, MarketSet
-from trading.domain.markets import Asset
+from trading.domain.house import price_source
+from trading.domain.markets import Asset, Market
 from trading.domain.state import ExchangeState, MarketState
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.reference_prices import ReferencePrices
@@ -44,7 +45,8 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     ) -> operator_pb2.ChangeMarketResponse:
         current_caller().require(PERMISSION)
         known = self._market(request.symbol)
-        outcome = await self._enter(market_rules.change_command(request, known, actor_of_caller()), context)
+        command = market_rules.change_command(request, known, actor_of_caller())
+        outcome = await self._enter(command._replace(reference_price=self._price_for(command.market)), context)
         for event in outcome.events:
             if isinstance(event, MarketSet):
                 # As it was after this change, though others may have followed.
@@ -63,7 +65,8 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
     async def AddMarket(self, request: operator_pb2.AddMarketRequest, context: Any) -> operator_pb2.AddMarketResponse:
         current_caller().require(PERMISSION)
         assets = self._sequencer.leading_state().assets
-        outcome = await self._enter(add_market_command(request, assets, actor_of_caller()), context)
+        command = add_market_command(request, assets, actor_of_caller())
+        outcome = await self._enter(command._replace(reference_price=self._price_for(command.market)), context)
         (added,) = (event for event in outcome.events if isinstance(event, MarketSet))
         # As it was then, though changes may have followed.
         rules = self._rules(MarketState(added.market, version=added.version), self._sequencer.state)
@@ -121,6 +124,11 @@ class OperatorServicer(operator_pb2_grpc.TradingOperatorServiceServicer):
         if known is None:
             raise UnknownMarket(market=symbol)
         return known
+
+    def _price_for(self, market: Market) -> int:
+        """What the market's sources said last; 0 where they said nothing."""
+        tick = self._prices.command(market.symbol, self._time.now())
+        return tick.price if tick is not None and price_source(market, tick.source) is not None else 0
 
     def _rules(self, market: MarketState, state: ExchangeState) -> operator_pb2.MarketRules:
         now = self._time.now()

@@ -32,8 +32,6 @@ class PriceStream:
         self._prices = prices
         self._state = state
         self._time = time
-        # Of assets without a market, by asset: a market that is added later must not wait until its price changes.
-        self._unlisted: dict[str, market_data_pb2.Price] = {}
 
     async def run(self) -> None:
         messages = follow(
@@ -43,19 +41,13 @@ class PriceStream:
             self.take(message)
 
     def take(self, message: market_data_pb2.StreamPricesResponse) -> None:
-        """One message of the stream."""
-        markets = self._state().markets
+        """One message of the stream; of every asset, with a market or without: one that is added has its price."""
+        scale = self._state().assets[PRICES_ARE_IN].scale
         received = self._time.now()
         ticks = {}
-        waiting = {} if message.snapshot else self._unlisted
-        self._unlisted = {}
-        for price in ({**waiting, **{price.symbol: price for price in message.prices}}).values():
+        for price in message.prices:
             symbol = f"{price.symbol}-{PRICES_ARE_IN}"
-            market_state = markets.get(symbol)
-            if market_state is None:
-                self._unlisted[price.symbol] = price
-                continue
-            units = price_units(price.price, market_state.market.quote_scale)
+            units = price_units(price.price, scale)
             if units is None:
                 log.warning("Price cannot be read", event="price_unreadable", market=symbol)
                 continue

@@ -7,6 +7,7 @@ from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market, MarketStatus
 from trading.domain.outcomes import Decision, Repeat
+from trading.domain.room_for_orders import check_room
 from trading.domain.set_market import check_assets
 from trading.domain.state import ExchangeState
 
@@ -44,6 +45,7 @@ def add_market(state: ExchangeState, command: AddMarket) -> Decision:
         raise MarketExists(market=market.symbol, version=known.version)
     check_assets(state, market)
     _check_rules(market)
+    check_room(market, command.reference_price)
     if len(state.markets) >= MARKETS_MAX:
         raise TooManyListed(what="markets", limit=MARKETS_MAX)
     return _with_key(command, fingerprint, MarketSet(market, command.actor, command.reason, 1))
@@ -52,18 +54,21 @@ def add_market(state: ExchangeState, command: AddMarket) -> Decision:
 def _check_rules(market: Market) -> None:
     """What no new market may lack, though one that operators changed later may."""
     if market.status is MarketStatus.TRADING:
-        raise InvalidMarket("A new market is opened by a change of its own.", field="status", rule="starts_closed")
+        raise InvalidMarket(
+            "A new market is opened by a change of its own.",
+            field="status", rule="starts_closed", given=market.status, nearest=MarketStatus.CANCEL_ONLY,
+        )  # fmt: skip
     if not market.sources:
         # Without a reference price there is no price band, and no order is taken.
-        raise InvalidMarket("A market needs a source of prices.", field="sources", rule="required")
-    if market.slippage_cap_basis_points > market.price_band_basis_points:
-        raise InvalidMarket(
-            f"Not wider than the price band of {market.price_band_basis_points}.",
-            field="slippage_cap_basis_points", rule="within_price_band",
-        )  # fmt: skip
+        raise InvalidMarket("A market needs a source of prices.", field="sources", rule="required", given="[]")
     house = market.house
     if house.levels and house.inventory_limit < house.level_quantity:
-        raise InvalidMarket("Less than one level.", field="house.inventory_limit", rule="at_least_a_level")
+        level = market.quantity_text(house.level_quantity)
+        raise InvalidMarket(
+            f"One level of the house is {level}, more than it may hold.",
+            field="house.inventory_limit", rule="at_least_a_level",
+            limit=level, given=market.quantity_text(house.inventory_limit), nearest=level,
+        )  # fmt: skip
 
 
 def _repeat(state: ExchangeState, command: AddAsset | AddMarket, fingerprint: str) -> Repeat | None:

@@ -170,7 +170,8 @@ class SetMarket(NamedTuple):
 
     `expected_version`, where it is above 0, is the version that the operator saw: another one refuses the change. So a
     key needs no longer memory than the exchange's: a repeat that comes later finds another version. `change` is what
-    the operator asked for, as text: for the audit trail, and to tell a repeat from another change.
+    the operator asked for, as text: for the audit trail, and to tell a repeat from another change. `reference_price`
+    is what the market's sources said last, as far as the leader heard: the rules are judged by it. 0 for nothing.
     """
 
     actor: Actor
@@ -179,6 +180,7 @@ class SetMarket(NamedTuple):
     expected_version: int = 0
     idempotency_key: str = ""
     change: str = ""
+    reference_price: int = 0
 
 
 class AddAsset(NamedTuple):
@@ -191,8 +193,8 @@ class AddAsset(NamedTuple):
 
 
 class AddMarket(NamedTuple):
-    """The operator's: a market that there is not yet. It takes no orders until `SetMarket` opens it. `change` is what
-    the operator asked for, as in `SetMarket`.
+    """The operator's: a market that there is not yet. It takes no orders until `SetMarket` opens it. `change` and
+    `reference_price` are as in `SetMarket`.
     """
 
     actor: Actor
@@ -200,6 +202,7 @@ class AddMarket(NamedTuple):
     reason: str
     idempotency_key: str = ""
     change: str = ""
+    reference_price: int = 0
 
 
 class ResumeMarket(NamedTuple):

@@ -321,8 +321,30 @@ class InvalidMarket(Rejection):
     kind = ErrorKind.INVALID
     reason = "invalid_market"
 
-    def __init__(self, message: str, *, field: str, rule: str) -> None:
-        super().__init__(message, field=field, rule=rule)
+    def __init__(
+        self, sentence: str, *, field: str, rule: str, limit: str = "", given: str = "", nearest: str = ""
+    ) -> None:
+        """`nearest` is empty where no change of this field alone would do."""
+        facts = {"limit": limit, "given": given, "nearest": nearest}
+        advice = f"; {nearest} would pass." if nearest else "."
+        super().__init__(
+            sentence.removesuffix(".") + advice,
+            field=field, rule=rule, **{name: fact for name, fact in facts.items() if fact},
+        )  # fmt: skip
+
+
+class NoReferencePrice(Rejection):
+    """A market is opened at a price: its rules cannot be judged without one, and no order would be taken."""
+
+    kind = ErrorKind.CONFLICT
+    reason = "no_reference_price"
+
+    def __init__(self, *, market: str, sources: tuple[str, ...]) -> None:
+        named = ", ".join(sources)
+        super().__init__(
+            f"No price of {market} has come from {named}: open it when one has.",
+            market=market, field="status", rule="reference_price", limit=named,
+        )  # fmt: skip
 
 
 class MarketChanged(Rejection):

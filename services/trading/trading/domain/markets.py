@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import gcd
 from typing import NamedTuple
 
 from trading.domain.amounts import AMOUNT_MAX, SCALE_MAX, format_amount, nearest_multiple, parse_amount
@@ -195,9 +196,16 @@ class Market:
             ("max_quantity", self.maximum_quantity),
         ):
             _require(0 < amount <= AMOUNT_MAX, "The amount must be above zero and fit 63 bits.", name, "positive")
-        exact = self.tick * self.lot % self.base_unit == 0
-        _require(exact, "tick x lot must be a whole number of quote minor units.", "lot", "exact_notional")
-        _require(self.maximum_quantity % self.lot == 0, "Must be a multiple of the lot.", "max_quantity", "lot")
+        finest = self.base_unit // gcd(self.tick, self.base_unit)  # the lot that this tick allows
+        for name, step, amount, rule, sentence in (
+            ("lot", finest, self.lot, "exact_notional", "tick x lot must be a whole number of quote minor units."),
+            ("max_quantity", self.lot, self.maximum_quantity, "lot", "Must be a multiple of the lot."),
+        ):
+            if amount % step:
+                raise InvalidMarket(
+                    sentence, field=name, rule=rule, limit=self.quantity_text(step), given=self.quantity_text(amount),
+                    nearest=self.quantity_text(nearest_multiple(amount, step)),
+                )  # fmt: skip
 
     def _check_rules(self) -> None:
         for name, fee in (

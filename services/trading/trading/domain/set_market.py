@@ -2,12 +2,21 @@
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import ResumeMarket, SetAsset, SetMarket, SetUserFees
-from trading.domain.errors import MarketChanged, MarketChangeRefused, UnknownAsset, UnknownMarket
+from trading.domain.errors import (
+    InvalidMarket,
+    MarketChanged,
+    MarketChangeRefused,
+    NoReferencePrice,
+    UnknownAsset,
+    UnknownMarket,
+)
 from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet, TradingResumed, UserFeesSet
+from trading.domain.house import price_source
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market, MarketStatus, check_fee
 from trading.domain.outcomes import Decision
-from trading.domain.state import ExchangeState
+from trading.domain.room_for_orders import check_room, figures
+from trading.domain.state import ExchangeState, MarketState
 from trading.domain.transfer_errors import AssetIsFrozen
 
 
@@ -40,6 +49,7 @@ def set_market(state: ExchangeState, command: SetMarket) -> Decision:
         has_orders = any(order.market == market.symbol for order in state.orders.values())
         _check_units(known.market, market, has_orders=has_orders)
         _check_inventory(market, known.house_position)
+    _check_rules(known, command)
     events: list[Event] = [MarketSet(market, command.actor, command.reason, version + 1)]
     if command.idempotency_key:
         events.append(KeyUsed(command.actor.user_id, command.idempotency_key, fingerprint, ()))
@@ -80,6 +90,33 @@ def check_assets(state: ExchangeState, market: Market) -> None:
             raise MarketChangeRefused("The scale is not the asset's.", market=market.symbol, field="scale")
         if code in state.frozen_assets and market.status is MarketStatus.TRADING:
             raise AssetIsFrozen(asset=code)
+
+
+def _check_rules(known: MarketState | None, command: SetMarket) -> None:
+    """Of what changes, or is opened: whatever a price has done to the other rules, a market can be closed and its house
+    sent away.
+    """
+    after, before = command.market, known.market if known is not None else None
+    is_open = after.status is MarketStatus.TRADING
+    if is_open and not after.sources:
+        # Without a reference price there is no price band, and no order is taken.
+        raise InvalidMarket(
+            "A market that trades needs a source of prices.", field="sources", rule="required", given="[]"
+        )
+    price = command.reference_price or _journaled_price(known, after)
+    opens = is_open and (before is None or before.status is not MarketStatus.TRADING)
+    if opens and before is not None and not price:
+        raise NoReferencePrice(market=after.symbol, sources=tuple(source.name for source in after.sources))
+    if opens or before is None or figures(before) != figures(after):
+        check_room(after, price)
+
+
+def _journaled_price(known: MarketState | None, after: Market) -> int:
+    """0 where there is none of a source that the market goes on listening to."""
+    reference = known.reference if known is not None else None
+    if reference is None or price_source(after, reference.source) is None:
+        return 0
+    return reference.price
 
 
 def _check_units(before: Market, after: Market, *, has_orders: bool) -> None:

@@ -115,6 +115,8 @@ _ORDER_PLACED = (
 _PLACE_ORDER = (
     "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id idempotency_key"
 )
+_SET_MARKET = "actor market reason expected_version idempotency_key change"
+_ADD_MARKET = "actor market reason idempotency_key change"
 
 EVENTS: tuple[Layout, ...] = (
     _layout(1, 1, events.BatchStarted, "number time_milliseconds keys_evicted_up_to"),
@@ -194,14 +196,16 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(106, 1, commands.Transfer, "actor business_key kind postings reason"),
     _layout(107, 1, commands.SetAsset, "actor asset reason"),
     _layout(108, 1, commands.SetMarket, "actor market reason", {Market: _MARKET_1}),
-    _layout(108, 2, commands.SetMarket, "actor market reason expected_version idempotency_key change"),
+    _layout(108, 2, commands.SetMarket, _SET_MARKET),
+    _layout(108, 3, commands.SetMarket, _SET_MARKET + " reference_price"),
     _layout(109, 1, commands.Continue, "market"),
     _layout(120, 1, commands.AmendOrder, "actor order_id price quantity idempotency_key"),
     _layout(121, 1, commands.ExpireOrders, ""),
     _layout(121, 2, commands.ExpireOrders, "market"),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),
     _layout(152, 1, commands.AddAsset, "actor asset reason idempotency_key"),
-    _layout(153, 1, commands.AddMarket, "actor market reason idempotency_key change"),
+    _layout(153, 1, commands.AddMarket, _ADD_MARKET),
+    _layout(153, 2, commands.AddMarket, _ADD_MARKET + " reference_price"),
     _layout(151, 1, commands.SetUserFees, "actor user_id rates reason"),
     _layout(130, 1, commands.HoldTransfer, "actor business_key kind postings expires_milliseconds reason"),
     _layout(131, 1, commands.PostTransfer, "actor business_key hold_key postings reason"),

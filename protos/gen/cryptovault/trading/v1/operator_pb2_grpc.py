@@ -94,7 +94,8 @@ class TradingOperatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeMarket(self, request, context):
-        """Changes what the request names; all else stays. Refused where the market is not at `version` any more.
+        """Changes what the request names; all else stays. Refused where the market is not at `version` any more, where its
+        rules would keep every order out, and where it is to be opened and has no price of its sources.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

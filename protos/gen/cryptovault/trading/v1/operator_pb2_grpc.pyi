@@ -36,7 +36,9 @@ class TradingOperatorServiceStub:
     ListMarketRules: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListMarketRulesRequest, _operator_pb2.ListMarketRulesResponse]
     """Every market with all its rules. Permission `markets:write`, like all that follow."""
     ChangeMarket: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ChangeMarketRequest, _operator_pb2.ChangeMarketResponse]
-    """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+    """Changes what the request names; all else stays. Refused where the market is not at `version` any more, where its
+    rules would keep every order out, and where it is to be opened and has no price of its sources.
+    """
     AddAsset: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddAssetRequest, _operator_pb2.AddAssetResponse]
     """An asset that there is not yet. Its scale is for ever."""
     AddMarket: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddMarketRequest, _operator_pb2.AddMarketResponse]
@@ -60,7 +62,9 @@ class TradingOperatorServiceAsyncStub(TradingOperatorServiceStub):
     ListMarketRules: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListMarketRulesRequest, _operator_pb2.ListMarketRulesResponse]  # type: ignore[assignment]
     """Every market with all its rules. Permission `markets:write`, like all that follow."""
     ChangeMarket: _aio.UnaryUnaryMultiCallable[_operator_pb2.ChangeMarketRequest, _operator_pb2.ChangeMarketResponse]  # type: ignore[assignment]
-    """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+    """Changes what the request names; all else stays. Refused where the market is not at `version` any more, where its
+    rules would keep every order out, and where it is to be opened and has no price of its sources.
+    """
     AddAsset: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddAssetRequest, _operator_pb2.AddAssetResponse]  # type: ignore[assignment]
     """An asset that there is not yet. Its scale is for ever."""
     AddMarket: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddMarketRequest, _operator_pb2.AddMarketResponse]  # type: ignore[assignment]
@@ -93,7 +97,9 @@ class TradingOperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operator_pb2.ChangeMarketRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.ChangeMarketResponse, _abc.Awaitable[_operator_pb2.ChangeMarketResponse]]:
-        """Changes what the request names; all else stays. Refused where the market is not at `version` any more."""
+        """Changes what the request names; all else stays. Refused where the market is not at `version` any more, where its
+        rules would keep every order out, and where it is to be opened and has no price of its sources.
+        """
 
     @_abc_1.abstractmethod
     def AddAsset(

@@ -55,6 +55,11 @@ export function usePrice(symbol: string): Price | undefined {
   return useQuery({ ...pricesQuery, select: (prices) => prices[symbol] }).data;
 }
 
+/** Whether the prices are there, and none of that asset: there will be nothing to trade at until one comes. */
+export function useIsUnpriced(symbol: string): boolean {
+  return useQuery({ ...pricesQuery, select: (prices) => prices[symbol] === undefined }).data === true;
+}
+
 export const marketsQuery = queryOptions({
   queryKey: keys.markets,
   queryFn: async (): Promise<readonly Market[]> => (await unwrap(api.GET("/api/v1/markets"))).items,

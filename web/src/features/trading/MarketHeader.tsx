@@ -5,11 +5,12 @@ import { Change } from "@/components/Change";
 import { PriceText } from "@/components/PriceText";
 import type { Market } from "@/lib/api-types";
 import { formatCompactDollars } from "@/lib/format";
-import { marketsQuery, usePrice } from "@/lib/queries";
+import { marketsQuery, useIsUnpriced, usePrice } from "@/lib/queries";
 
 /** Which market this is, and how it stands. */
 export function MarketHeader({ market }: { readonly market: Market }) {
   const price = usePrice(market.base_asset);
+  const unpriced = useIsUnpriced(market.base_asset);
   return (
     <div className="flex flex-wrap items-center gap-x-8 gap-y-3 py-4">
       <MarketSelect market={market} />
@@ -28,13 +29,14 @@ export function MarketHeader({ market }: { readonly market: Market }) {
           <span className="figures">{price?.volume_24h ? formatCompactDollars(price.volume_24h) : "…"}</span>
         </Figure>
       </dl>
-      {market.status !== "trading" && (
-        <p className="rounded-md bg-warn-ground px-2 py-1 text-sm text-warn">
-          This market is {market.status.replaceAll("_", " ")}.
-        </p>
-      )}
+      {market.status !== "trading" && <Notice>This market is {market.status.replaceAll("_", " ")}.</Notice>}
+      {unpriced && <Notice>This market has no price yet: it takes no orders.</Notice>}
     </div>
   );
+}
+
+function Notice({ children }: { readonly children: ReactNode }) {
+  return <p className="rounded-md bg-warn-ground px-2 py-1 text-sm text-warn">{children}</p>;
 }
 
 function Figure({ name, children }: { readonly name: string; readonly children: ReactNode }) {

@@ -357,8 +357,8 @@ class _Stubs:
         answer = await self.trading.ListMarkets(trading_pb2.ListMarketsRequest())
         return {market.symbol: market for market in answer.markets}
 
-    async def ask_assets(self) -> list[market_data_pb2.Asset]:
-        return list((await self.market_data.ListAssets(market_data_pb2.ListAssetsRequest())).assets)
+    async def ask_assets(self) -> list[trading_pb2.Asset]:
+        return list((await self.trading.ListMarkets(trading_pb2.ListMarketsRequest())).assets)
 
     async def connect_order_stream(self) -> Any:
         # First the way, then the stream: what is written on a stream without a way counts as sent.

@@ -46,9 +46,6 @@ class MarketData(market_data_pb2_grpc.MarketDataServiceServicer):
         for queue in self.followers:
             queue.put_nowait(market_data_pb2.StreamPricesResponse(sequence=2, snapshot=snapshot, prices=prices))
 
-    async def ListAssets(self, request: Any, context: Any) -> market_data_pb2.ListAssetsResponse:  # noqa: N802
-        return market_data_pb2.ListAssetsResponse(assets=[market_data_pb2.Asset(symbol="BTC", name="Bitcoin")])
-
     async def GetProviderStatus(self, request: Any, context: Any) -> market_data_pb2.GetProviderStatusResponse:  # noqa: N802
         return market_data_pb2.GetProviderStatusResponse(source="simulator", available=self.available, last_success=NOW)
 

@@ -7,6 +7,7 @@ from chassis.testing import eventually
 from gateway.schemas import markets as schemas
 from replies import checked
 from stand_ins import price
+from trading_stand_in import ASSETS
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -28,6 +29,11 @@ async def test_public_replies_are_exactly_what_the_document_says(up: "Running") 
             assert header in reply.headers
         for header in ("strict-transport-security", "content-security-policy", "x-frame-options", "referrer-policy"):
             assert header in reply.headers
+
+
+async def test_the_assets_are_the_exchanges_with_a_market_or_without(up: "Running") -> None:
+    reply = await up.client.get("/api/v1/assets")
+    assert {asset["symbol"]: asset["name"] for asset in reply.json()["items"]} == ASSETS
 
 
 async def test_a_new_price_shows_in_prices_and_ticker(up: "Running") -> None:

@@ -10,6 +10,8 @@ from chassis.identity import Caller, current_caller
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc, trading_pb2, trading_pb2_grpc
 from facts import NOW, ORDER, USER
 
+ASSETS = {"BTC": "Bitcoin", "TRX": "TRON", "USD": "US Dollar"}
+
 
 def order(order_id: str = ORDER, **changes: Any) -> trading_pb2.Order:
     fields: dict[str, Any] = {
@@ -228,7 +230,9 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
 
     async def ListMarkets(self, request: Any, context: Any) -> trading_pb2.ListMarketsResponse:  # noqa: N802
         self.market_requests += 1
-        return trading_pb2.ListMarketsResponse(markets=[market()])
+        # As after an operator added an asset: there is no market of it yet.
+        assets = [trading_pb2.Asset(code=code, name=name) for code, name in ASSETS.items()]
+        return trading_pb2.ListMarketsResponse(markets=[market()], assets=assets)
 
 
 class Operator(operator_pb2_grpc.TradingOperatorServiceServicer):

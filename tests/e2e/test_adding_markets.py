@@ -90,6 +90,12 @@ async def _added(operator: Customer, trader: Customer) -> Json:
     again = await operator.send("POST", "/admin/assets", asset, key="add-trx")
     assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
     assert again.headers["idempotency-replayed"] == "true"
+
+    async def listed() -> bool:
+        assets = (await trader.get("/assets"))["items"]
+        return {"symbol": "TRX", "name": "TRON"} in assets
+
+    assert await eventually(listed)
     assert_error(await operator.send("POST", "/admin/assets", asset), 409, "CONFLICT", "asset_exists")
     wide = {**market, "slippage_cap_basis_points": 5_000}
     assert_error(await operator.send("POST", "/admin/markets", wide), 400, "VALIDATION_ERROR", "invalid_market")

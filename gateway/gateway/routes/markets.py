@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from cryptovault.market_data.v1 import market_data_pb2
 from cryptovault.trading.v1 import trading_pb2
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 Markets = SharedAnswer[dict[str, trading_pb2.Market]]
-Assets = SharedAnswer[list[market_data_pb2.Asset]]
+Assets = SharedAnswer[list[trading_pb2.Asset]]
 
 _TAG = "markets"
 
@@ -58,6 +57,7 @@ class MarketRoutes:
             Endpoint(
                 method="GET", path=f"{API}/assets", handler=self.list_assets, access=Access.PUBLIC,
                 limit=LimitClass.MARKET_DATA, operation_id="listAssets", summary="All assets", tag=_TAG,
+                description="What there can be balances of: coins with a market or without, and the dollar.",
                 reply=schemas.AssetPage,
             ),
             Endpoint(
@@ -99,7 +99,7 @@ class MarketRoutes:
         ]  # fmt: skip
 
     async def list_assets(self, _request: Request) -> Response:
-        items = [{"symbol": asset.symbol, "name": asset.name} for asset in await self._assets.get()]
+        items = [{"symbol": asset.code, "name": asset.name} for asset in await self._assets.get()]
         return json_reply({"items": items, "next_cursor": None})
 
     async def list_markets(self, _request: Request) -> Response:

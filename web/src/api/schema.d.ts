@@ -521,7 +521,7 @@ export interface paths {
         };
         /**
          * All assets
-         * @description All assets
+         * @description What there can be balances of: coins with a market or without, and the dollar.
          */
         get: operations["listAssets"];
         put?: never;

@@ -117,6 +117,8 @@ async def test_a_market_is_added_opened_and_traded_in_while_the_exchange_runs(ex
     assert [(trade.quantity, trade.price) for trade in tape.trades] == [("4", "0.25")]
     markets = await exchange.trading.ListMarkets(trading_pb2.ListMarketsRequest())
     assert [market.symbol for market in markets.markets].count(MARKET) == 1
+    listed = {asset.code: asset.name for asset in markets.assets}
+    assert listed == {asset.code: asset.name for asset in default_assets()} | {"TRX": "TRON"}
 
 
 async def test_a_price_that_came_before_the_market_is_not_lost(exchange: Exchange) -> None:

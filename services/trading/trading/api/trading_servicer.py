@@ -117,7 +117,10 @@ class TradingServicer(trading_pb2_grpc.TradingServiceServicer):
         now = self._now()
         return await self._sequencer.read(
             lambda state: trading_pb2.ListMarketsResponse(
-                markets=[market_message(market, state.assets, now) for _, market in sorted(state.markets.items())]
+                markets=[market_message(market, state.assets, now) for _, market in sorted(state.markets.items())],
+                assets=[
+                    trading_pb2.Asset(code=asset.code, name=asset.name) for _, asset in sorted(state.assets.items())
+                ],
             )
         )
 

@@ -171,7 +171,8 @@ class TradingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMarkets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """What is listed: markets with their rules, and assets.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -53,6 +53,7 @@ class TradingServiceStub:
     PreviewOrder: _grpc.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]
     """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _grpc.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]
+    """What is listed: markets with their rules, and assets."""
     GetFees: _grpc.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]
     """What the caller's next order would pay in each market, and why."""
 
@@ -81,6 +82,7 @@ class TradingServiceAsyncStub(TradingServiceStub):
     PreviewOrder: _aio.UnaryUnaryMultiCallable[_trading_pb2.PreviewOrderRequest, _trading_pb2.PreviewOrderResponse]  # type: ignore[assignment]
     """What an order of the caller's would do if it came now; nothing is placed, no key is used. Refused like the order itself."""
     ListMarkets: _aio.UnaryUnaryMultiCallable[_trading_pb2.ListMarketsRequest, _trading_pb2.ListMarketsResponse]  # type: ignore[assignment]
+    """What is listed: markets with their rules, and assets."""
     GetFees: _aio.UnaryUnaryMultiCallable[_trading_pb2.GetFeesRequest, _trading_pb2.GetFeesResponse]  # type: ignore[assignment]
     """What the caller's next order would pay in each market, and why."""
 
@@ -171,7 +173,8 @@ class TradingServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _trading_pb2.ListMarketsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_trading_pb2.ListMarketsResponse, _abc.Awaitable[_trading_pb2.ListMarketsResponse]]: ...
+    ) -> _typing.Union[_trading_pb2.ListMarketsResponse, _abc.Awaitable[_trading_pb2.ListMarketsResponse]]:
+        """What is listed: markets with their rules, and assets."""
 
     @_abc_1.abstractmethod
     def GetFees(

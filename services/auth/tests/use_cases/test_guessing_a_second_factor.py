@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 from auth.domain.devices import Device
@@ -13,7 +14,7 @@ from auth.domain.errors import (
     WrongSignInCode,
 )
 from auth.domain.login_throttle import FAILURES_MAX
-from auth.domain.second_factor import RECOVERY_ALPHABET
+from auth.domain.second_factor import RECOVERY_ALPHABET, SecondFactor
 from auth.use_cases.open_session import SignedIn
 from authenticator import PASSWORD, Phone, caller, challenged, enrolled, told
 from chassis.identity import use_caller
@@ -39,6 +40,27 @@ async def test_of_one_code_sent_many_times_at_once_one_is_taken(world: Any) -> N
         *(world.do.answer_challenge(challenge=challenge, code=code) for _ in range(10)), return_exceptions=True
     )
     assert sum(isinstance(outcome, SignedIn) for outcome in outcomes) == 1
+
+
+async def test_of_two_who_have_both_looked_before_either_spends_a_code_one_is_taken(
+    real_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = real_world
+    _, phone, recovery_codes = await enrolled(world)
+    look, both = world.adapters.second_factors.get, asyncio.Barrier(2)
+
+    async def look_together(user_id: UUID) -> SecondFactor:
+        factor: SecondFactor = await look(user_id)
+        await both.wait()
+        return factor
+
+    monkeypatch.setattr(world.adapters.second_factors, "get", look_together)
+    for code in (phone.next_code(), recovery_codes[0]):
+        challenge = await challenged(world)
+        outcomes = await asyncio.gather(
+            *(world.do.answer_challenge(challenge=challenge, code=code) for _ in range(2)), return_exceptions=True
+        )
+        assert {type(outcome) for outcome in outcomes} == {SignedIn, WrongSignInCode}
 
 
 @pytest.mark.parametrize(("steps", "taken"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])

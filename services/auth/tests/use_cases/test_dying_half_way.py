@@ -107,6 +107,12 @@ async def remove_second_factor(world: Any, _member: SignedIn) -> None:
     await remove(email=EMAIL)
 
 
+async def reset_password(world: Any, _member: SignedIn) -> None:
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    await world.do.reset_password(email=EMAIL, code=world.last_code(), password="a new battery staple")
+
+
 def is_frozen(user: User) -> bool:
     return user.frozen_at is not None
 
@@ -115,12 +121,17 @@ def is_no_admin(user: User) -> bool:
     return "admin" not in user.roles
 
 
+def has_a_new_password(user: User) -> bool:
+    return user.password_resets > 0
+
+
 @pytest.mark.parametrize(
     ("act", "is_done", "ends_keys"),
     [
         (freeze_by_link, is_frozen, True),
         (freeze_by_its_owner, is_frozen, True),
         (remove_second_factor, is_frozen, True),
+        (reset_password, has_a_new_password, True),
         # What a key may is looked up with its owner's roles.
         (revoke_role, is_no_admin, False),
     ],
@@ -182,6 +193,6 @@ async def test_what_a_dead_process_did_not_tell_redis_a_living_one_does(real_wor
     keeping = asyncio.create_task(living.keep_loaded())
     for signed_in in (member, other):
         await eventually(partial(real_world.is_blacklisted, signed_in.session.id))
-        assert 1798 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1801
+        assert 1858 <= await redis.ttl(f"cryptovault:blacklist:{signed_in.session.id}") <= 1861
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)

@@ -5,8 +5,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY
 from chassis.settings import Profile
 from chassis.testing import eventually
+from facts import SESSION, USER
 from gateway.admission.cookies import read_cookies
 from gateway.edge import bodies, http_protocol
 from gateway.edge.addresses import ClientAddresses, limited_address
@@ -118,8 +120,26 @@ async def test_identity_headers_from_outside_are_worth_nothing(up: "Running") ->
     checked(await up.client.get("/api/v1/auth/me", headers=lies), 401, "AUTHENTICATION_ERROR")
     await up.client.get("/api/v1/auth/me", headers={**lies, **up.bearer()})
     caller = up.platform.auth.callers[-1]
-    assert (caller.service, caller.user_id, caller.address) != ("auth", "somebody", "6.6.6.6")
-    assert caller.address == "127.0.0.1"
+    assert (caller.service, caller.user_id, caller.session_id, caller.address) == (
+        "gateway",
+        USER,
+        SESSION,
+        "127.0.0.1",
+    )
+
+
+async def test_identity_headers_from_outside_reach_no_route(up: "Running", monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(name.decode() for name, _ in scope["headers"])
+        await up.gateway.application(scope, receive, send)
+
+    monkeypatch.setattr(up.gateway.door, "_routes", looking)
+    ours = {SERVICE_KEY, USER_KEY, SESSION_KEY, PERMISSIONS_KEY, ADDRESS_KEY}
+    await up.client.get("/api/v1/auth/me", headers={**dict.fromkeys(ours, "x"), "X-Other": "x"})
+    assert "x-other" in seen
+    assert ours.isdisjoint(seen)
 
 
 async def test_above_what_can_be_at_work_requests_are_told_to_come_again(start: "Start") -> None:

@@ -143,6 +143,24 @@ def test_a_stop_price_that_is_reached_already_is_refused_with_the_next_that_woul
 
 
 @pytest.mark.parametrize(
+    ("kind", "side", "nearest"),
+    [
+        (OrderType.STOP, Side.SELL, "99.9"),
+        (OrderType.STOP, Side.BUY, "100.1"),
+        (OrderType.TAKE_PROFIT, Side.BUY, "99.9"),
+        (OrderType.TAKE_PROFIT, Side.SELL, "100.1"),
+    ],
+)
+def test_a_stop_price_is_reached_by_exactly_that_price(bench: Bench, kind: OrderType, side: Side, nearest: str) -> None:
+    bench.reference("100")
+    with pytest.raises(StopPriceReached) as caught:
+        bench.do(trigger("alice", kind, side, "100"))
+    assert caught.value.details["nearest"] == nearest
+    waiting = placed(bench, trigger("alice", kind, side, nearest))
+    assert triggered(move(bench, nearest)) == [waiting]
+
+
+@pytest.mark.parametrize(
     ("command", "asset", "held"),
     [
         (trigger("alice", OrderType.STOP, Side.SELL, "95", quantity=3 * UNIT), "COIN", "3"),

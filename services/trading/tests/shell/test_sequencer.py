@@ -223,6 +223,30 @@ async def test_callers_past_their_deadline_hear_that_the_outcome_is_unknown() ->
         assert again.replayed
 
 
+async def test_an_order_whose_deadline_passed_in_the_line_is_not_carried_out() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        gate = asyncio.Event()
+
+        async def slow(batch: SealedBatch) -> None:
+            await gate.wait()
+            journal.store(batch)
+
+        journal.faults.append(slow)
+        first = shell.send(buy_for("ann", COST))
+        await eventually(lambda: not journal.faults)
+        late = shell.send(buy_for("ann", COST, key="late"), deadline_milliseconds=shell.now + 1_000)
+        shell.clock.advance(2)
+        gate.set()
+        with pytest.raises(DeadlinePassed):
+            await late
+        spent = (await first).balances
+        assert shell.balance("ann", "USD") == (spent[1].available, 0)
+        shell.tick()
+        assert not (await shell.send(buy_for("ann", COST, key="late"))).replayed
+
+
 def foreign_batch(after: SealedBatch, *, epoch: int) -> SealedBatch:
     """An empty batch of another writer on top of `after`."""
     number = after.number + 1

@@ -265,9 +265,11 @@ async def test_an_order_says_what_it_pays_and_fees_say_why(exchange: Exchange) -
 async def test_the_tape_is_read_page_by_page_without_gap(exchange: Exchange) -> None:
     await exchange.pay("ann", "10000", "practice:ann")
     batch = 0
-    for _ in range(3):
-        answers = await exchange.ask(*(exchange.request("ann", **buy("10")) for _ in range(4)))
+    # Several in a batch, then one in each, which are read from the rows.
+    for together in (4, 4, 1, 1, 1, 1):
+        answers = await exchange.ask(*(exchange.request("ann", **buy("10")) for _ in range(together)))
         batch = max(answer.result.batch for answer in answers)
+    assert await exchange.projector.stored(batch, 10)
 
     async def page(**place: int) -> trading_pb2.ListTradesResponse:
         answer: trading_pb2.ListTradesResponse = await exchange.queries.ListTrades(
@@ -280,7 +282,7 @@ async def test_the_tape_is_read_page_by_page_without_gap(exchange: Exchange) -> 
     assert [trade.sequence for trade in whole.trades] == list(range(12, 0, -1))
     assert not whole.more
     assert {trade.taker_side for trade in whole.trades} == {"buy"}
-    for size in (1, 3, 5, 12):
+    for size in (1, 2, 3, 4, 5, 12):
         read: list[trading_pb2.PublicTrade] = []
         more, before = True, 0
         while more:

@@ -223,6 +223,30 @@ async def test_callers_past_their_deadline_hear_that_the_outcome_is_unknown() ->
         assert again.replayed
 
 
+async def test_a_refusal_leaves_only_when_what_it_rests_on_is_durable() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        await shell.deposit("ann", "USD", COST)
+        gate, under_way = asyncio.Event(), asyncio.Event()
+
+        async def slow(batch: SealedBatch) -> None:
+            under_way.set()
+            await gate.wait()
+            journal.store(batch)
+
+        journal.faults.append(slow)
+        # In one batch: the first has taken the money that the second lacks.
+        first, second = shell.send(buy_for("ann", COST)), shell.send(buy_for("ann", COST))
+        await under_way.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not second.done()
+        gate.set()
+        with pytest.raises(InsufficientFunds):
+            await second
+        await first
+
+
 async def test_an_order_whose_deadline_passed_in_the_line_is_not_carried_out() -> None:
     journal = MemoryJournal()
     async with running_shell(journal) as shell:

@@ -139,7 +139,10 @@ async def test_a_page_looks_at_so_many_events_and_no_more(read: Read, monkeypatc
     assert read.journal.asked == 16
     assert 0 < len(page.fills) < len(expected)
     assert page.next_cursor
-    assert await read.everything(200, market=ETH) == expected
+    # Wherever a page ends, the next one goes on.
+    for events in (16, 3, 2, 1):
+        monkeypatch.setattr(fill_reader, "EVENTS_PER_PAGE_MAX", events)
+        assert await read.everything(200, market=ETH) == expected, events
 
 
 async def test_what_the_journal_no_longer_has_is_not_passed_over(read: Read) -> None:

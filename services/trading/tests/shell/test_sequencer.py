@@ -20,7 +20,7 @@ from shell_factory import (
 from trading.domain import exchange as exchange_module
 from trading.domain.accounts import Posting
 from trading.domain.commands import StartBatch, Transfer
-from trading.domain.errors import IdempotencyKeyReused
+from trading.domain.errors import IdempotencyKeyReused, InsufficientFunds
 from trading.domain.events import BatchStarted, ReferencePriceSet
 from trading.domain.evolve import evolve
 from trading.domain.invariants import check_all

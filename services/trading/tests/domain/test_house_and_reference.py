@@ -127,6 +127,11 @@ def test_a_polled_source_may_be_older_and_has_a_wider_spread(bench: Bench) -> No
     bench.batch(200_000)
     bench.done(SetReferencePrice("COIN-USD", 100 * UNIT, "coingecko", bench.now - 119_000, bench.now))
     assert shown(bench)[1][0][0] == units("100.4")
+    # What is shown is what is paid.
+    (trade,) = trades(bench.done(bench.market("alice", Side.BUY, quantity=UNIT)))
+    assert trade.price == units("100.4")
+    (trade,) = trades(bench.done(bench.market("alice", Side.SELL, quantity=UNIT)))
+    assert trade.price == units("99.6")
 
 
 def test_without_any_reference_no_order_is_taken() -> None:

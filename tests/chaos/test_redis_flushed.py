@@ -1,5 +1,7 @@
 """Redis forgets everything at any moment: no effect on money, no ended session alive again, no new tries for a code."""
 
+import signal
+
 import httpx
 from local_stack.platform import Platform
 from redis.asyncio import Redis
@@ -43,6 +45,24 @@ async def test_an_ended_session_stays_ended_when_the_gateway_forgets_too(
     await platform.restart("gateway")
     await flush(platform)
     assert_error(await customer.send("GET", "/auth/me"), 401, "AUTHENTICATION_ERROR")
+
+
+async def test_an_ended_session_stays_ended_while_redis_does_not_answer(
+    platform: Platform, http: httpx.AsyncClient
+) -> None:
+    customer = await sign_up(http, funded=False)
+    credentials = {"email": customer.email, "password": PASSWORD, "delivery": "body"}
+    other = (await http.post("/api/v1/auth/login", json=credentials)).json()
+    # The gateway is not told which sessions that ends.
+    passwords = {"current_password": PASSWORD, "new_password": "a new battery staple"}
+    assert_status(await customer.send("POST", "/auth/password/change", passwords), 202)
+    platform.signal("redis", signal.SIGSTOP)
+    try:
+        ended = await http.get("/api/v1/orders", headers={"Authorization": f"Bearer {other['access_token']}"})
+        assert_error(ended, 401, "AUTHENTICATION_ERROR")
+        assert_success(await customer.send("GET", "/orders"))
+    finally:
+        platform.signal("redis", signal.SIGCONT)
 
 
 async def test_the_tries_of_a_code_are_not_given_back(platform: Platform, http: httpx.AsyncClient) -> None:

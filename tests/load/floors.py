@@ -6,22 +6,25 @@ import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
-from tests.load.http_client import Samples, closed_loop, request_bytes
+from tests.load.http_client import Samples, closed_loop, connect, request_bytes
 
 START_SECONDS = 15.0
 FLOOR_SECONDS = 3.0
-APPENDS = 300
+TURNS = 600  # of each part of an order's floor
 TRANSACTION_WORKERS = 4  # more only conflict or queue: tried with 1, 4 and 16
 
 
@@ -83,29 +86,55 @@ async def raw_asgi_rate(*, body_bytes: int, concurrency: int) -> Samples:
         )
 
 
-async def route_with_hop() -> Samples:
-    """A bare FastAPI route with one unary gRPC hop, one client."""
+@dataclass(frozen=True, slots=True)
+class OrderFloor:
+    """Median seconds of what no order can do without: a bare FastAPI route with one unary gRPC hop, and an append."""
+
+    hop: float
+    append: float
+    in_turn: float  # one after the other, as in an order: each finds the caches as the other left them
+
+
+async def order_floor(mongo_url: str) -> OrderFloor:
+    """One client: the route, then one journal-shaped document of one order inserted, majority and journaled."""
     request = request_bytes("POST", "/hop", body=b'{"text":"' + b"x" * 200 + b'"}')
     grpc_port = free_port()
-    async with floor_server("echo-grpc", grpc_port), floor_server("hop", free_port(), grpc_port) as url:
-        return await closed_loop(
-            url, concurrency=1, duration_seconds=FLOOR_SECONDS, next_request=lambda _c, _t: request, expect=200
-        )
-
-
-async def journal_append_seconds(mongo_url: str) -> float:
-    """Median seconds to insert one journal-shaped document of one order, majority and journaled."""
-    async with _scratch(mongo_url) as database:
-        journal = database["journal"]
+    async with (
+        floor_server("echo-grpc", grpc_port),
+        floor_server("hop", free_port(), grpc_port) as url,
+        _scratch(mongo_url) as database,
+    ):
+        connection, journal = await connect(url), database["journal"]
         await journal.create_index("users")
-        body, digest = os.urandom(600), os.urandom(32)
-        seconds = []
-        for number in range(1, APPENDS + 1):
-            document = {"_id": number, "epoch": 1, "previous": digest, "users": [str(uuid4())], "core": 1, "body": body}
-            begun = time.perf_counter()
-            await journal.insert_one(document)
-            seconds.append(time.perf_counter() - begun)
-        return median(seconds)
+        numbers = count(1)
+
+        async def hop() -> None:
+            reply = await connection.send(request)
+            if reply.status != httpx.codes.OK:
+                raise RuntimeError(f"unexpected reply {reply.status}: {reply.body[:500].decode()}")
+
+        async def append() -> None:
+            await journal.insert_one({
+                "_id": next(numbers), "epoch": 1, "previous": os.urandom(32), "users": [str(uuid4())], "core": 1,
+                "body": os.urandom(600),
+            })  # fmt: skip
+
+        async def both() -> None:
+            await hop()
+            await append()
+
+        seconds = [await _median_seconds(work) for work in (hop, append, both)]
+        connection.close()
+        return OrderFloor(*seconds)
+
+
+async def _median_seconds(work: Callable[[], Awaitable[None]]) -> float:
+    seconds = []
+    for _ in range(TURNS):
+        begun = time.perf_counter()
+        await work()
+        seconds.append(time.perf_counter() - begun)
+    return median(seconds)
 
 
 async def transactions_per_second(mongo_url: str) -> float:

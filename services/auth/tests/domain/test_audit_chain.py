@@ -161,6 +161,7 @@ def test_a_checkpoint_is_due_by_count_or_by_time_and_never_for_nothing() -> None
     assert not due(taken(5), 5, timedelta(days=365))
     assert not due(taken(5), 6, INTERVAL - timedelta(milliseconds=1))
     assert due(taken(5), 6, INTERVAL)
+    assert due(taken(5), 6, -timedelta(milliseconds=1))  # the clock was set back
     assert not due(taken(5), 5 + ENTRIES_BETWEEN - 1, timedelta())
     assert due(taken(5), 5 + ENTRIES_BETWEEN, timedelta())
 

@@ -1,6 +1,7 @@
 """Checkpoints in a file: on another volume than the database, or one that only takes more and forgets nothing."""
 
 import asyncio
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -38,10 +39,15 @@ class FileAnchors:
 
     def _write(self, lines: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        data = lines.encode()
         # Appended in one write, so that two processes do not mix their lines.
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         try:
-            os.write(descriptor, lines.encode())
+            written = os.write(descriptor, data)
+            if written < len(data):
+                # The volume is full. Half a line would be taken for one that somebody has changed, from then on.
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

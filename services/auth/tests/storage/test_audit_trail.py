@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -346,6 +347,24 @@ async def test_the_newest_anchor_is_found_at_the_end_of_a_long_file(
     assert newest is not None
     assert newest.number == 3
     assert trail.anchors.stat().st_size > 1_500
+
+
+async def test_a_full_volume_leaves_no_half_anchor_and_what_waited_is_anchored_later(trail: Trail) -> None:
+    before = trail.anchors.read_text()
+    await trail.write(1)
+    trail.clock.advance(60)
+    assert await trail.take() is not None
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for all but the end of the line.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + len(before.splitlines()[0]) - 10, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            await trail.anchor()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert trail.anchors.read_text() == before
+    assert await trail.anchor()
+    assert [one.number for one in read_anchors(trail.anchors)] == [1, 2, 3, 4]
 
 
 async def test_a_schedule_takes_anchors_and_alarms(trail: Trail) -> None:

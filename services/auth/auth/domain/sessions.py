@@ -1,6 +1,6 @@
 """A signed-in device: one session, one line of refresh tokens, each spent by the next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -24,7 +24,7 @@ class Session:
 
     id: UUID
     user_id: UUID
-    seed: bytes
+    seed: bytes = field(repr=False)
     generation: int
     created_at: datetime
     rotated_at: datetime

@@ -1,7 +1,7 @@
 """A person's account, and the rules of the time before the address is proven."""
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -51,7 +51,7 @@ class User:
     id: UUID
     email: EmailAddress
     name: str
-    password_hash: str
+    password_hash: str = field(repr=False)
     created_at: datetime
     email_verified: bool = False
     two_factor_enabled: bool = False

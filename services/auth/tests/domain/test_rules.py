@@ -201,3 +201,14 @@ def test_a_role_is_named_exactly() -> None:
         with pytest.raises(UnknownRole) as refusal:
             known_role(name)
         assert refusal.value.details == {"field": "role", "rule": "known_role"}
+
+
+def test_what_is_secret_of_an_account_or_session_is_not_in_its_text() -> None:
+    user = claimed_user(
+        user_id=ID, email=EmailAddress("ada@example.com"), name="Ada", password_hash="$argon2", origin="o", now=NOON
+    )
+    session = opened_session(
+        session_id=ID, user_id=ID, seed=b"a seed", device_id=ID, device_name="", address=None, now=NOON
+    )
+    assert "$argon2" not in repr(user)
+    assert "a seed" not in repr(session)

@@ -1,5 +1,6 @@
 """What auth tells and asks, in memory: transactions, events, the audit trail, codes, hashes, mails."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from uuid import UUID
 from auth.domain.audit import AuditEntry
 from auth.domain.audit_chain import SealedEntry, StreamHead, seal
 from auth.domain.email_address import EmailAddress
-from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
+from auth.domain.one_time_codes import SEND_LIMITS, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
 from auth.domain.sessions import Session
 from auth.use_cases.audit_ports import AuditFilter, AuditPage
 from auth.use_cases.ports import CodeMessage, PasswordCheck
@@ -96,12 +97,18 @@ class MemoryCodes:
 
 class MemoryCodeLimits:
     def __init__(self) -> None:
-        self.sent: dict[str, int] = {}
+        self.sent: Counter[tuple[CodePurpose, str]] = Counter()
 
-    async def seconds_to_wait(self, email: EmailAddress) -> int:
-        if self.sent.get(email, 0) >= SENDS_MAX:
-            return 600
-        self.sent[email] = self.sent.get(email, 0) + 1
+    def forget_minutes(self) -> None:
+        for key in list(self.sent):
+            if key[0] is not CodePurpose.ALREADY_REGISTERED:
+                del self.sent[key]
+
+    async def seconds_to_wait(self, purpose: CodePurpose, email: EmailAddress) -> int:
+        limit = SEND_LIMITS[purpose]
+        if self.sent[purpose, email] >= limit.mails:
+            return int(limit.window.total_seconds())
+        self.sent[purpose, email] += 1
         return 0
 
 

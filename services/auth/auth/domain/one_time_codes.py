@@ -1,6 +1,7 @@
 """The six digits that prove a mailbox."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -10,9 +11,6 @@ from auth.domain.errors import MalformedCode
 CODE_DIGITS = 6
 CODE_LIFETIME = timedelta(minutes=10)
 TRIES_MAX = 5  # per code: one guess in 200,000 goes through
-# Mails to one address, whoever asked and whether or not it has an account.
-SENDS_MAX = 3
-SENDS_WINDOW = timedelta(minutes=10)
 
 
 class CodePurpose(StrEnum):
@@ -27,6 +25,26 @@ class CodeVerdict(StrEnum):
     WRONG = "wrong"
     MISSING = "missing"  # none is live
     EXHAUSTED = "exhausted"  # it took its last try before
+
+
+@dataclass(frozen=True, slots=True)
+class SendLimit:
+    """So many mails to one address, whoever asked and whether or not it has an account."""
+
+    mails: int
+    window: timedelta
+
+
+SENDS_MAX = 3
+_A_FEW = SendLimit(SENDS_MAX, timedelta(minutes=10))
+# Each purpose has its own, so that asking for what sends an owner nothing, as for a code to sign up again, does not
+# use up the codes that give them a new password.
+SEND_LIMITS: Mapping[CodePurpose, SendLimit] = {
+    CodePurpose.VERIFY_EMAIL: _A_FEW,
+    CodePurpose.RESET_PASSWORD: _A_FEW,
+    # Beside the first: a stranger may go on for days, and codes have their count of the day in the database.
+    CodePurpose.ALREADY_REGISTERED: SendLimit(10, timedelta(days=1)),
+}
 
 
 @dataclass(frozen=True, slots=True)

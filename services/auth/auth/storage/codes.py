@@ -5,8 +5,7 @@ from redis.asyncio import Redis
 from auth.domain.email_address import EmailAddress
 from auth.domain.one_time_codes import (
     CODE_LIFETIME,
-    SENDS_MAX,
-    SENDS_WINDOW,
+    SEND_LIMITS,
     TRIES_MAX,
     CodeCheck,
     CodePurpose,
@@ -50,29 +49,33 @@ class RedisCodes:
 
     async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
         with redis_errors():
-            await self._put(keys=[_key(purpose, email)], args=[digest, _milliseconds(CODE_LIFETIME.total_seconds())])
+            await self._put(
+                keys=[_key("otp", purpose, email)], args=[digest, _milliseconds(CODE_LIFETIME.total_seconds())]
+            )
 
     async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         with redis_errors():
-            verdict, tries_left = await self._check(keys=[_key(purpose, email)], args=[digest, TRIES_MAX])
+            verdict, tries_left = await self._check(keys=[_key("otp", purpose, email)], args=[digest, TRIES_MAX])
         return CodeCheck(CodeVerdict(verdict.decode()), int(tries_left))
 
 
 class RedisCodeLimits:
-    """`cryptovault:otp-sends:{email}`, a counter per window."""
+    """`cryptovault:otp-sends:{email}` (other purposes than sign-up name themselves), a counter per window."""
 
     def __init__(self, redis: Redis) -> None:
         self._take = redis.register_script(_TAKE)
 
-    async def seconds_to_wait(self, email: EmailAddress) -> int:
-        key = f"cryptovault:otp-sends:{email}"
+    async def seconds_to_wait(self, purpose: CodePurpose, email: EmailAddress) -> int:
+        limit = SEND_LIMITS[purpose]
+        key = _key("otp-sends", purpose, email)
         with redis_errors():
-            wait = int(await self._take(keys=[key], args=[SENDS_MAX, _milliseconds(SENDS_WINDOW.total_seconds())]))
+            wait = int(await self._take(keys=[key], args=[limit.mails, _milliseconds(limit.window.total_seconds())]))
         return -(-wait // 1000)
 
 
-def _key(purpose: CodePurpose, email: EmailAddress) -> str:
-    return f"cryptovault:otp:{email}" if purpose is CodePurpose.VERIFY_EMAIL else f"cryptovault:otp:{purpose}:{email}"
+def _key(kind: str, purpose: CodePurpose, email: EmailAddress) -> str:
+    whose = email if purpose is CodePurpose.VERIFY_EMAIL else f"{purpose}:{email}"
+    return f"cryptovault:{kind}:{whose}"
 
 
 def _milliseconds(seconds: float) -> int:

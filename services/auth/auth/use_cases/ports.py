@@ -299,8 +299,8 @@ class Codes(Protocol):
 
 
 class CodeLimits(Protocol):
-    async def seconds_to_wait(self, email: EmailAddress) -> int:
-        """Takes one of the address's sends and returns 0, or returns how long until there is one."""
+    async def seconds_to_wait(self, purpose: CodePurpose, email: EmailAddress) -> int:
+        """Takes one of the address's sends for that purpose and returns 0, or returns how long until there is one."""
         ...
 
 

@@ -29,7 +29,7 @@ class RequestPasswordReset:
     async def __call__(self, *, email: str) -> None:
         """Raises InvalidEmail, TooBusy. Where mails were sent already it is silent: the answer is always the same."""
         address = email_address(email)
-        if await self._code_limits.seconds_to_wait(address):
+        if await self._code_limits.seconds_to_wait(CodePurpose.RESET_PASSWORD, address):
             return
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
         self._errands.hand_over("reset_code", partial(self._send, address))
@@ -43,6 +43,8 @@ class RequestPasswordReset:
             count = reset_codes_after_one_more(user, self._clock.now())
             if count is None:
                 log.warning("Codes of the day are used up", event="code_withheld", account_id=str(user.id))
+                # An unknown address has one now, so that guesses would tell.
+                await self._issue_code.decoy(address, CodePurpose.RESET_PASSWORD)
                 return
             if await self._users.count_reset_code(user, count):
                 await self._issue_code.to(user, CodePurpose.RESET_PASSWORD)

@@ -5,6 +5,7 @@ from chassis.logs import get_logger
 
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.errors import CodesTooOften
+from auth.domain.one_time_codes import CodePurpose
 from auth.domain.users import with_code_sent
 from auth.use_cases.issue_code import IssueCode
 from auth.use_cases.ports import CodeLimits, Errands, Users
@@ -29,7 +30,7 @@ class ResendCode:
     async def __call__(self, *, email: str) -> None:
         """Raises InvalidEmail, CodesTooOften (counted for unknown addresses too), TooBusy."""
         address = email_address(email)
-        wait = await self._code_limits.seconds_to_wait(address)
+        wait = await self._code_limits.seconds_to_wait(CodePurpose.VERIFY_EMAIL, address)
         if wait:
             raise CodesTooOften(retry_after_seconds=wait)
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
@@ -44,6 +45,8 @@ class ResendCode:
             counted = with_code_sent(user, self._clock.now())
             if counted is None:
                 log.warning("Codes of the day are used up", event="code_withheld", account_id=str(user.id))
+                # An unknown address has one now, so that guesses would tell.
+                await self._issue_code.decoy(address)
                 return
             if await self._users.replace_claim(user, counted):
                 await self._issue_code.to(counted)

@@ -8,7 +8,7 @@ from auth.domain.devices import NO_DEVICE, Device
 from auth.domain.email_address import email_address
 from auth.domain.errors import CodeExpired
 from auth.domain.one_time_codes import CodePurpose, parse_code
-from auth.domain.users import NO_PASSWORD, proven_password
+from auth.domain.users import NO_PASSWORD, User, proven_password
 from auth.use_cases.open_session import OpenSession, SignedIn
 from auth.use_cases.ports import Announcements, Digests, Transactions, Users
 from auth.use_cases.spend_code import SpendCode
@@ -43,8 +43,7 @@ class VerifyEmail:
         address = email_address(email)
         await self._spend_code(CodePurpose.VERIFY_EMAIL, address, parse_code(code))
         user = await self._users.by_email(address)
-        # Neither can be where the address was not proven: whoever has this code has come too late.
-        if user is None or user.two_factor_enabled or user.frozen_at is not None:
+        if user is None or _is_closed(user):
             raise CodeExpired
         session = self._open_session.prepare(user, device)
         now = self._clock.now()
@@ -52,6 +51,10 @@ class VerifyEmail:
         password_hash = proven_password(user, origin=self._digests.of_origin(current_caller().address))
 
         async def proven() -> bool:
+            # Asked again here, since whoever closes the account writes the same row: so of the two one sees the other.
+            present = await self._users.by_id(user.id)
+            if present is None or _is_closed(present):
+                raise CodeExpired
             first_time = await self._users.mark_verified(user.id, password_hash=password_hash)
             if first_time:
                 await self._announcements.user_verified(user.id, now)
@@ -69,3 +72,8 @@ class VerifyEmail:
             password_disputed=password_hash == NO_PASSWORD,
         )
         return self._open_session.signed_in(replace(user, email_verified=True, last_login=now, claim=None), session)
+
+
+def _is_closed(user: User) -> bool:
+    """Neither can be where the address was not proven: whoever has a code then has come too late."""
+    return user.two_factor_enabled or user.frozen_at is not None

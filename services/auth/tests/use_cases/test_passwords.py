@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ from auth.domain.devices import Device
 from auth.domain.errors import (
     AccountLocked,
     CodeExpired,
+    CodesTooOften,
     InvalidCode,
     InvalidCredentials,
     PasswordUnchanged,
@@ -111,6 +113,31 @@ async def test_known_unverified_and_unknown_addresses_hear_the_same(world: Any) 
     assert set(mails) == {"known@example.com"}
 
 
+@pytest.mark.parametrize("last", ["sign-up", "resend", "forgotten"])
+async def test_guesses_do_not_tell_known_addresses_when_the_codes_of_the_day_are_used_up(world: Any, last: str) -> None:
+    await world.member("known@example.com")
+    heard = []
+    for email in ("known@example.com", "unknown@example.com"):
+        for number in range(CODES_PER_DAY_MAX + 1):
+            await world.reset_limits()
+            await world.drop_codes()
+            if last == "forgotten":
+                await world.do.request_password_reset(email=email)
+            elif last == "resend" and number == CODES_PER_DAY_MAX:
+                await world.resend(email)
+            else:
+                await world.sign_up(email)
+            await world.settle()
+        answers = []
+        for code in ["000000"] * (TRIES_MAX + 1):
+            guess = reset(world, code, email) if last == "forgotten" else world.do.verify_email(email=email, code=code)
+            with pytest.raises(ServiceError) as refusal:
+                await guess
+            answers.append((refusal.value.reason, refusal.value.details))
+        heard.append(answers)
+    assert heard[0] == heard[1]
+
+
 async def test_an_emptied_redis_gives_no_more_than_the_days_codes(world: Any) -> None:
     await world.member()
     for _ in range(CODES_PER_DAY_MAX + 5):
@@ -121,6 +148,17 @@ async def test_an_emptied_redis_gives_no_more_than_the_days_codes(world: Any) ->
     world.clock.advance(86_400)
     await forget(world)
     await reset(world, world.last_code())
+
+
+async def test_a_stranger_who_asks_for_sign_up_codes_keeps_no_owner_from_a_new_password(world: Any) -> None:
+    await world.member()
+    for _ in range(SENDS_MAX):
+        with contextlib.suppress(CodesTooOften):
+            await world.resend()
+    await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    await reset(world, world.last_code())
+    assert await world.do.log_in(email=EMAIL, password=NEW_PASSWORD)
 
 
 async def test_a_weak_password_is_refused_before_the_code_is_spent(world: Any) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from auth.domain.errors import (
     TooManyAttempts,
     WeakPassword,
 )
-from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodePurpose
+from auth.domain.one_time_codes import SEND_LIMITS, SENDS_MAX, TRIES_MAX, CodePurpose
 from auth.domain.users import CODES_PER_DAY_MAX, NO_PASSWORD, User
 from auth.use_cases.open_session import SignedIn
 from chassis.errors import ServiceError
@@ -22,6 +23,7 @@ from chassis.identity import Caller, use_caller
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
+MAILS_PER_DAY_MAX = SEND_LIMITS[CodePurpose.ALREADY_REGISTERED].mails
 
 
 def caller() -> Caller:
@@ -102,6 +104,32 @@ async def test_a_second_proof_of_the_same_address_tells_nobody_again(real_world:
     assert [name for name, _ in await world.events()] == ["UserVerified"]
 
 
+@pytest.mark.parametrize("closed", ["frozen", "second factor"])
+async def test_a_code_opens_no_session_of_what_is_closed_while_it_is_taken(
+    real_world: Any, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    """A second code is on its way to an account whose first one has just proven it."""
+    world, member = real_world, await real_world.member()
+    digest = world.adapters.digests.of_code(CodePurpose.VERIFY_EMAIL, EMAIL, "123456")
+    await world.adapters.codes.put(CodePurpose.VERIFY_EMAIL, EMAIL, digest)
+    find_user = world.adapters.users.by_email
+
+    async def closed_meanwhile(email: EmailAddress) -> User | None:
+        user: User | None = await find_user(email)
+        if closed == "frozen":
+            with use_caller(replace(caller(), user_id=str(member.user.id))):
+                await world.do.freeze_account(ticket="")
+        else:
+            await world.adapters.users.set_two_factor(member.user.id, enabled=True)
+        return user
+
+    monkeypatch.setattr(world.adapters.users, "by_email", closed_meanwhile)
+    with pytest.raises(CodeExpired):
+        await world.do.verify_email(email=EMAIL, code="123456")
+    live = await world.adapters.sessions.live_of_user(member.user.id, world.clock.now(), 10, but=member.session.id)
+    assert live == []
+
+
 async def test_a_new_code_replaces_the_one_before(world: Any) -> None:
     await world.sign_up()
     first = world.last_code()
@@ -152,6 +180,15 @@ async def test_signing_up_a_known_address_tells_its_owner_and_changes_nothing(wo
     assert world.courier.mails[-1].purpose is CodePurpose.ALREADY_REGISTERED
     assert world.courier.mails[-1].code == ""
     assert await world.user() == before
+
+
+async def test_an_owner_gets_so_many_mails_a_day_about_sign_ups_of_strangers(world: Any) -> None:
+    await world.member()
+    for _ in range(MAILS_PER_DAY_MAX + 2):
+        await world.reset_limits()
+        await world.sign_up()
+    mails = [mail for mail in world.courier.mails if mail.purpose is CodePurpose.ALREADY_REGISTERED]
+    assert len(mails) == MAILS_PER_DAY_MAX
 
 
 async def test_guessing_looks_the_same_at_new_known_and_unknown_addresses(world: Any) -> None:

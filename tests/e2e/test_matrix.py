@@ -194,7 +194,7 @@ async def _unverified(http: httpx.AsyncClient) -> str:
     assert (await http.post("/api/v1/auth/signup", json={**credentials, "name": "Ada"})).status_code == 202
     code = await mailed_code(http, credentials["email"])
     reply = await http.post("/api/v1/auth/login", json={**credentials, "delivery": "body"})
-    assert_error(reply, 403, "AUTHORIZATION_ERROR", "email_not_verified")
+    assert_error(reply, 401, "AUTHENTICATION_ERROR", "invalid_credentials")
     return code
 
 

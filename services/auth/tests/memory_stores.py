@@ -111,7 +111,8 @@ class MemoryThrottles:
 
     async def read(self, email: EmailAddress, device: KnownDevice | None = None) -> LoginThrottle:
         user = await self._users.by_email(email)
-        return user.throttle if user and device is None else self._strangers.get((email, device), OPEN)
+        is_account = user is not None and user.email_verified and device is None
+        return user.throttle if user and is_account else self._strangers.get((email, device), OPEN)
 
     async def count_failure(
         self, email: EmailAddress, now: datetime, device: KnownDevice | None = None
@@ -121,7 +122,7 @@ class MemoryThrottles:
             return None
         after = before.after_failure(now)
         user = await self._users.by_email(email)
-        if user and device is None:
+        if user and user.email_verified and device is None:
             self._users.rows[user.id] = replace(user, throttle=after)
         else:
             self._strangers[email, device] = after

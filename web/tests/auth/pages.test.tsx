@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { MemoryRouter } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import FreezePage from "@/features/auth/FreezePage";
+import { forgetPendingEmail, pendingEmail } from "@/features/auth/pending-email";
 import ResetPage from "@/features/auth/ResetPage";
 import SignInPage from "@/features/auth/SignInPage";
 
@@ -25,6 +26,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.unstubAllGlobals();
   window.location.hash = "";
+  forgetPendingEmail();
 });
 
 function show(page: ReactNode) {
@@ -70,6 +72,17 @@ test("where a second factor is on, the password is followed by its code", async 
     path: "/api/v1/auth/login/mfa",
     body: { challenge: "challenge-1", code: "123456", delivery: "cookie" },
   });
+});
+
+test("who may not have confirmed the address yet is shown the way to the code", async () => {
+  answers = [refused("AUTHENTICATION_ERROR", { reason: "invalid_credentials" })];
+  show(<SignInPage />);
+  await userEvent.type(screen.getByLabelText("E-mail"), "ada@example.com");
+  await userEvent.type(screen.getByLabelText("Password"), "correct horse battery");
+  await userEvent.click(screen.getByRole("button", { name: "Sign in" }));
+  const link = await screen.findByRole("link", { name: "Enter your code" });
+  expect(link.getAttribute("href")).toBe("/verify");
+  expect(pendingEmail()).toBe("ada@example.com");
 });
 
 test("a forgotten password is set anew by the code from the mail", async () => {

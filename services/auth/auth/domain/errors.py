@@ -34,13 +34,13 @@ class MalformedCode(InvalidArgument):
 
 
 class InvalidCredentials(ServiceError):
-    """Unknown address, wrong password, no password: one answer."""
+    """Unknown or unproven address, wrong password, no password: one answer."""
 
     kind = ErrorKind.UNAUTHENTICATED
     reason = "invalid_credentials"
 
     def __init__(self) -> None:
-        super().__init__("The e-mail address or the password is not right.")
+        super().__init__("The e-mail address or the password is not right, or the address is not confirmed yet.")
 
 
 class AccountLocked(ServiceError):
@@ -70,16 +70,6 @@ class PasswordUnchanged(InvalidArgument):
 
     def __init__(self) -> None:
         super().__init__("The new password is the present one.", field="new_password", rule="differs")
-
-
-class EmailNotVerified(ServiceError):
-    """Told only to who gave the right password."""
-
-    kind = ErrorKind.FORBIDDEN
-    reason = "email_not_verified"
-
-    def __init__(self) -> None:
-        super().__init__("Confirm the e-mail address first: ask for a new code and enter it.")
 
 
 class InvalidCode(ServiceError):

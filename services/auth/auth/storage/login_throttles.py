@@ -20,7 +20,8 @@ _FIELDS = {"_id": 1, "failed_login_attempts": 1, "last_failed_login": 1, "locked
 
 class MongoLoginThrottles:
     """In the account where there is one, else among the strangers, by digest: same fields, same rule. A known device's
-    is among the strangers too, so that whoever guesses at the address does not touch it.
+    is among the strangers too, so that whoever guesses at the address does not touch it. So is that of an account whose
+    address is not proven: a sign-up must not be seen to begin a count anew.
     """
 
     def __init__(self, digests: Digests) -> None:
@@ -55,7 +56,7 @@ class MongoLoginThrottles:
         if device is not None:
             return False, await strangers
         # Both, whoever it is: one look more for unknown addresses is what tells them from known ones by time.
-        accounts = UserDocument.get_pymongo_collection().find_one({"email": email}, _FIELDS)
+        accounts = UserDocument.get_pymongo_collection().find_one({"email": email, "email_verified": True}, _FIELDS)
         account, stranger = await asyncio.gather(accounts, strangers)
         return (True, account) if account is not None else (False, stranger)
 

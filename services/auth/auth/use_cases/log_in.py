@@ -6,7 +6,7 @@ from chassis.logs import get_logger
 
 from auth.domain.devices import NO_DEVICE, Device, KnownDevice
 from auth.domain.email_address import EmailAddress, email_address
-from auth.domain.errors import AccountFrozen, AccountLocked, EmailNotVerified, InvalidCredentials, MfaRequired
+from auth.domain.errors import AccountFrozen, AccountLocked, InvalidCredentials, MfaRequired
 from auth.domain.login_throttle import OPEN, LoginThrottle
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
@@ -55,8 +55,8 @@ class LogIn:
         self._clock = clock
 
     async def __call__(self, *, email: str, password: str, device: Device = NO_DEVICE) -> SignedIn:
-        """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, EmailNotVerified,
-        AccountFrozen, MfaRequired, TooBusy.
+        """Raises InvalidEmail, WeakPassword (too long), InvalidCredentials, AccountLocked, AccountFrozen, MfaRequired,
+        TooBusy.
 
         The first four depend on the input and on the failures alone, never on whether the address has an account.
         """
@@ -75,10 +75,6 @@ class LogIn:
         if user is None or not check.right:
             await self._fail(address, user, known)
             raise InvalidCredentials
-        if not user.email_verified:
-            await self._refuse_if_locked(address, known)
-            self._note_attempt(address, user, EmailNotVerified.reason)
-            raise EmailNotVerified
         if check.stronger_hash is not None:
             if not await self._users.replace_password(
                 user.id, old_hash=user.password_hash, new_hash=check.stronger_hash
@@ -101,6 +97,9 @@ class LogIn:
         self, address: EmailAddress, device: Device
     ) -> tuple[User | None, KnownDevice | None, LoginThrottle]:
         user = await self._users.by_email(address)
+        # Until the address is proven there is no account here: were its password taken, whoever signs an address up and
+        # then in would learn whether it had one.
+        user = user if user and user.email_verified else None
         # Strangers close an address for each other; a device that has signed in before has a count of its own.
         known = self._device_tokens.read(user, device.token) if user else None
         return user, known, await self._throttles.read(address, known)

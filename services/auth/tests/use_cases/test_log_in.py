@@ -6,7 +6,6 @@ import pytest
 from auth.domain.devices import Device
 from auth.domain.errors import (
     AccountLocked,
-    EmailNotVerified,
     InvalidCredentials,
     TooBusy,
     WeakPassword,
@@ -175,12 +174,15 @@ async def test_many_devices_may_sign_in_at_once(real_world: Any) -> None:
     assert len({outcome.session.id for outcome in outcomes}) == 16
 
 
-async def test_an_unproven_address_is_told_so_only_with_the_right_password(world: Any) -> None:
-    await world.sign_up()
-    with pytest.raises(EmailNotVerified):
-        await world.do.log_in(email=EMAIL, password=PASSWORD)
-    with pytest.raises(InvalidCredentials):
-        await world.do.log_in(email=EMAIL, password="not the password")
+async def test_who_signs_an_address_up_does_not_learn_by_signing_in_whether_it_had_an_account(world: Any) -> None:
+    await world.member("known@example.com")
+    heard = []
+    for email in ("known@example.com", "unknown@example.com"):
+        answers = await fail(world, email, FAILURES_MAX - 2)
+        await world.sign_up(email, "not the password")
+        heard.append(answers + await fail(world, email, 3))
+    assert heard[0] == heard[1]
+    assert [reason for reason, _ in heard[0]] == ["invalid_credentials"] * FAILURES_MAX + ["account_locked"]
 
 
 async def test_a_password_longer_than_any_is_refused_for_every_address_before_the_hash(memory_world: Any) -> None:

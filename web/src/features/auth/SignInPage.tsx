@@ -1,6 +1,6 @@
 import { zodResolver } from "@hookform/resolvers/zod";
 import { useForm } from "react-hook-form";
-import { Link, useLocation, useNavigate } from "react-router";
+import { Link, useLocation } from "react-router";
 import { Button } from "@/components/ui/Button";
 import { Field } from "@/components/ui/Field";
 import { FormError } from "@/components/ui/Notice";
@@ -14,7 +14,6 @@ import { ApiError } from "@/lib/api-error";
 
 export default function SignInPage() {
   const signIn = useSignIn();
-  const navigate = useNavigate();
   const { state } = useLocation();
   const lock = useCountdown();
   const { register, handleSubmit, formState } = useForm<SignInValues>({ resolver: zodResolver(signInSchema) });
@@ -25,12 +24,9 @@ export default function SignInPage() {
       await signIn.mutateAsync(values);
     } catch (error) {
       if (!(error instanceof ApiError)) return;
-      if (error.reason === "email_not_verified") {
-        rememberPendingEmail(values.email);
-        await navigate("/verify", { state });
-      } else if (error.retryAfterSeconds !== null) {
-        lock.start(error.retryAfterSeconds);
-      }
+      // Kept for who signed up and has not confirmed the address: the reply does not tell them from anybody else.
+      if (error.reason === "invalid_credentials") rememberPendingEmail(values.email);
+      if (error.retryAfterSeconds !== null) lock.start(error.retryAfterSeconds);
     }
   });
 
@@ -70,6 +66,14 @@ export default function SignInPage() {
           {...register("password")}
         />
         <FormError error={signIn.error}>
+          {signIn.error instanceof ApiError && signIn.error.reason === "invalid_credentials" && (
+            <p>
+              Just signed up?{" "}
+              <Link to="/verify" state={state} className="text-accent underline">
+                Enter your code
+              </Link>
+            </p>
+          )}
           {lock.secondsLeft > 0 && (
             <p>
               You can try again in <Countdown seconds={lock.secondsLeft} />.

@@ -24,7 +24,7 @@ export default function VerifyPage() {
           <Link to="/sign-in" state={state} className="font-medium text-accent underline">
             Sign in
           </Link>{" "}
-          with your e-mail and password, and we ask for the code again.
+          with your e-mail and password: where the address is not confirmed yet, the way to a new code is there.
         </p>
       </AuthCard>
     );

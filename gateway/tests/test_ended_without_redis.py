@@ -1,11 +1,15 @@
 """A session that is over stays so while Redis does not answer: then auth says which are (decision 0107)."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import eventually
 from cryptovault.auth.v1 import auth_pb2
 from facts import SESSION
+from gateway.admission.revocations import AuthsRevocations
 from replies import checked
 from sockets import connected
 
@@ -95,3 +99,31 @@ async def test_the_sockets_of_an_ended_session_close_and_others_stay(start: "Sta
         assert await ended.closed_with() == 4401
         await living.send(op="ping")
         assert (await living.read())["op"] == "pong"
+
+
+async def test_who_asks_within_a_moment_asks_together() -> None:
+    asked: list[list[str]] = []
+
+    async def fetch(ids: Sequence[str]) -> set[str]:
+        asked.append(list(ids))
+        await asyncio.sleep(0.05)
+        return {"7"}
+
+    revocations = AuthsRevocations(fetch, SystemClock())
+    impatient = asyncio.create_task(revocations.among(["0"]))
+    everybody = [asyncio.create_task(revocations.among([str(number)])) for number in (*range(300), 7)]
+    await eventually(lambda: asked)
+    impatient.cancel()
+    answers = await asyncio.gather(*everybody)
+    assert sorted(len(ids) for ids in asked) == [44, 256]
+    assert [number for number, ended in enumerate(answers) if ended] == [7, 300]
+    # And of those that live it is believed for a second.
+    assert await revocations.among(["8"]) == set()
+    assert len(asked) == 2
+    # A moment is longer than one turn of the loop.
+    later = []
+    for number in range(400, 410):
+        later.append(asyncio.create_task(revocations.among([str(number)])))
+        await asyncio.sleep(0)
+    await asyncio.gather(*later)
+    assert len(asked) <= 5

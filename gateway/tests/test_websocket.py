@@ -10,6 +10,7 @@ import websockets
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from facts import ORDER, SESSION, USER
+from gateway.edge import socket_protocol
 from gateway.edge.metrics import SOCKETS_CLOSED
 from gateway.schemas.errors import ErrorReply
 from gateway.websocket import private_channels
@@ -317,6 +318,48 @@ async def test_too_many_messages_close_the_socket(up: "Running") -> None:
         for _ in range(302):
             await socket.send(op="ping")
         assert await socket.closed_with() == 4429
+
+
+MASK = b"\x80\x00\x00\x00\x00"  # of an empty frame
+
+
+@pytest.mark.parametrize("frame", [b"\x89", b"\x8a", b"\x00"], ids=["ping", "pong", "part of a message"])
+async def test_too_many_frames_that_no_message_is_made_of_close_the_socket(up: "Running", frame: bytes) -> None:
+    """Pongs to who reads none would fill our memory, and reading tiny frames would take all our time."""
+    async with connected(up) as socket:
+        before = closed_with("4429")
+        socket.connection.transport.write(b"\x01" + MASK + (frame + MASK) * 100_000)
+        assert await socket.closed_with() == 4429
+        assert closed_with("4429") == before + 1
+
+
+async def test_who_answers_no_close_is_not_waited_for(up: "Running", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_protocol, "CLOSE_SECONDS_MAX", 0.2)
+    reader, writer = await asyncio.open_connection(up.host, up.port)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 101 ")
+    writer.write(b"\x82" + MASK)  # no text, so it is closed
+    async with asyncio.timeout(5):
+        while await reader.read(65_536):
+            pass
+    writer.close()
+
+
+async def test_a_subscription_counts_like_the_read_that_it_is(start: "Start") -> None:
+    async with start(limit_account_per_user=5, limit_market_data_per_address=5, limit_factor=1) as up:
+        for channel, more in (("orders", {}), ("book", {"market": "BTC-USD"})):
+            async with signed_in(up) as socket:
+                for _ in range(6):
+                    await socket.send(op="subscribe", channel=channel, **more)
+                while "op" not in (message := await socket.read()):
+                    pass
+                assert (message["op"], message["error"]["code"]) == ("error", "RATE_LIMIT_EXCEEDED")
+                await socket.send(op="ping")
+                while (await socket.read()).get("op") != "pong":
+                    pass
 
 
 async def test_one_address_has_only_so_many_sockets(start: "Start") -> None:

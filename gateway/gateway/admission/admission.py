@@ -99,7 +99,7 @@ class Admission:
             if policy.access is Access.OPTIONAL and refusal is not None and refusal.status == _UNAUTHENTICATED:
                 refusal = None
         if policy.limit is not None:
-            alive = await self._check(facts, token, policy.limit)
+            alive = await self._check(facts, token, policy.limit, nonce_of(token))
             if not alive:
                 refusal = _revoked(token) if policy.access is Access.USER else refusal
                 token = None
@@ -136,11 +136,20 @@ class Admission:
             token = await self._authenticate(facts, headers, request)
         except PublicError as error:
             refusal = error
-        if not await self._check(facts, token, LimitClass.ACCOUNT if claims_to_be_somebody else LimitClass.MARKET_DATA):
+        limit_class = LimitClass.ACCOUNT if claims_to_be_somebody else LimitClass.MARKET_DATA
+        if not await self._check(facts, token, limit_class, nonce_of(token)):
             raise _revoked(token)
         if refusal is not None:
             raise refusal
         return token
+
+    async def count_subscription(self, address: str, token: AccessToken | None, limit_class: LimitClass) -> None:
+        """Begin with what one asks for over a WebSocket only where the same could be read: what is behind it costs as
+        much. PublicError 401 or 429, errors as of a call to auth.
+        """
+        facts = RequestFacts(request_id="", address=address)  # no reply follows that would show limits
+        if not await self._check(facts, token, limit_class):
+            raise _revoked(token)
 
     async def check_token(self, token: str) -> AccessToken:
         """Verify a token sent inside a WebSocket. PublicError 401 where it is not valid or its session is over."""
@@ -233,7 +242,9 @@ class Admission:
         if b"origin" in headers and not self._origins.may_use_cookies(headers):
             raise _wrong_origin()
 
-    async def _check(self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass) -> bool:
+    async def _check(
+        self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass, nonce: Nonce | None = None
+    ) -> bool:
         """Spend one request of the allowance; False where the session is over. Without Redis auth says so: errors as of
         a call to it.
 
@@ -241,13 +252,9 @@ class Admission:
         """
         alive = token is None or token.session_id not in self._revocations
         if not alive:
-            token = None
+            token, nonce = None, None
         keys = self._limit_keys(facts, token, limit_class)
-        revocations: tuple[str, ...] = ()
-        nonce: Nonce | None = None
-        if token is not None:
-            revocations = revocation_keys(token.session_id)
-            nonce = nonce_of(token)
+        revocations = revocation_keys(token.session_id) if token is not None else ()
         ask = self._ask_patiently if limit_class.fails_closed else self._gate.ask
         try:
             answer = await ask(revocations, keys, nonce)

@@ -118,9 +118,9 @@ class SeenNonces:
         return True
 
 
-def nonce_of(token: AccessToken) -> Nonce | None:
+def nonce_of(token: AccessToken | None) -> Nonce | None:
     """None where it was no signature."""
-    if token.key is None:
+    if token is None or token.key is None:
         return None
     return Nonce(f"{NONCE_KEY_PREFIX}{token.session_id}:{token.token_id}", token.signed_at + NONCE_MILLISECONDS)
 

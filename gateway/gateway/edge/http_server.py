@@ -10,6 +10,7 @@ from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door import Application
 from gateway.edge.door_limits import KEEP_ALIVE_SECONDS
 from gateway.edge.http_protocol import limited_to
+from gateway.edge.socket_protocol import GuardedSocketProtocol
 
 SOCKET_MESSAGE_BYTES_MAX = 4_096  # the longest message a client has to send carries a token
 _BACKLOG = 2_048
@@ -26,7 +27,7 @@ class HttpServer:
             host=host,
             port=port,
             http=limited_to(connections),
-            ws="websockets-sansio",
+            ws=GuardedSocketProtocol,
             ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
             ws_ping_interval=_PING_SECONDS,
             ws_ping_timeout=_PING_SECONDS,

@@ -9,6 +9,7 @@ from chassis.identity import Caller
 from gateway.admission.access_tokens import AccessToken
 from gateway.admission.admission import Admission
 from gateway.admission.limits import LocalLimits
+from gateway.admission.policy import LimitClass
 from gateway.edge.facts import RequestFacts
 from gateway.errors import PublicError, invalid, permission_missing, unauthenticated
 from gateway.views.times import datetime_text
@@ -162,6 +163,7 @@ class SocketConnection:
         permission = PRIVATE_CHANNELS[message.channel]
         if permission not in self.token.permissions:
             raise permission_missing(permission)
+        await self._admission.count_subscription(self._facts.address, self.token, LimitClass.ACCOUNT)
         self._unsubscribe(message.channel, None)
         self._open_feeds[message.channel] = await self._feeds.open(
             message.channel,
@@ -186,6 +188,7 @@ class SocketConnection:
         if len(self._markets_read) >= SUBSCRIPTIONS_MAX:
             raise invalid("Too many subscriptions.", field="channel", rule="maximum", maximum=str(SUBSCRIPTIONS_MAX))
         await self._market_channels.check(message.market)
+        await self._admission.count_subscription(self._facts.address, None, LimitClass.MARKET_DATA)
         self._unsubscribe(message.channel, message.market)
         self._markets_read.add((message.channel, message.market))
         self._market_channels.of(message.channel).subscribe(message.market, self.outbox)

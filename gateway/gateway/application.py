@@ -109,7 +109,7 @@ class Application(FastAPI):
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
             facts = facts_of(request)
-            facts.route = endpoint.path
+            facts.route, facts.urgency = endpoint.path, urgency
             self._shedder.require_room(urgency)
             headers = dict(scope["headers"])
             body = b""

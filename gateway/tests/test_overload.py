@@ -1,6 +1,7 @@
 """More than can be done, and services that do not answer: who is turned away, how, and for how long."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -72,6 +73,29 @@ async def test_under_load_reads_are_turned_away_before_orders_and_orders_before_
         assert cancel.status_code == 200
         for task in at_work:
             await task
+
+
+async def test_nor_does_a_body_that_came_late_get_more_room(start: "Start") -> None:
+    """Each had room while its body was waited for, and thousands at once are no fewer for that."""
+    async with start(requests_in_flight_max=10) as up:
+        body = json.dumps(ORDER).encode()
+        head = (
+            f"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: {up.bearer()['Authorization']}\r\n"
+            f"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        late = []
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection(up.host, up.port)
+            writer.write(head.encode())
+            assert (await reader.read(65_536)).startswith(b"HTTP/1.1 100 ")
+            late.append((reader, writer))
+        up.platform.trading.silent = 9
+        for _, writer in late:
+            writer.write(body)
+        answers = [await reader.read(65_536) for reader, _ in late]
+        assert sum(b"overloaded" in answer for answer in answers) == 3
+        for _, writer in late:
+            writer.close()
 
 
 async def _portfolio(up: "Running") -> httpx.Response:

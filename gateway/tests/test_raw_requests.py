@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chassis.testing import eventually
-from gateway.edge.door_limits import HEAD_BYTES_MAX
+from gateway.edge.door_limits import HEAD_BYTES_MAX, PIPELINED_MAX
 from gateway.schemas.errors import ErrorReply
 from raw_http import raw
 
@@ -60,6 +60,7 @@ AMBIGUOUS = {
     "a socket with an empty body": SOCKET + b"Content-Length: 0\r\n\r\n",
     "a socket with chunks": SOCKET + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK,
     "a socket with two keys": SOCKET + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    "a socket with two upgrades": SOCKET + b"Upgrade: websocket\r\n\r\n",
     "a socket with half a key": SOCKET.replace(b"dGhlIHNh", b"") + b"\r\n",
     "a socket of another version": SOCKET.replace(b"13", b"8") + b"\r\n",
     "a socket that is posted": SOCKET.replace(b"GET", b"POST") + b"\r\n",
@@ -96,6 +97,70 @@ async def test_a_socket_does_not_begin_before_the_reply_to_what_was_asked_has_en
 async def test_two_requests_in_one_piece_are_two_requests(up: "Running") -> None:
     answer = await raw(up, HIDDEN + HIDDEN.replace(b"hidden", b"second"), wait=False)
     assert answer.count(b"x-request-id: hidden") == answer.count(b"x-request-id: second") == 1
+
+
+async def test_so_many_requests_in_one_piece_are_answered_and_no_more(up: "Running") -> None:
+    """Each that waits costs twenty times its bytes, and who sends ten thousand reads no replies."""
+    answer = await raw(up, HIDDEN * (PIPELINED_MAX + 1), wait=False)
+    assert answer.count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
+    assert answer.endswith(b"<open>")
+    answer = await raw(up, HIDDEN * 100)
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
+    assert not answer.endswith(b"<open>")
+
+
+async def test_what_is_no_request_does_not_take_the_reply_to_the_one_before(up: "Running") -> None:
+    """An order that was placed would be told to be unreadable."""
+    for nonsense in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"):
+        answer = await raw(up, HIDDEN + nonsense)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        assert answer.count(b"HTTP/1.1 ") == answer.count(b"connection: close") == 1
+        assert not answer.endswith(b"<open>")
+
+
+async def test_a_body_that_cannot_be_read_is_not_answered_twice(up: "Running") -> None:
+    reader, writer = await asyncio.open_connection(up.host, up.port)
+    writer.write(b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 401 ")
+    writer.write(b"no chunk\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.read(65_536) == b""
+    writer.close()
+
+
+async def test_a_large_chunk_is_no_trailer(up: "Running") -> None:
+    body = b'{"email":"ada@example.com"}' + b" " * 60_000
+    reader, writer = await asyncio.open_connection(up.host, up.port)
+    writer.write(POST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body))
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 100 ")  # its size was read
+    writer.write(body)
+    await asyncio.sleep(0.1)  # nothing tells that it was read before its end comes
+    writer.write(b"\r\n0\r\n\r\n")
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 202 ")
+    writer.close()
+
+
+async def test_trailers_have_an_end(up: "Running") -> None:
+    """They count as neither head nor body, and the parser keeps each in memory until it is whole."""
+    endless = (b"x" * 65_536 for _ in range(32))
+    answer = await raw(up, POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", *endless, wait=False)
+    assert answer.startswith(b"HTTP/1.1 400 ") or answer == b""
+    assert not answer.endswith(b"<open>")
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
+async def test_behind_an_upgrade_that_is_not_made_nothing_is_read(up: "Running", upgrade: bytes) -> None:
+    """The parser leaves out what came in one piece with it: half a request, whose rest would be read as a whole one."""
+    first = HIDDEN.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n\r\n")
+    answer = await raw(up, first + HIDDEN.replace(b"hidden", b"second"))
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert not answer.endswith(b"<open>")
+
+
+async def test_what_a_socket_is_not_asked_for_does_not_matter(up: "Running") -> None:
+    for header in (b'Sec-WebSocket-Protocol: "', b"Sec-WebSocket-Extensions: ;", b'Connection: Upgrade, "'):
+        assert (await raw(up, SOCKET + header + b"\r\n\r\n", wait=False)).startswith(b"HTTP/1.1 101 ")
 
 
 async def test_a_bodys_end_is_where_its_length_says(up: "Running") -> None:

@@ -1,6 +1,7 @@
 """Strangers who open connections and say little: they are let go in time, and keep nobody else waiting."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chassis.testing import eventually
 from facts import SESSION, USER
+from gateway.openapi import DOCUMENT_PATH
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -89,6 +91,83 @@ async def test_a_body_that_waits_until_its_session_is_over_does_nothing(
         assert answer.startswith(b"HTTP/1.1 401 "), answer
         assert b"session_revoked" in answer
         assert up.platform.trading.commands == []
+
+
+async def markets_are_told(up: "Running") -> None:
+    for _ in range(20):
+        assert (await up.client.get("/api/v1/markets")).status_code == 200
+        await asyncio.sleep(0.02)
+
+
+async def test_bodies_that_do_not_come_take_no_place_among_requests_at_work(start: "Start") -> None:
+    async with start(requests_in_flight_max=10) as up:
+        writers = []
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(up.host, up.port)
+            writer.write(HALF_BODY.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+            assert (await reader.read(65_536)).startswith(b"HTTP/1.1 100 ")  # now its body is waited for
+            writers.append(writer)
+        await markets_are_told(up)
+        for writer in writers:
+            writer.close()
+
+
+def one_who_reads_nothing(up: "Running") -> socket.socket:
+    """Has asked for more than all buffers between the two hold."""
+    stranger = socket.socket()
+    stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    stranger.connect((up.host, up.port))
+    stranger.setblocking(False)
+    stranger.sendall(f"GET {DOCUMENT_PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 30)
+    return stranger
+
+
+async def test_replies_that_nobody_reads_take_no_place_among_requests_at_work(start: "Start") -> None:
+    async with start(requests_in_flight_max=10) as up:
+        strangers = [one_who_reads_nothing(up) for _ in range(20)]
+        await asyncio.sleep(0.5)  # until there is no room for more of the replies
+        await markets_are_told(up)
+        for stranger in strangers:
+            stranger.close()
+
+
+async def test_who_reads_no_reply_is_let_go(up: "Running", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.edge.http_protocol.UNREAD_SECONDS_MAX", 0.5)
+    stranger = one_who_reads_nothing(up)
+
+    def let_go() -> bool:
+        try:
+            stranger.send(b"\r\n")
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+        return False
+
+    await eventually(let_go, 20)
+    stranger.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        (b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", b"{}"),
+    ],
+    ids=["an empty line", "the body of what was refused"],
+)
+async def test_what_is_no_request_keeps_no_connection(
+    start: "Start", monkeypatch: pytest.MonkeyPatch, first: bytes, then: bytes
+) -> None:
+    monkeypatch.setattr("gateway.edge.http_server.KEEP_ALIVE_SECONDS", 1)
+    async with start() as up:
+        reader, writer = await asyncio.open_connection(up.host, up.port)
+        writer.write(first)
+        assert (await reader.read(65_536)).startswith(b"HTTP/1.1 ")
+        writer.write(then)
+        async with asyncio.timeout(10):
+            assert await reader.read(65_536) == b""
+        writer.close()
 
 
 @pytest.mark.long

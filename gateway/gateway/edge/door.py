@@ -18,7 +18,7 @@ from gateway.edge.metrics import REQUEST_SECONDS, REQUESTS, method_label
 from gateway.edge.origins import Origins
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
-from gateway.edge.shedding import LoadShedder, Urgency
+from gateway.edge.shedding import LoadShedder, Place, Urgency
 from gateway.errors import PublicError, forbidden, internal, public_error_of, too_large
 from gateway.prices.fast_lane import FastLane
 
@@ -80,21 +80,22 @@ class Door:
         started = time.perf_counter()
         facts = RequestFacts(request_id=request_id.decode("latin-1"), address=self._addresses.of(scope, headers))
         attach_facts(scope, facts)
-        reply = _Reply(send, request_id, facts, self._origins.reply_headers(headers.get(b"origin")))
+        place = Place(self._shedder)
+        reply = _Reply(send, request_id, facts, self._origins.reply_headers(headers.get(b"origin")), place)
         caller = Caller(
             service="gateway", user_id=None, session_id=None, request_id=facts.request_id, address=facts.address
         )
-        self._shedder.begin()
+        place.take()
         with use_caller(caller):
             set_traceparent(_text(headers.get(b"traceparent")))
             try:
-                await self._let_in(scope, headers, facts, receive, reply)
+                await self._let_in(scope, headers, facts, self._body_of(receive, place, facts), reply)
             except ClientDisconnect:
                 reply.status = _DISCONNECTED
             except Exception as error:  # noqa: BLE001 - the one place where any error becomes a reply
                 await _answer_error(error, facts, reply)
             finally:
-                self._shedder.end()
+                place.leave()
                 self._record(scope, facts, reply.status, time.perf_counter() - started)
 
     async def _let_in(
@@ -113,6 +114,23 @@ class Door:
         if not _IDENTITY_HEADERS.isdisjoint(headers):
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _IDENTITY_HEADERS]
         await self._routes(scope, receive, reply.send)
+
+    def _body_of(self, receive: Receive, place: Place, facts: RequestFacts) -> Receive:
+        """`receive`, which leaves the request's place to others until the body is there."""
+        complete = False
+
+        async def receive_aside() -> MutableMapping[str, Any]:
+            nonlocal complete
+            if complete:
+                # From here on it says when the client has gone, which is waited for while there is work.
+                return await receive()
+            message = await place.wait_for(receive())
+            complete = not message.get("more_body", False)
+            if complete:
+                self._shedder.require_room(facts.urgency)
+            return message
+
+        return receive_aside
 
     async def _answer_preflight(self, headers: dict[bytes, bytes], reply: "_Reply") -> None:
         allowed = self._origins.preflight_headers(headers.get(b"origin", b""))
@@ -147,8 +165,11 @@ class Door:
 class _Reply:
     """Adds what every reply carries at the moment it starts, and remembers how it went."""
 
-    def __init__(self, send: Send, request_id: bytes, facts: RequestFacts, cors: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, send: Send, request_id: bytes, facts: RequestFacts, cors: list[tuple[bytes, bytes]], place: Place
+    ) -> None:
         self._send = send
+        self._place = place
         self._request_id = request_id
         self._facts = facts
         self.cors = cors
@@ -169,7 +190,7 @@ class _Reply:
                 headers.append((b"vary", b"Origin"))
             headers += self.cors
             message["headers"] = headers
-        await self._send(message)
+        await self._place.wait_for(self._send(message))
 
 
 async def _answer_error(error: Exception, facts: RequestFacts, reply: _Reply) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from cryptovault.auth.v1 import auth_pb2
 from starlette.requests import Request
 
+from gateway.edge.shedding import Urgency
+
 _SCOPE_KEY = "cryptovault.facts"
 UNMATCHED_ROUTE = "unmatched"  # one label for all paths that do not exist: a scanner must not fill the metrics
 
@@ -17,6 +19,7 @@ class RequestFacts:
     # Of the client, after trusted proxies.
     address: str
     route: str = UNMATCHED_ROUTE
+    urgency: Urgency = Urgency.CANCEL
     user_id: str | None = None
     session_id: str | None = None
     permissions: frozenset[str] = frozenset()

@@ -2,15 +2,22 @@
 
 import asyncio
 import re
+import socket
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.admission.cookies import CSRF_HEADER
 from gateway.admission.signatures import KEY_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from gateway.edge.connection_limits import ConnectionLimits
-from gateway.edge.door_limits import HEAD_BYTES_MAX, HEAD_SECONDS_MAX, REST_SECONDS_MAX
+from gateway.edge.door_limits import (
+    HEAD_BYTES_MAX,
+    HEAD_SECONDS_MAX,
+    PIPELINED_MAX,
+    REST_SECONDS_MAX,
+    UNREAD_SECONDS_MAX,
+)
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
 from gateway.errors import invalid
@@ -18,9 +25,10 @@ from gateway.errors import invalid
 # Who asks whom for what: of these a request has one, or none.
 _ONCE = (
     b"host", b"origin", b"authorization", b"cookie", b"content-type", CSRF_HEADER, KEY_HEADER, TIMESTAMP_HEADER,
-    NONCE_HEADER, SIGNATURE_HEADER, b"sec-websocket-key", b"sec-websocket-version",
+    NONCE_HEADER, SIGNATURE_HEADER, b"upgrade", b"sec-websocket-key", b"sec-websocket-version",
 )  # fmt: skip
 _SOCKET_PATH = b"/ws"
+_NOT_THE_SOCKETS = frozenset({b"connection", b"sec-websocket-protocol"})
 _SOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
 
 
@@ -29,6 +37,10 @@ class _Ambiguous(Exception):
 
 
 class _TooLarge(Exception):
+    """As well."""
+
+
+class _TooMany(Exception):
     """As well."""
 
 
@@ -49,7 +61,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
         self._message_complete = True
+        self._trailer_bytes: int | None = None  # that came since a chunk's size; None where its contents do
+        self._deaf = False  # what comes is not read any more: only replies are owed
         self._peer = self.client[0] if self.client else ""
+        _expect_reading(transport)
         self._counted = self.limits.enter(self._peer)
         if not self._counted or len(self.connections) > self.limits.total:
             transport.close()
@@ -65,6 +80,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         # Sockets have limits of their own.
         self._leave()
+        # Judged already, or nothing to us. What the socket's own parser finds wrong in them it answers in plain text.
+        kept = [pair for pair in self.scope["headers"] if pair[0] not in _NOT_THE_SOCKETS]
+        self.scope["headers"] = [*kept, (b"connection", b"Upgrade")]
         super().handle_websocket_upgrade()
         # The head is there in full. What the socket's own parser does not take of it, such as a line of 9 kB, it would
         # neither answer nor end.
@@ -73,17 +91,31 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self.send_400_response("This opens no socket.")
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         if self._head_timer is not None:
             self._head_bytes += len(data)
             # A large body may come with its head in one piece: here only what never ends its head is refused.
             if self._head_bytes > HEAD_BYTES_MAX and b"\r\n\r\n" not in data:
                 self.send_400_response("The head of the request is too large.")
                 return
+        if self._trailer_bytes is not None:
+            self._trailer_bytes += len(data)
         super().data_received(data)
+        if self._trailer_bytes is not None and self._trailer_bytes > HEAD_BYTES_MAX:
+            # The parser gathers each in memory, of any length, and the limits of heads and bodies do not see it.
+            self.send_400_response("The trailers of the request are too large.")
+        if self._is_idle():
+            # uvicorn ends its patience with whatever comes. The rest of a body that was refused, or an empty line, is
+            # no request whose reply would begin it again.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._message_complete = False
+        self._trailer_bytes = None
         self._read_bytes = 0
         if self._head_timer is None:
             self._head_bytes = 0
@@ -113,23 +145,40 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             raise _Ambiguous  # RFC 9112, section 6.1: a proxy of that version reads no chunks
         if self.parser.should_upgrade() and self._should_upgrade():
             self._check_handshake()
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise _TooMany
         super().on_headers_complete()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            # Of what comes in one piece with it the parser leaves out the rest, so that a request would begin anywhere.
+            self.cycle.keep_alive = False
+
+    def on_chunk_header(self) -> None:
+        self._trailer_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._trailer_bytes = None
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._message_complete = True
+        self._trailer_bytes = None
         self._stop_rest_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # Answered before its body was there: the rest is read and thrown away, for a while.
-        if not self._message_complete and self._rest_timer is None:
+        # Answered before its body was there: the rest is read and thrown away, for a while. Not where it is another
+        # request that has begun to come.
+        answered = self.cycle.response_complete and self.cycle.scope is self.scope
+        if answered and not self._message_complete and self._rest_timer is None:
             self._rest_timer = self.loop.call_later(REST_SECONDS_MAX, self._give_up)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
         """For what could not be parsed; it never reached the application."""
         self._stop_head_timer()
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self._answer_is_due(self.cycle):
             return
         request_id = self.request_ids.next()
         error = invalid("This is not a request that we can read.", field="request", rule="http")
@@ -146,6 +195,32 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
         self.transport.close()
+
+    def _answer_is_due(self, newest: RequestResponseCycle) -> bool:
+        """Whether what could not be read is next to be answered. Else the answer would be taken for that to an earlier
+        request, an order that is being placed; that one is answered, and the connection ends.
+        """
+        if newest.scope is self.scope and not self._message_complete:
+            # Of a request that we have: it is its body that could not be read.
+            due = not newest.response_started and not self.pipeline
+            if not due:
+                self.transport.close()
+            return due
+        if not newest.response_complete:
+            newest.keep_alive = False
+            self._deaf = True
+        return newest.response_complete
+
+    def _is_idle(self) -> bool:
+        return (
+            self.cycle is not None
+            and self.cycle.response_complete
+            and self._message_complete
+            and self._head_timer is None
+            and self.timeout_keep_alive_task is None
+            and not self.transport.is_closing()
+            and self.transport.get_protocol() is self  # it is no WebSocket by now
+        )
 
     def _should_upgrade(self) -> bool:
         # Elsewhere it is answered as if it had not asked (RFC 9110, section 7.8).
@@ -194,6 +269,13 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _expect_reading(transport: asyncio.Transport) -> None:
+    """The system ends a connection where nothing of what was written is read. Closing it would wait for its reader."""
+    connection = transport.get_extra_info("socket")
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux alone has it (tcp(7))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS_MAX * 1_000))
 
 
 def limited_to(limits: ConnectionLimits) -> type[asyncio.Protocol]:

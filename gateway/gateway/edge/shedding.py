@@ -1,6 +1,8 @@
 """Who is turned away first when more comes than can be done: a queue would only make all of them late."""
 
+from collections.abc import Awaitable
 from enum import StrEnum
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge
 
@@ -8,6 +10,9 @@ from gateway.errors import unavailable
 
 IN_FLIGHT = Gauge("cryptovault_http_requests_in_flight", "HTTP requests being answered now")
 SHED = Counter("cryptovault_http_requests_shed", "HTTP requests turned away under load", ["urgency"])
+
+
+T = TypeVar("T")
 
 
 class Urgency(StrEnum):
@@ -41,3 +46,32 @@ class LoadShedder:
         if self._in_flight > self._limits.get(urgency, self._in_flight):
             SHED.labels(urgency).inc()
             raise unavailable("Too many requests are at work. Please try again.", reason="overloaded")
+
+
+class Place:
+    """One request's among those at work, which it leaves for as long as its client is waited for.
+
+    What is limited is what we do at once. Bodies that do not come and replies that nobody reads are limited in time and
+    as connections; as requests at work a few hundred of them would have everybody else turned away.
+    """
+
+    def __init__(self, shedder: LoadShedder) -> None:
+        self._shedder = shedder
+        self._waits = 0  # a reply may be written while the end of the connection is awaited
+
+    def take(self) -> None:
+        self._shedder.begin()
+
+    def leave(self) -> None:
+        self._shedder.end()
+
+    async def wait_for(self, client: Awaitable[T]) -> T:
+        self._waits += 1
+        if self._waits == 1:
+            self.leave()
+        try:
+            return await client
+        finally:
+            self._waits -= 1
+            if self._waits == 0:
+                self.take()

@@ -33,6 +33,7 @@ class Scene:
         self.clock = FixedClock(NOON)
         self.board = PriceBoard(source="simulator", stale_after=timedelta(seconds=3))
         self.feed = PriceFeed(followers_max=2)
+        self.address = ""
         self.stub: MarketDataServiceAsyncStub
 
     def arrive(self, *quotes: Quote) -> None:
@@ -54,7 +55,7 @@ async def scene() -> AsyncIterator[Scene]:
         serve([(add_MarketDataServiceServicer_to_server, servicer, name)], plays="market-data") as address,
         open_channel(address, to="market-data", identity=identity_of("gateway"), deadline_seconds=30) as channel,
     ):
-        scene.stub = MarketDataServiceStub(channel)
+        scene.address, scene.stub = address, MarketDataServiceStub(channel)
         yield scene
         scene.feed.close()
 
@@ -119,7 +120,9 @@ async def test_too_many_streams_are_refused(scene: Scene, quote: MakeQuote) -> N
 
 
 async def test_assets_have_names(scene: Scene) -> None:
-    answer = await scene.stub.ListAssets(pb.ListAssetsRequest())
+    portfolio = identity_of("portfolio")
+    async with open_channel(scene.address, to="market-data", identity=portfolio, deadline_seconds=30) as channel:
+        answer = await MarketDataServiceStub(channel).ListAssets(pb.ListAssetsRequest())
     assert [(asset.symbol, asset.name) for asset in answer.assets][:2] == [("BTC", "Bitcoin"), ("ETH", "Ethereum")]
     assert len(answer.assets) == 20
 

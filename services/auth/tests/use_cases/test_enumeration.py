@@ -1,5 +1,6 @@
 """Nobody learns who has an account: of a known and an unknown address neither reply nor time tells which is which."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ KIBIBYTES = AuthSettings.model_fields["password_memory_kibibytes"].default // 10
 # How far from a coin's 0.5 the chance may be that a known address takes longer than an unknown one. Chance alone
 # strays by 1 / sqrt(6 pairs): five times that is never met by luck, and one look at the database more goes beyond it.
 DEVIATIONS = 5
+COOLING_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ async def heard_of_each(
             heard[kind].append(await listen(world, ask, f"{kind}{number}@example.com"))
             # What goes on after the reply must not be heard by the next one.
             await world.settle()
+            # Nor must its kind: what it has just used is warm for whoever comes at once.
+            await asyncio.sleep(COOLING_SECONDS)
     return heard["known"], heard["unknown"]
 
 

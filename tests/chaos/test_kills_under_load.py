@@ -4,6 +4,8 @@ import asyncio
 import random
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -96,6 +98,56 @@ class Trader:
                 await asyncio.sleep(PAUSE_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    traders: list[Trader]
+    trading: list[asyncio.Task[None]]
+
+    async def orders_flow(self) -> None:
+        """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
+        for trader in self.traders:
+            trader.allowed = trader.trades + TRADES_BETWEEN_KILLS
+        wanted = self._acknowledged() + ORDERS_BETWEEN_KILLS
+
+        async def flowed() -> bool:
+            for task in self.trading:
+                if task.done():
+                    task.result()
+            return self._acknowledged() >= wanted
+
+        await eventually(flowed, timeout_seconds=RECOVERY_SECONDS)
+
+    def _acknowledged(self) -> int:
+        return sum(len(trader.acknowledged) for trader in self.traders)
+
+
+@asynccontextmanager
+async def _people_trade(platform: Platform, http: httpx.AsyncClient) -> AsyncIterator[People]:
+    """Orders flow before the block and after it; then what people were told is what there is."""
+    traders = await _traders(http)
+    over = asyncio.Event()
+    people = People(traders, [asyncio.create_task(trader.trade_until(over)) for trader in traders])
+    try:
+        await people.orders_flow()
+        yield people
+        await people.orders_flow()
+    finally:
+        over.set()
+        await asyncio.gather(*people.trading)
+    await _check_people(traders)
+    await _check_journal(platform, traders)
+
+
+async def _traders(http: httpx.AsyncClient) -> list[Trader]:
+    rules = MarketRules.of((await http.get("/api/v1/markets/BTC-USD")).raise_for_status().json())
+    price = Decimal((await http.get("/api/v1/markets/BTC-USD/ticker")).raise_for_status().json()["price"])
+    customers = await asyncio.gather(*(sign_up(http) for _ in range(TRADERS)))
+    return [
+        Trader(customer, rules, rules.price(price * Decimal("0.95")), random.Random(number))
+        for number, customer in enumerate(customers)
+    ]
+
+
 @pytest.mark.parametrize(
     ("victim", "times"),
     [
@@ -107,20 +159,8 @@ class Trader:
 async def test_every_acknowledged_order_exists_once_whoever_is_killed(
     platform: Platform, http: httpx.AsyncClient, victim: str, times: int
 ) -> None:
-    traders = await _traders(http)
-    over = asyncio.Event()
-    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
-    try:
-        for _ in range(times):
-            await _orders_flow(traders, trading)
-            await platform.kill(victim)
-            await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
-        await _orders_flow(traders, trading)
-    finally:
-        over.set()
-        await asyncio.gather(*trading)
-    await _check_people(traders)
-    await _check_journal(platform, traders)
+    async with _people_trade(platform, http) as people:
+        await _kill(platform, people, (victim,) * times)
 
 
 @pytest.mark.parametrize(
@@ -134,37 +174,21 @@ async def test_every_acknowledged_order_exists_once_whoever_is_killed(
 async def test_what_follows_orders_is_told_once_whoever_is_killed(
     platform: Platform, http: httpx.AsyncClient, followers: tuple[str, ...], times: int
 ) -> None:
-    traders = await _traders(http)
-    over = asyncio.Event()
-    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
-    try:
-        for victim in followers * times:
-            await _orders_flow(traders, trading)
-            await platform.kill(victim)
-            await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
-        await _orders_flow(traders, trading)
-    finally:
-        over.set()
-        await asyncio.gather(*trading)
-    await _check_people(traders)
-    await _check_journal(platform, traders)
-    await _check_followers(platform, traders)
+    async with _people_trade(platform, http) as people:
+        await _kill(platform, people, followers * times)
+    await _check_followers(platform, people.traders)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
 async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(
     platform: Platform, http: httpx.AsyncClient, follower: str, rounds: int
 ) -> None:
-    traders = await _traders(http)
-    over = asyncio.Event()
-    trading = [asyncio.create_task(trader.trade_until(over)) for trader in traders]
-    try:
-        await _orders_flow(traders, trading)
+    async with _people_trade(platform, http) as people:
         for _ in range(rounds):
             first = await _leader(platform)
             restarts = platform.restarts(first)
             platform.signal(first, signal.SIGSTOP)
-            await _orders_flow(traders, trading)
+            await people.orders_flow()
             second = await _leader(platform, other_than=first)
             assert {first, second} == {LEADER, follower}
             platform.signal(first, signal.SIGCONT)
@@ -172,13 +196,15 @@ async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(
             await eventually(lambda: platform.restarts(first) > restarts, timeout_seconds=RECOVERY_SECONDS)  # noqa: B023
             await platform.wait_ready(first, timeout_seconds=RECOVERY_SECONDS)
             await platform.kill(second)
-            await _orders_flow(traders, trading)
+            await people.orders_flow()
             await platform.wait_ready(second, timeout_seconds=RECOVERY_SECONDS)
-    finally:
-        over.set()
-        await asyncio.gather(*trading)
-    await _check_people(traders)
-    await _check_journal(platform, traders)
+
+
+async def _kill(platform: Platform, people: People, victims: Sequence[str]) -> None:
+    for victim in victims:
+        await platform.kill(victim)
+        await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
+        await people.orders_flow()
 
 
 async def _leader(platform: Platform, *, other_than: str = "") -> str:
@@ -199,31 +225,6 @@ async def _leads(platform: Platform, name: str) -> bool:
     finally:
         await channel.close()
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-async def _traders(http: httpx.AsyncClient) -> list[Trader]:
-    rules = MarketRules.of((await http.get("/api/v1/markets/BTC-USD")).raise_for_status().json())
-    price = Decimal((await http.get("/api/v1/markets/BTC-USD/ticker")).raise_for_status().json()["price"])
-    customers = await asyncio.gather(*(sign_up(http) for _ in range(TRADERS)))
-    return [
-        Trader(customer, rules, rules.price(price * Decimal("0.95")), random.Random(number))
-        for number, customer in enumerate(customers)
-    ]
-
-
-async def _orders_flow(traders: list[Trader], trading: list[asyncio.Task[None]]) -> None:
-    """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
-    for trader in traders:
-        trader.allowed = trader.trades + TRADES_BETWEEN_KILLS
-    wanted = sum(len(trader.acknowledged) for trader in traders) + ORDERS_BETWEEN_KILLS
-
-    async def flowed() -> bool:
-        for task in trading:
-            if task.done():
-                task.result()
-        return sum(len(trader.acknowledged) for trader in traders) >= wanted
-
-    await eventually(flowed, timeout_seconds=RECOVERY_SECONDS)
 
 
 async def _check_people(traders: list[Trader]) -> None:

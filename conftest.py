@@ -11,6 +11,14 @@ import gateway  # noqa: F401  # isort: skip
 
 pytest_plugins = ["chassis.testing.plugin"]
 
+LONG_TEST_SECONDS = 3600.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(LONG_TEST_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def nginx_is_here() -> None:

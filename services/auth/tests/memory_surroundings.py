@@ -81,6 +81,13 @@ class MemoryCodes:
     async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
         self.live[purpose, email] = (digest, 0)
 
+    async def replace(self, purpose: CodePurpose, email: EmailAddress, *, before: str, after: str) -> bool:
+        digest, tries = self.live.get((purpose, email), ("", 0))
+        if digest != before:
+            return False
+        self.live[purpose, email] = (after, tries)
+        return True
+
     async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         key = (purpose, email)
         if key not in self.live:

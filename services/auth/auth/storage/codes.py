@@ -30,6 +30,11 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'tries', 0)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
+_REPLACE = """
+if redis.call('HGET', KEYS[1], 'digest') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'digest', ARGV[2])
+return 1
+"""
 # Refused sends do not count, else impatience would close an address for ever.
 _TAKE = """
 local sent = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -45,6 +50,7 @@ class RedisCodes:
 
     def __init__(self, redis: Redis) -> None:
         self._put = redis.register_script(_PUT)
+        self._replace = redis.register_script(_REPLACE)
         self._check = redis.register_script(_CHECK)
 
     async def put(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> None:
@@ -52,6 +58,10 @@ class RedisCodes:
             await self._put(
                 keys=[_key("otp", purpose, email)], args=[digest, _milliseconds(CODE_LIFETIME.total_seconds())]
             )
+
+    async def replace(self, purpose: CodePurpose, email: EmailAddress, *, before: str, after: str) -> bool:
+        with redis_errors():
+            return bool(await self._replace(keys=[_key("otp", purpose, email)], args=[before, after]))
 
     async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         with redis_errors():

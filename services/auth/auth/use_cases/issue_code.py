@@ -13,7 +13,11 @@ log = get_logger(__name__)
 
 
 class IssueCode:
-    """Makes a code live and sends it on its way, or does what looks the same from outside."""
+    """Makes a code live and sends it on its way, or does what looks the same from outside.
+
+    In two steps, so that nobody learns by guessing in between whether there is somebody to send one to: a decoy that
+    every address gets before it is looked up, and for some the code in its place.
+    """
 
     def __init__(
         self,
@@ -34,20 +38,29 @@ class IssueCode:
         self._clock = clock
         self._ids = ids
 
-    async def to(self, user: User, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
-        """A live code, sent by mail. The code is in the clear nowhere but in the message."""
+    async def decoy(self, email: EmailAddress, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> str:
+        """Takes the place of the code before. Counts tries like a live one and matches nothing: guessing at any address
+        looks the same. What is returned stands for it in `to`.
+        """
+        digest = self._randomness.bytes(32).hex()
+        await self._codes.put(purpose, email, digest)
+        return digest
+
+    async def to(self, user: User, decoy: str, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
+        """A live code in the place of the decoy, sent by mail. The code is in the clear nowhere but in the message.
+
+        Where the decoy is gone nothing is sent: somebody asked again, and that one's code is on its way.
+        """
         code = code_digits(self._randomness.below(10**CODE_DIGITS))
-        await self._codes.put(purpose, user.email, self._digests.of_code(purpose, user.email, code))
+        digest = self._digests.of_code(purpose, user.email, code)
+        if not await self._codes.replace(purpose, user.email, before=decoy, after=digest):
+            log.info("Code overtaken", event="code_overtaken", account_id=str(user.id), purpose=purpose.value)
+            return
         self._send(user, code, purpose)
         log.info("Code issued", event="code_issued", account_id=str(user.id), purpose=purpose.value)
 
-    async def decoy(self, email: EmailAddress, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
-        """Counts tries like a live code and matches nothing: guessing at any address looks the same."""
-        await self._codes.put(purpose, email, self._randomness.bytes(32).hex())
-
-    async def already_registered(self, user: User) -> None:
+    def already_registered(self, user: User) -> None:
         """The owner of a known address hears of the attempt; who made it sees what a new address would show."""
-        await self.decoy(user.email)
         self._send(user, "", CodePurpose.ALREADY_REGISTERED)
 
     def _send(self, user: User, code: str, purpose: CodePurpose) -> None:

@@ -293,6 +293,10 @@ class Codes(Protocol):
         """Replaces the one before; its tries start anew. Unavailable where nothing can be stored."""
         ...
 
+    async def replace(self, purpose: CodePurpose, email: EmailAddress, *, before: str, after: str) -> bool:
+        """Another digest for the same code: its tries stay counted, its end stays. False where it is another one."""
+        ...
+
     async def check(self, purpose: CodePurpose, email: EmailAddress, digest: str) -> CodeCheck:
         """Counts the try and judges it in one step, so parallel guesses cannot exceed the limit. Accepts once."""
         ...

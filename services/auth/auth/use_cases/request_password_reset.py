@@ -31,21 +31,19 @@ class RequestPasswordReset:
         address = email_address(email)
         if await self._code_limits.seconds_to_wait(CodePurpose.RESET_PASSWORD, address):
             return
+        decoy = await self._issue_code.decoy(address, CodePurpose.RESET_PASSWORD)
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
-        self._errands.hand_over("reset_code", partial(self._send, address))
+        self._errands.hand_over("reset_code", partial(self._send, address, decoy))
 
-    async def _send(self, address: EmailAddress) -> None:
+    async def _send(self, address: EmailAddress, decoy: str) -> None:
         for _ in range(RACES_MAX):
             user = await self._users.by_email(address)
             if user is None or not user.email_verified:
-                await self._issue_code.decoy(address, CodePurpose.RESET_PASSWORD)
                 return
             count = reset_codes_after_one_more(user, self._clock.now())
             if count is None:
                 log.warning("Codes of the day are used up", event="code_withheld", account_id=str(user.id))
-                # An unknown address has one now, so that guesses would tell.
-                await self._issue_code.decoy(address, CodePurpose.RESET_PASSWORD)
                 return
             if await self._users.count_reset_code(user, count):
-                await self._issue_code.to(user, CodePurpose.RESET_PASSWORD)
+                await self._issue_code.to(user, decoy, CodePurpose.RESET_PASSWORD)
                 return

@@ -33,21 +33,19 @@ class ResendCode:
         wait = await self._code_limits.seconds_to_wait(CodePurpose.VERIFY_EMAIL, address)
         if wait:
             raise CodesTooOften(retry_after_seconds=wait)
+        decoy = await self._issue_code.decoy(address)
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
-        self._errands.hand_over("resend_code", partial(self._resend, address))
+        self._errands.hand_over("resend_code", partial(self._resend, address, decoy))
 
-    async def _resend(self, address: EmailAddress) -> None:
+    async def _resend(self, address: EmailAddress, decoy: str) -> None:
         for _ in range(RACES_MAX):
             user = await self._users.by_email(address)
             if user is None or user.email_verified:
-                await self._issue_code.decoy(address)
                 return
             counted = with_code_sent(user, self._clock.now())
             if counted is None:
                 log.warning("Codes of the day are used up", event="code_withheld", account_id=str(user.id))
-                # An unknown address has one now, so that guesses would tell.
-                await self._issue_code.decoy(address)
                 return
             if await self._users.replace_claim(user, counted):
-                await self._issue_code.to(counted)
+                await self._issue_code.to(counted, decoy)
                 return

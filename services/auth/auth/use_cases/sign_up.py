@@ -59,32 +59,29 @@ class SignUp:
     async def _claim_address(self, address: EmailAddress, *, name: str, password_hash: str) -> None:
         # Somebody who presses the button again within minutes already has mail: the reply is the same, no more is sent.
         may_send = await self._code_limits.seconds_to_wait(CodePurpose.VERIFY_EMAIL, address) == 0
+        decoy = await self._issue_code.decoy(address) if may_send else None
         origin = self._digests.of_origin(current_caller().address)
         for _ in range(RACES_MAX):
             known = await self._users.by_email(address)
             if known is not None and known.email_verified:
                 await self._record_attempt(known)
-                if may_send:
+                if decoy is not None:
                     await self._tell_owner(known)
                 return
             claimed = self._claim(known, address=address, name=name, password_hash=password_hash, origin=origin)
-            counted = with_code_sent(claimed, self._clock.now()) if may_send else None
+            counted = with_code_sent(claimed, self._clock.now()) if decoy is not None else None
             stored = counted or claimed
             if not (await self._users.add(stored) if known is None else await self._users.replace_claim(known, stored)):
                 continue
             log.info("Address claimed", event="address_claimed", account_id=str(stored.id), again=known is not None)
-            if counted is not None:
-                await self._issue_code.to(counted)
-            elif may_send:
-                await self._issue_code.decoy(address)
+            if counted is not None and decoy is not None:
+                await self._issue_code.to(counted, decoy)
             return
         raise Unavailable("This address is being signed up by somebody else right now.")
 
     async def _tell_owner(self, known: User) -> None:
-        if await self._code_limits.seconds_to_wait(CodePurpose.ALREADY_REGISTERED, known.email):
-            await self._issue_code.decoy(known.email)
-        else:
-            await self._issue_code.already_registered(known)
+        if not await self._code_limits.seconds_to_wait(CodePurpose.ALREADY_REGISTERED, known.email):
+            self._issue_code.already_registered(known)
 
     async def _record_attempt(self, known: User) -> None:
         """Worth knowing for the owner, and one durable write, as on every other path through here."""

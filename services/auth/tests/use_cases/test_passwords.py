@@ -113,6 +113,16 @@ async def test_known_unverified_and_unknown_addresses_hear_the_same(world: Any) 
     assert set(mails) == {"known@example.com"}
 
 
+async def test_of_two_who_ask_at_once_one_code_is_mailed_and_it_works(world: Any) -> None:
+    await world.member()
+    for _ in range(2):
+        await world.do.request_password_reset(email=EMAIL)
+    await world.settle()
+    mails = [mail for mail in world.courier.mails if mail.purpose is CodePurpose.RESET_PASSWORD]
+    assert len(mails) == 1
+    await reset(world, mails[0].code)
+
+
 @pytest.mark.parametrize("last", ["sign-up", "resend", "forgotten"])
 async def test_guesses_do_not_tell_known_addresses_when_the_codes_of_the_day_are_used_up(world: Any, last: str) -> None:
     await world.member("known@example.com")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Test folders are no packages: what several test files share is loaded by its path, once.
 for _name in (
     "facts", "number_bodies", "auth_stand_in", "trading_stand_in", "stand_ins", "replies", "sockets", "raw_http",
-    "paths",
+    "paths", "added_routes",
 ):  # fmt: skip
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
     if _name not in sys.modules and _spec is not None and _spec.loader is not None:

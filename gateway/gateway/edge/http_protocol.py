@@ -5,6 +5,7 @@ import re
 import socket
 from typing import Any, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -14,6 +15,7 @@ from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door_limits import (
     HEAD_BYTES_MAX,
     HEAD_SECONDS_MAX,
+    HEADERS_MAX,
     PIPELINED_MAX,
     REST_SECONDS_MAX,
     UNREAD_SECONDS_MAX,
@@ -63,6 +65,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._message_complete = True
         self._trailer_bytes: int | None = None  # that came since a chunk's size; None where its contents do
         self._deaf = False  # what comes is not read any more: only replies are owed
+        self._running: RequestResponseCycle | None = None  # the oldest that is not answered; `cycle` is the newest
         self._peer = self.client[0] if self.client else ""
         _expect_reading(transport)
         self._counted = self.limits.enter(self._peer)
@@ -76,6 +79,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._stop_rest_timer()
         self._leave()
         super().connection_lost(exc)
+        # uvicorn's own timer would keep all of this for a minute where the client did not close but broke off.
+        self._unset_keepalive_if_required()
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells the newest alone, which waits its turn; this one is at work for nobody.
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def handle_websocket_upgrade(self) -> None:
         # Sockets have limits of their own.
@@ -130,6 +139,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         # nobody in front has judged (RFC 9110, section 6.5.1).
         if self._head_timer is not None:
             self._count(len(name) + len(value))
+            if len(self.headers) >= HEADERS_MAX:
+                raise _TooLarge
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -176,7 +187,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
         """For what could not be parsed; it never reached the application."""
         self._stop_head_timer()
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._deaf:
             return
         if self.cycle is not None and not self._answer_is_due(self.cycle):
             return
@@ -202,14 +213,25 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         """
         if newest.scope is self.scope and not self._message_complete:
             # Of a request that we have: it is its body that could not be read.
-            due = not newest.response_started and not self.pipeline
-            if not due:
-                self.transport.close()
-            return due
+            if not self.pipeline:
+                if newest.response_started:
+                    self.transport.close()
+                return not newest.response_started
+            # It waits for its turn, which does not come: the one before it is the last.
+            self.pipeline.popleft()
+            newest = self.pipeline[0][0] if self.pipeline else cast("RequestResponseCycle", self._running)
         if not newest.response_complete:
             newest.keep_alive = False
             self._deaf = True
+            self.flow.resume_reading()  # closed with something unread, the system takes back what was answered
         return newest.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: anybody may ask, and uvicorn would write a line for each piece of what follows."""
 
     def _is_idle(self) -> bool:
         return (

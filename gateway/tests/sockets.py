@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import websockets
+from gateway.edge.metrics import SOCKETS_CLOSED
 
 if TYPE_CHECKING:
     from conftest import Running
@@ -44,3 +45,15 @@ class Socket:
 async def connected(up: "Running", **options: Any) -> AsyncIterator[Socket]:
     async with websockets.connect(f"ws://{up.host}:{up.port}/ws", **options) as connection:
         yield Socket(connection)
+
+
+@asynccontextmanager
+async def signed_in(up: "Running", **claims: Any) -> AsyncIterator[Socket]:
+    async with connected(up) as socket:
+        await socket.send(op="auth", token=up.token(**claims))
+        yield socket
+
+
+def sockets_closed(code: str) -> float:
+    """So many ended with this code, since the process began."""
+    return SOCKETS_CLOSED.labels(code)._value.get()

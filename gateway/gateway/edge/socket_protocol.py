@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 from gateway.admission.limits import LocalLimits
 from gateway.edge.metrics import SOCKETS_CLOSED
@@ -45,6 +46,15 @@ class GuardedSocketProtocol(WebSocketsSansIOProtocol):
             return
         super().handle_events()
 
+    def send_receive_event_to_app(self) -> None:
+        if not self.close_sent and self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            # uvicorn would log what anybody may send as an error of ours, with its traceback.
+            SOCKETS_CLOSED.labels(str(CloseCode.INVALID_DATA.value)).inc()
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     async def run_asgi(self) -> None:
         await super().run_asgi()
         # It is counted for nobody from here on. What waits to be read would keep it open.
@@ -54,3 +64,11 @@ class GuardedSocketProtocol(WebSocketsSansIOProtocol):
     def _may_come(self) -> bool:
         now = int(self.loop.time() * 1_000_000)
         return self._limits.take("", limit=FRAMES_PER_MINUTE, now_microseconds=now).allowed
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
-from chassis.testing import eventually
+from chassis.testing import FixedClock, eventually
 from cryptovault.auth.v1 import auth_pb2
 from facts import SESSION
 from gateway.admission.revocations import AuthsRevocations
@@ -127,3 +127,22 @@ async def test_who_asks_within_a_moment_asks_together() -> None:
         await asyncio.sleep(0)
     await asyncio.gather(*later)
     assert len(asked) <= 5
+
+
+async def test_that_one_lives_is_believed_for_a_second_from_when_it_was_asked() -> None:
+    """The answer may take a second itself, and tells nothing of what has ended meanwhile."""
+    clock, asked = FixedClock(), []
+
+    async def fetch(ids: Sequence[str]) -> set[str]:
+        asked.append(list(ids))
+        clock.advance(0.9)
+        return set()
+
+    revocations = AuthsRevocations(fetch, clock)
+    await revocations.among(["1"])
+    clock.advance(0.09)
+    await revocations.among(["1"])
+    assert len(asked) == 1
+    clock.advance(0.02)
+    await revocations.among(["1"])
+    assert len(asked) == 2

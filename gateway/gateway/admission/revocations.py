@@ -84,12 +84,13 @@ class AuthsRevocations:
         await asyncio.sleep(_GATHER_SECONDS)
         if self._gathering is ids:
             self._gatherer = None
+        # From when it was asked: of what ends while the answer is on its way it says nothing.
+        until = self._clock.monotonic() + _BELIEVED_SECONDS
         try:
             ended = set(await self._fetch(ids))
         finally:
             for one in ids:
                 del self._questions[one]
-        until = self._clock.monotonic() + _BELIEVED_SECONDS
         for one in ids:
             if one not in ended:
                 self._believed_until[one] = until

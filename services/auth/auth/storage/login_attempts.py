@@ -44,8 +44,17 @@ class MongoLoginAttempts:
         except PyMongoError as error:
             if _are_there(error):
                 return  # written before; only the answer was lost
-            self._waiting.extendleft(reversed(batch))
+            self._put_back(batch)
             log.warning("Sign-in records wait", event="login_attempts_wait", count=len(batch), problem=repr(error))
+        except asyncio.CancelledError:
+            # The service stops. What is there already the last flush will find.
+            self._put_back(batch)
+            raise
+
+    def _put_back(self, batch: list[LoginAttemptDocument]) -> None:
+        # Before those that came meanwhile, which at the other end a full queue would drop.
+        room = WAITING_MAX - len(self._waiting)
+        self._waiting.extendleft(reversed(batch[max(0, len(batch) - room) :]))
 
 
 def _are_there(error: PyMongoError) -> bool:

@@ -6,10 +6,13 @@ from typing import Any
 import grpc
 import pytest
 from chassis.errors import ErrorKind, InvalidArgument, RemoteBugError, RemoteError, ServiceError, Unavailable
+from chassis.grpc_client import CHANNEL_OPTIONS, open_channel
 from chassis.grpc_server import _CallInterceptor
 from chassis.identity import NOBODY, Caller, NotSignedIn, PermissionMissing, caller_metadata, current_caller, use_caller
 from chassis.testing import eventually, serve
 from chassis.tracing import current_traceparent
+from cryptovault.portfolio.v1.portfolio_pb2 import GetPortfolioRequest
+from cryptovault.portfolio.v1.portfolio_pb2_grpc import PortfolioServiceStub
 from grpc_services import CALLER, GATEWAY, PORTFOLIO, STREAMING, ask, portfolio
 from prometheus_client import REGISTRY
 
@@ -231,3 +234,19 @@ async def test_calls_are_counted_by_method_and_code() -> None:
 async def _sleep_for_ever(_context: Any) -> str:
     await asyncio.Event().wait()
     return ""
+
+
+@pytest.mark.long
+async def test_a_silent_connection_is_not_ended_for_its_pings() -> None:
+    async def behaviour(_context: Any) -> str:
+        return "here"
+
+    async with (
+        serve([portfolio(behaviour)], plays="portfolio") as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
+        await PortfolioServiceStub(channel).GetPortfolio(GetPortfolioRequest())
+        # The third ping without data in between would be the one too many.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3.5 * dict(CHANNEL_OPTIONS)["grpc.keepalive_time_ms"] / 1000):
+                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)

@@ -31,7 +31,18 @@ from trading.domain.default_markets import default_assets
 from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
 from trading.domain.matching import Fill, meets_nobody, walk
-from trading.domain.orders import BUY, LIMIT, OPEN, SELL, Order, OrderType, Side, TimeInForce
+from trading.domain.orders import (
+    BUY,
+    LIMIT,
+    OPEN,
+    SELL,
+    Order,
+    OrderType,
+    Side,
+    TimeInForce,
+    fill_in_order,
+    new_order,
+)
 from trading.domain.state import MarketState
 
 from tests.load.bare_book import BareBook, BareOrder
@@ -230,22 +241,23 @@ class _OurBooks:
         markets, open_orders = self._markets, self._open
         for cancels, rests, number, index, buys, price, quantity, order_id, person in prepared:
             market = markets[index]
+            if cancels:
+                (market.bids if buys else market.asks).remove(open_orders.pop(number))
+                continue
             if buys:
                 own, opposite, side, worst = market.bids, market.asks, BUY, price or _ANY_PRICE
             else:
                 own, opposite, side, worst = market.asks, market.bids, SELL, price
-            if cancels:
-                own.remove(open_orders.pop(number))
-                continue
             filled = 0
             if not meets_nobody(market, side, worst, None):
                 fills, _, filled, _ = walk(market, (person, side, worst, quantity, 0), None, 0, _ANY_NUMBER)
                 self._fill(fills, opposite)
                 self.traded += filled
             if rests and filled < quantity:
-                order = open_orders[number] = Order(
-                    order_id, number, person, person, "", "", side, LIMIT, _GTC, False, quantity, 0, price, price,
-                    0, 0, 0, OPEN, True, 0, 0, filled,
+                order = open_orders[number] = new_order(Order)
+                fill_in_order(
+                    order, order_id, number, person, person, "", "", side, LIMIT, _GTC, False, quantity, 0, price,
+                    price, 0, 0, 0, OPEN, True, 0, 0, filled,
                 )  # fmt: skip
                 own.add(order)
 

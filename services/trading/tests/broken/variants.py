@@ -58,8 +58,8 @@ TIME_PRIORITY_BROKEN = _variant(
 PRICE_PRIORITY_BROKEN = _variant(
     "price priority broken", matching.walk,
     (
-        "in _in_reach(state, side, worst_price, quotation, time_milliseconds):",
-        "in reversed([*_in_reach(state, side, worst_price, quotation, time_milliseconds)]):",
+        "keys = reversed(book.keys)",
+        "keys = iter([known for known in book.keys if known >= worst_key])",
     ),
 )  # fmt: skip
 FEE_ROUNDED_DOWN = _variant(

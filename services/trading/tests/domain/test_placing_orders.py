@@ -83,6 +83,16 @@ def test_a_market_buy_by_quote_quantity_spends_it_with_fees_included(bench: Benc
     assert bench.money("alice", "USD") == (units("10000") - spent, 0)
 
 
+def test_what_is_left_of_a_quote_quantity_buys_nothing_where_the_next_price_has_no_lot_for_it(bench: Bench) -> None:
+    for quantity, price in (("0.012", "99.9"), ("1", "100.1")):
+        bench.done(bench.limit("alice", Side.SELL, quantity, price))
+    left = units("0.1")  # a lot costs 0.0999, and then 0.1001
+    quote_quantity = (units("1.1988") + left) * 10_020 // 10_000
+    events = bench.done(bench.market("bob", Side.BUY, quote_quantity=quote_quantity))
+    (trade,) = trades(events)
+    assert (trade.price, trade.quantity, trade.buyer.status) == (units("99.9"), units("0.012"), OrderStatus.FILLED)
+
+
 def test_a_market_sell_by_quote_quantity_sells_no_more_than_that(bench: Bench) -> None:
     (trade,) = trades(bench.done(bench.market("alice", Side.SELL, quote_quantity=units("50"))))
     assert trade.price == units("99.8")

@@ -7,8 +7,9 @@ from trading.domain.orders import Order, Side
 
 
 class BookSide:
-    """Prices are kept as keys that grow towards the best one (the price for bids, its negative for asks), so the best
-    is at the end of the list, where removing it costs nothing. A level is a dict by order id: insertion order is age.
+    """A level, found by its price, is a dict by order id: insertion order is age. `keys` sorts the prices: they grow
+    towards the best one (the price for bids, its negative for asks), so the best is at the end of the list, where
+    removing it costs nothing.
     """
 
     __slots__ = ("keys", "levels", "sign")
@@ -19,21 +20,21 @@ class BookSide:
         self.levels: dict[int, dict[str, Order]] = {}
 
     def add(self, order: Order) -> None:
-        key = order.price * self.sign
-        level = self.levels.get(key)
+        price = order.price
+        level = self.levels.get(price)
         if level is None:
-            self.levels[key] = {order.order_id: order}
-            insort(self.keys, key)
+            self.levels[price] = {order.order_id: order}
+            insort(self.keys, price * self.sign)
         else:
             level[order.order_id] = order
 
     def remove(self, order: Order) -> None:
-        key = order.price * self.sign
-        level = self.levels[key]
+        price = order.price
+        level = self.levels[price]
         del level[order.order_id]
         if not level:
-            del self.levels[key]
-            keys = self.keys
+            del self.levels[price]
+            keys, key = self.keys, price * self.sign
             if keys[-1] == key:
                 keys.pop()
             else:
@@ -42,7 +43,7 @@ class BookSide:
     def orders(self) -> Iterator[Order]:
         """In the order in which they trade."""
         for key in reversed(self.keys):
-            yield from self.levels[key].values()
+            yield from self.levels[key * self.sign].values()
 
     @property
     def best_price(self) -> int | None:
@@ -50,7 +51,8 @@ class BookSide:
 
     def depth(self, levels: int) -> list[tuple[int, int]]:
         """(price, remaining quantity of the level), best first."""
+        prices = [key * self.sign for key in self.keys[: -levels - 1 : -1]]
         return [
-            (key * self.sign, sum(order.quantity - order.filled_quantity for order in self.levels[key].values()))
-            for key in self.keys[: -levels - 1 : -1]
+            (price, sum(order.quantity - order.filled_quantity for order in self.levels[price].values()))
+            for price in prices
         ]

@@ -1,6 +1,7 @@
 """Cancels: one order, or all of a user's. Possible in every market that is not halted."""
 
 from trading.domain.accounts import owner_of_user
+from trading.domain.by_position import by_position
 from trading.domain.commands import CancelAll, CancelOrder
 from trading.domain.errors import InvalidOrder, MarketHalted, OrderNotOpen, UnknownMarket
 from trading.domain.events import KeyUsed
@@ -11,6 +12,8 @@ from trading.domain.orders import CloseReason
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import Draft
 from trading.domain.state import ExchangeState
+
+_key_used = by_position(KeyUsed)
 
 
 def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
@@ -70,4 +73,4 @@ def check_key(idempotency_key: str) -> None:
 
 def _use_key(draft: Draft, command: CancelOrder | CancelAll, fingerprint: str, order_ids: tuple[str, ...]) -> None:
     if command.idempotency_key:
-        draft.events.append(KeyUsed(command.actor.user_id, command.idempotency_key, fingerprint, order_ids))
+        draft.events.append(_key_used(command.actor.user_id, command.idempotency_key, fingerprint, order_ids))

@@ -39,7 +39,7 @@ from trading.domain.evolve_transfers import (
     settle_transfer,
     unfreeze_asset,
 )
-from trading.domain.orders import BUY, FILLED, NEW, OPEN, Order, OrderStatus, Side
+from trading.domain.orders import BUY, FILLED, NEW, OPEN, Order, OrderStatus, Side, fill_in_order, new_order
 from trading.domain.owners import owner_named
 from trading.domain.state import ExchangeState, MarketState, Owner, RememberedKey
 from trading.domain.traded_volume import TradedVolume
@@ -125,7 +125,9 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     name = owner_of_user(user_id)
     owner = state.owners.get(name) or owner_named(state, name)
     now = state.batch_milliseconds
-    order = Order(
+    order = new_order(Order)
+    fill_in_order(
+        order,
         order_id,
         order_number,
         user_id,
@@ -349,7 +351,7 @@ def _use_key(state: ExchangeState, event: KeyUsed) -> None:
     user_id, key, fingerprint, order_ids = event
     name = (owner_of_user(user_id), key)
     keys, batch = state.keys, state.batch_number
-    keys.idempotency[name] = RememberedKey(fingerprint, batch, order_ids, "", key)
+    keys.idempotency[name] = _remembered_key(fingerprint, batch, order_ids, "", key)
     keys.by_age.append((batch, "idempotency", name))
 
 

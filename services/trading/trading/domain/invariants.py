@@ -119,17 +119,17 @@ def check_order(state: ExchangeState, order: Order, found: list[Violation]) -> N
 def _check_book(state: ExchangeState, symbol: str, market_state: MarketState, found: list[Violation]) -> None:
     resting = 0
     for side, book in ((Side.BUY, market_state.bids), (Side.SELL, market_state.asks)):
-        if book.keys != sorted(book.levels):
+        if book.keys != sorted(price * book.sign for price in book.levels):
             found.append(Violation("M10", symbol, f"the {side} prices are out of order"))
-        for key, level in book.levels.items():
+        for price, level in book.levels.items():
             resting += len(level)
             priorities = [order.priority for order in level.values()]
             if not priorities or priorities != sorted(set(priorities)):
-                found.append(Violation("M10", symbol, f"level {key * book.sign} is empty or out of order"))
+                found.append(Violation("M10", symbol, f"level {price} is empty or out of order"))
             found.extend(
                 Violation("M10", symbol, f"order {order.order_id} is at the wrong place")
                 for order in level.values()
-                if order.price != key * book.sign or order.side is not side or order.order_id not in state.orders
+                if order.price != price or order.side is not side or order.order_id not in state.orders
             )
     if resting != sum(1 for order in state.orders.values() if order.resting and order.market == symbol):
         found.append(Violation("M10", symbol, "the book and the open orders differ"))

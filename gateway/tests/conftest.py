@@ -19,9 +19,11 @@ from chassis.settings import Profile
 from chassis.testing import eventually
 from chassis.testing.services import identity_of
 from gateway.admission.csrf_tokens import PURPOSE, CsrfTokens
+from gateway.admission.revocations import ALL_HERE_KEY
 from gateway.bootstrap import Gateway, build, connection_limits, run
 from gateway.edge.http_server import HttpServer
 from gateway.settings import GatewaySettings
+from redis.asyncio import Redis
 
 if TYPE_CHECKING:
     from stand_ins import Platform
@@ -120,6 +122,14 @@ async def start_gateway(
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:
     return (await client.get("/health/ready")).status_code == 200
+
+
+@pytest.fixture
+async def redis_url(redis_url: str) -> str:
+    """Empty but for what auth leaves there: all of no revocations."""
+    async with Redis.from_url(redis_url) as client:
+        await client.set(ALL_HERE_KEY, b"1")
+    return redis_url
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
-"""A session that is over stays so while Redis does not answer: then auth says which are (decision 0107)."""
+"""A session that is over stays so while Redis does not answer, or has lost what it knew: then auth says which are
+(decisions 0107, 0109).
+"""
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
 from chassis.testing import FixedClock, eventually
@@ -22,12 +25,18 @@ OTHER_SESSION = "01890000-0000-7000-8000-0000000000cc"
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 
+@pytest.fixture(params=["away", "emptied"])
+async def redis_that_does_not_know(request: pytest.FixtureRequest, redis: Any, redis_url: str) -> str:
+    await redis.flushall()
+    return NO_REDIS if request.param == "away" else redis_url
+
+
 def asked_about(up: "Running") -> list[list[str]]:
     return [list(one.ids) for one in up.platform.auth.requests if isinstance(one, auth_pb2.ListRevokedRequest)]
 
 
-async def test_an_ended_session_does_nothing(start: "Start") -> None:
-    async with start(redis_url=NO_REDIS, ready=False) as up:
+async def test_an_ended_session_does_nothing(start: "Start", redis_that_does_not_know: str) -> None:
+    async with start(redis_url=redis_that_does_not_know, ready=False) as up:
         await up.prices_known()
         up.platform.auth.revoked = {OTHER_SESSION}
         ended = up.bearer(sid=OTHER_SESSION)
@@ -43,6 +52,15 @@ async def test_an_ended_session_does_nothing(start: "Start") -> None:
         assert (await up.client.post(ORDERS, json=PLACED, headers=up.bearer())).status_code == 201
 
 
+async def test_a_redis_that_was_emptied_is_believed_again_when_auth_has_filled_it(fresh: "Running", redis: Any) -> None:
+    await redis.flushall()
+    fresh.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
+    checked(await fresh.client.get(ORDERS, headers=fresh.bearer()), 503, "SERVICE_UNAVAILABLE")
+    await redis.set("cryptovault:blacklist-loaded", b"1")
+    assert (await fresh.client.get(ORDERS, headers=fresh.bearer())).status_code == 200
+    assert asked_about(fresh) == [[SESSION]]
+
+
 async def test_who_keeps_its_token_spends_nothing_of_its_owners_allowance(start: "Start") -> None:
     async with start(redis_url=NO_REDIS, ready=False, limit_account_per_user=2, limit_factor=1) as up:
         await up.prices_known()
@@ -52,8 +70,10 @@ async def test_who_keeps_its_token_spends_nothing_of_its_owners_allowance(start:
         assert (await up.client.get(ORDERS, headers=up.bearer())).headers["ratelimit-remaining"] == "1"
 
 
-async def test_auth_is_asked_once_a_second_about_a_session_that_lives(start: "Start") -> None:
-    async with start(redis_url=NO_REDIS, ready=False) as up:
+async def test_auth_is_asked_once_a_second_about_a_session_that_lives(
+    start: "Start", redis_that_does_not_know: str
+) -> None:
+    async with start(redis_url=redis_that_does_not_know, ready=False) as up:
         await up.prices_known()
         for _ in range(20):
             assert (await up.client.get(ORDERS, headers=up.bearer())).status_code == 200
@@ -66,8 +86,10 @@ async def test_auth_is_asked_once_a_second_about_a_session_that_lives(start: "St
         await eventually(is_over)
 
 
-async def test_without_auth_too_nobody_is_let_in_by_a_session_that_may_be_over(start: "Start") -> None:
-    async with start(redis_url=NO_REDIS, ready=False) as up:
+async def test_without_auth_too_nobody_is_let_in_by_a_session_that_may_be_over(
+    start: "Start", redis_that_does_not_know: str
+) -> None:
+    async with start(redis_url=redis_that_does_not_know, ready=False) as up:
         await up.prices_known()
         assert (await up.client.get(ORDERS, headers=up.bearer())).status_code == 200
         up.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
@@ -75,8 +97,13 @@ async def test_without_auth_too_nobody_is_let_in_by_a_session_that_may_be_over(s
         assert (await up.client.get("/api/v1/prices")).status_code == 200
 
 
-async def test_nor_is_a_socket_closed_because_nobody_can_say_whether_it_may_stay(start: "Start") -> None:
-    async with start(redis_url=NO_REDIS, ready=False) as up, connected(up, additional_headers=up.bearer()) as socket:
+async def test_nor_is_a_socket_closed_because_nobody_can_say_whether_it_may_stay(
+    start: "Start", redis_that_does_not_know: str
+) -> None:
+    async with (
+        start(redis_url=redis_that_does_not_know, ready=False) as up,
+        connected(up, additional_headers=up.bearer()) as socket,
+    ):
         await socket.send(op="ping")
         assert (await socket.read())["op"] == "pong"
         up.platform.auth.error = RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="Not now.")
@@ -86,9 +113,11 @@ async def test_nor_is_a_socket_closed_because_nobody_can_say_whether_it_may_stay
         assert (await socket.read())["op"] == "pong"
 
 
-async def test_the_sockets_of_an_ended_session_close_and_others_stay(start: "Start") -> None:
+async def test_the_sockets_of_an_ended_session_close_and_others_stay(
+    start: "Start", redis_that_does_not_know: str
+) -> None:
     async with (
-        start(redis_url=NO_REDIS, ready=False) as up,
+        start(redis_url=redis_that_does_not_know, ready=False) as up,
         connected(up, additional_headers=up.bearer()) as living,
         connected(up, additional_headers=up.bearer(sid=OTHER_SESSION)) as ended,
     ):

@@ -3,6 +3,7 @@
 import signal
 
 import httpx
+from chassis.testing import eventually
 from local_stack.platform import Platform
 from redis.asyncio import Redis
 
@@ -63,6 +64,29 @@ async def test_an_ended_session_stays_ended_while_redis_does_not_answer(
         assert_success(await customer.send("GET", "/orders"))
     finally:
         platform.signal("redis", signal.SIGCONT)
+
+
+async def test_an_emptied_redis_revives_no_session_though_auth_cannot_fill_it(
+    platform: Platform, http: httpx.AsyncClient
+) -> None:
+    customer = await sign_up(http, funded=False)
+    credentials = {"email": customer.email, "password": PASSWORD, "delivery": "body"}
+    other = (await http.post("/api/v1/auth/login", json=credentials)).json()
+    bearer = {"Authorization": f"Bearer {other['access_token']}"}
+    passwords = {"current_password": PASSWORD, "new_password": "a new battery staple"}
+    assert_status(await customer.send("POST", "/auth/password/change", passwords), 202)
+    platform.signal("auth", signal.SIGSTOP)
+    try:
+        await flush(platform)
+        assert_error(await http.get("/api/v1/orders", headers=bearer), 503, "SERVICE_UNAVAILABLE")
+    finally:
+        platform.signal("auth", signal.SIGCONT)
+
+    async def is_over() -> bool:
+        return (await http.get("/api/v1/orders", headers=bearer)).status_code == httpx.codes.UNAUTHORIZED
+
+    await eventually(is_over)
+    assert_success(await customer.send("GET", "/orders"))
 
 
 async def test_the_tries_of_a_code_are_not_given_back(platform: Platform, http: httpx.AsyncClient) -> None:

@@ -163,33 +163,41 @@ class Admission:
             raise _revoked(token)
 
     async def is_alive(self, token: AccessToken) -> bool:
-        """Whether the session still is. Errors as of a call to auth, which is asked where Redis does not answer."""
+        """Whether the session still is. Errors as of a call to auth, which is asked where Redis does not know."""
         if token.session_id in self._revocations or not self.may_go_on(token):
             return False
         keys = revocation_keys(token.session_id)
         try:
-            revoked = (await self._gate.ask(keys, ())).revoked
+            answer = await self._gate.ask(keys, ())
         except GateClosed:
             return not await self._ended_by_auth([token.session_id])
-        if revoked:
+        return not await self._is_over(token, answer)
+
+    async def _is_over(self, token: AccessToken, answer: GateAnswer) -> bool:
+        if answer.unsure:
+            return bool(await self._ended_by_auth([token.session_id]))
+        if answer.revoked:
             self._revocations.add(token.session_id)
-        return not revoked
+        return answer.revoked
 
     def may_go_on(self, token: AccessToken) -> bool:
         """For who was let in a while ago: whether the key that signed the token is still good."""
         return self._tokens.may_go_on(token)
 
     async def ended_sessions(self, session_ids: Sequence[str]) -> set[str]:
-        """Which of these sessions are over; those seen before, where neither Redis nor auth answers."""
+        """Which of these sessions are over; those seen before, where neither Redis nor auth knows."""
         ended = {session_id for session_id in session_ids if session_id in self._revocations}
         rest = [session_id for session_id in session_ids if session_id not in ended]
         for start in range(0, len(rest), _SESSIONS_PER_QUESTION):
             group = rest[start : start + _SESSIONS_PER_QUESTION]
             try:
                 answer = await self._gate.ask([key for one in group for key in revocation_keys(one)], ())
+                unsure = answer.unsure
                 if answer.revoked:
                     ended |= await self._ended_one_by_one(group)
             except GateClosed:
+                unsure = True
+            if unsure:
                 try:
                     ended |= await self._ended_by_auth(group)
                 except (RemoteError, RemoteBugError):
@@ -245,8 +253,8 @@ class Admission:
     async def _check(
         self, facts: RequestFacts, token: AccessToken | None, limit_class: LimitClass, nonce: Nonce | None = None
     ) -> bool:
-        """Spend one request of the allowance; False where the session is over. Without Redis auth says so: errors as of
-        a call to it.
+        """Spend one request of the allowance; False where the session is over. Where Redis does not know auth says so:
+        errors as of a call to it.
 
         Then it counts against the address alone: whoever kept a token must not spend what its owner has.
         """
@@ -268,8 +276,7 @@ class Admission:
             if nonce is not None and not self._nonces.take(nonce.key):
                 raise nonce_used() from None
             return alive
-        if answer.revoked and token is not None:
-            self._revocations.add(token.session_id)
+        if token is not None and await self._is_over(token, answer):
             self._apply(facts, list(answer.verdicts[:1]), limit_class)
             return False
         self._apply(facts, list(answer.verdicts), limit_class)

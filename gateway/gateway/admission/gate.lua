@@ -1,10 +1,10 @@
 -- Decides a batch of requests in one round trip: for each, is its session revoked, and do its limits allow it.
 -- ARGV: number of requests, then per request: number of revocation keys, number of limit keys, until when its nonce is
 -- remembered (Unix milliseconds; 0: it has none), and per limit key its interval and how many requests it counts for.
--- KEYS: per request its revocation keys, its limit keys, its nonce.
+-- KEYS: what says that all revocations are here, then per request its revocation keys, its limit keys, its nonce.
 -- Times are microseconds of this server's clock. A refused request spends nothing; that of a revoked session spends of
 -- its first limit alone, which is its address's.
--- Answers per request: revoked (0 or 1), number of the limit that refused (0: none), microseconds until it would not,
+-- Answers per request: revoked (0 or 1; 2: not among those that are here, which are not all), number of the limit that refused (0: none), microseconds until it would not,
 -- whether its nonce is new (0), was seen before (1) or is not remembered for so long (2), and per limit key how far its
 -- arrival time lies ahead.
 local clock = redis.call('TIME')
@@ -15,12 +15,14 @@ local period = 60000000
 -- gateway whose clock is ahead, and again when its time has come and it is forgotten.
 local nonce_milliseconds_max = 180000
 local answer = {}
-local key, argument = 1, 2
+local key, argument = 2, 2
+local not_revoked = 2 - 2 * redis.call('EXISTS', KEYS[1])
 for _ = 1, tonumber(ARGV[1]) do
   local revocations, limits = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
   local nonce_until = tonumber(ARGV[argument + 2])
   argument = argument + 3
   local revoked = 0
+  if revocations > 0 then revoked = not_revoked end
   for _ = 1, revocations do
     if redis.call('EXISTS', KEYS[key]) == 1 then revoked = 1 end
     key = key + 1

@@ -12,9 +12,11 @@ from redis.exceptions import InvalidResponse, RedisError
 
 from gateway.admission.limits import Verdict, interval_microseconds, verdict
 from gateway.admission.redis_line import RedisLine, RedisScript
+from gateway.admission.revocations import ALL_HERE_KEY
 
 _BATCH_REQUESTS_MAX = 64  # in one script call: about 0.3 ms of Redis, which serves everybody
 _ANSWER_NUMBERS = 4  # of each request, before one for each of its limits
+_REVOKED, _UNSURE = 1, 2
 _SEEN, _OUTDATED = 1, 2
 _WAITING_MAX = 4_096  # above the requests in flight
 _TIMEOUT_SECONDS = 0.5  # Redis answers in 0.1 ms; after this long it is gone
@@ -46,6 +48,8 @@ class Nonce:
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
     revoked: bool
+    # It may be: Redis was emptied, and auth has not written again what it must know.
+    unsure: bool
     # The nonce was taken before.
     replayed: bool
     # It may have been, or may come again: it is not remembered for so long.
@@ -111,7 +115,7 @@ class RedisGate:
                 raise
 
     async def _call(self, batch: list[_Question]) -> list[int]:
-        keys: list[str] = []
+        keys: list[str] = [ALL_HERE_KEY]
         arguments: list[int] = [len(batch)]
         for question in batch:
             keys += question.revocation_keys
@@ -151,5 +155,11 @@ def _deliver(batch: list[_Question], numbers: list[int]) -> None:
         at += len(question.limits)
         if not question.answer.done():
             question.answer.set_result(
-                GateAnswer(revoked=bool(revoked), replayed=seen == _SEEN, outdated=seen == _OUTDATED, verdicts=verdicts)
+                GateAnswer(
+                    revoked=revoked == _REVOKED,
+                    unsure=revoked == _UNSURE,
+                    replayed=seen == _SEEN,
+                    outdated=seen == _OUTDATED,
+                    verdicts=verdicts,
+                )
             )

@@ -14,10 +14,12 @@ _BELIEVED_MAX = 10_000
 _IDS_MAX = 256  # as auth takes them
 _GATHER_SECONDS = 0.02  # so that a thousand busy sessions are at most fifty calls a second, not a thousand
 _KEY_PREFIX = "cryptovault:blacklist:"
+# Auth writes it last. Where it is not there Redis was emptied, and that a session is not there says nothing.
+ALL_HERE_KEY = "cryptovault:blacklist-loaded"
 
 
 def revocation_keys(session_id: str) -> tuple[str, ...]:
-    """Where auth says in Redis that a session is over. After a loss of Redis it writes them again within a second."""
+    """Where auth says in Redis that a session is over."""
     return (f"{_KEY_PREFIX}{session_id}",)
 
 
@@ -40,7 +42,8 @@ class SeenRevocations:
 
 
 class AuthsRevocations:
-    """For while Redis does not answer: what auth's database says. That one is not over is believed for a second.
+    """For while Redis does not answer, or has lost what it knew: what auth's database says. That one is not over is
+    believed for a second.
 
     Who asks within one moment asks together: a call costs auth as much for one session as for two hundred.
     """

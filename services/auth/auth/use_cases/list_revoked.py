@@ -9,7 +9,7 @@ IDS_MAX = 256  # of the sockets of one gateway; nearly always it is one
 
 
 class ListRevoked:
-    """Which sessions and API keys have ended, of those that a gateway asks for while Redis does not answer it."""
+    """Which sessions and API keys have ended, of those that a gateway asks for where Redis does not know."""
 
     def __init__(self, *, revoked: RevokedSessions) -> None:
         self._revoked = revoked

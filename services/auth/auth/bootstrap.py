@@ -47,7 +47,7 @@ from auth.storage.second_factor_throttles import MongoSecondFactorThrottles
 from auth.storage.second_factors import MongoSecondFactors
 from auth.storage.sessions import MongoSessions
 from auth.storage.users import MongoUsers
-from auth.use_cases import audit_ports, ports
+from auth.use_cases import audit_ports, crypto_ports, ports
 from auth.use_cases.anchor_checkpoints import AnchorCheckpoints
 from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.callers_device import CallersDevice
@@ -108,18 +108,18 @@ class Adapters:
     transactions: ports.Transactions
     # For what ends with an entry in auth's stream of the audit trail.
     in_turn: ports.Transactions
-    digests: ports.Digests
-    randomness: ports.Randomness
-    passwords: ports.Passwords
-    access_tokens: ports.AccessTokens
-    refresh_tokens: ports.RefreshTokens
-    device_tokens: ports.DeviceTokens
-    challenges: ports.Tickets
-    freeze_tickets: ports.Tickets
+    digests: crypto_ports.Digests
+    randomness: crypto_ports.Randomness
+    passwords: crypto_ports.Passwords
+    access_tokens: crypto_ports.AccessTokens
+    refresh_tokens: crypto_ports.RefreshTokens
+    device_tokens: crypto_ports.DeviceTokens
+    challenges: crypto_ports.Tickets
+    freeze_tickets: crypto_ports.Tickets
     # Where the link in a mail leads.
     freeze_page: str
-    app_codes: ports.AppCodes
-    seal: ports.Seal
+    app_codes: crypto_ports.AppCodes
+    seal: crypto_ports.Seal
     users: ports.Users
     throttles: ports.LoginThrottles
     attempts: ports.LoginAttempts

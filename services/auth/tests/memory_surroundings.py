@@ -13,7 +13,8 @@ from auth.domain.email_address import EmailAddress
 from auth.domain.one_time_codes import SEND_LIMITS, TRIES_MAX, CodeCheck, CodePurpose, CodeVerdict
 from auth.domain.sessions import Session
 from auth.use_cases.audit_ports import AuditFilter, AuditPage
-from auth.use_cases.ports import CodeMessage, PasswordCheck
+from auth.use_cases.crypto_ports import PasswordCheck
+from auth.use_cases.ports import CodeMessage
 from cryptovault.notifications.v1 import notifications_pb2, notifications_pb2_grpc
 
 T = TypeVar("T")

@@ -22,6 +22,7 @@ from auth.use_cases.answer_challenge import AnswerChallenge
 from auth.use_cases.change_password import ChangePassword
 from auth.use_cases.change_profile import ChangeProfile
 from auth.use_cases.create_api_key import CreateApiKey
+from auth.use_cases.crypto_ports import AccessTokens
 from auth.use_cases.delete_api_key import DeleteApiKey
 from auth.use_cases.disable_second_factor import DisableSecondFactor
 from auth.use_cases.enable_second_factor import EnableSecondFactor
@@ -38,7 +39,6 @@ from auth.use_cases.log_in import LogIn
 from auth.use_cases.log_out import LogOut
 from auth.use_cases.log_out_all import LogOutAll
 from auth.use_cases.open_session import SignedIn
-from auth.use_cases.ports import AccessTokens
 from auth.use_cases.refresh_session import RefreshSession
 from auth.use_cases.renew_recovery_codes import RenewRecoveryCodes
 from auth.use_cases.request_password_reset import RequestPasswordReset

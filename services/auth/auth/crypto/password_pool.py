@@ -17,7 +17,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from auth.crypto.imported_hashes import ImportedBcrypt
 from auth.domain.errors import TooBusy
-from auth.use_cases.ports import PasswordCheck
+from auth.use_cases.crypto_ports import PasswordCheck
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from auth.crypto.digests import derived_key
 from auth.domain.sessions import Session
-from auth.use_cases.ports import PresentedToken
+from auth.use_cases.crypto_ports import PresentedToken
 
 _ID_BYTES = 16
 _GENERATION_BYTES = 4

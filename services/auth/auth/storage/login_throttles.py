@@ -9,7 +9,7 @@ from auth.domain.email_address import EmailAddress
 from auth.domain.login_throttle import LoginThrottle
 from auth.storage import throttle_rows
 from auth.storage.documents import StrangerDocument, UserDocument
-from auth.use_cases.ports import Digests
+from auth.use_cases.crypto_ports import Digests
 
 # Counting at an account and counting among the strangers are writes of different cost, a millisecond apart: behind this
 # it does not show. Only failures wait, and nothing works meanwhile.

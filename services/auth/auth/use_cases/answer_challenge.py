@@ -6,10 +6,11 @@ from chassis.logs import get_logger
 from auth.domain.devices import NO_DEVICE, Device
 from auth.domain.errors import AccountFrozen, ChallengeExpired, WrongSignInCode
 from auth.domain.login_throttle import OPEN
+from auth.use_cases.crypto_ports import DeviceTokens, Tickets
 from auth.use_cases.note_attempt import NoteAttempt
 from auth.use_cases.notice_device import NoticeDevice
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import DeviceTokens, Tickets, Users
+from auth.use_cases.ports import Users
 from auth.use_cases.prove_second_factor import ProveSecondFactor
 
 log = get_logger(__name__)

@@ -7,9 +7,10 @@ from auth.domain.audit import AuditAction
 from auth.domain.errors import PasswordUnchanged, WrongPassword
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import new_password, normal_form
+from auth.use_cases.crypto_ports import Passwords
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import Passwords, Transactions, Users
+from auth.use_cases.ports import Transactions, Users
 from auth.use_cases.prove_password import ProvePassword
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.require_step_up import RequireStepUp

@@ -14,8 +14,9 @@ from auth.domain.audit import AuditAction
 from auth.domain.errors import TooManyApiKeys
 from auth.domain.notices import NoticeEvent
 from auth.use_cases.callers_device import CallersDevice
+from auth.use_cases.crypto_ports import Randomness, Seal
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import ApiKeys, Randomness, Seal, Transactions, Users
+from auth.use_cases.ports import ApiKeys, Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 
 SECRET_PURPOSE = "api-key"  # noqa: S105 - what the seal is for

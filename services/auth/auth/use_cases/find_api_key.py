@@ -6,7 +6,8 @@ from chassis.clock import Clock
 from auth.domain.api_keys import ApiKey, permissions_of_key
 from auth.domain.errors import ApiKeyNotFound
 from auth.use_cases.create_api_key import SECRET_PURPOSE
-from auth.use_cases.ports import ApiKeys, Seal, Users
+from auth.use_cases.crypto_ports import Seal
+from auth.use_cases.ports import ApiKeys, Users
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from auth.domain.audit import AuditAction
 from auth.domain.errors import FreezeLinkExpired
 from auth.domain.notices import NoticeEvent
 from auth.domain.users import User
+from auth.use_cases.crypto_ports import Tickets
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import Tickets, Transactions, Users
+from auth.use_cases.ports import Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 

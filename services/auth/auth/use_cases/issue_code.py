@@ -7,7 +7,8 @@ from chassis.logs import get_logger
 from auth.domain.email_address import EmailAddress
 from auth.domain.one_time_codes import CODE_DIGITS, CODE_LIFETIME, CodePurpose, code_digits
 from auth.domain.users import User
-from auth.use_cases.ports import CodeMessage, Codes, Courier, Digests, Errands, Randomness
+from auth.use_cases.crypto_ports import Digests, Randomness
+from auth.use_cases.ports import CodeMessage, Codes, Courier, Errands
 
 log = get_logger(__name__)
 

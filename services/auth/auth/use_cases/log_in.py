@@ -11,11 +11,12 @@ from auth.domain.login_throttle import OPEN, LoginThrottle
 from auth.domain.notices import NoticeEvent
 from auth.domain.passwords import normal_form
 from auth.domain.users import User
+from auth.use_cases.crypto_ports import DeviceTokens, Passwords, Tickets
 from auth.use_cases.note_attempt import NoteAttempt
 from auth.use_cases.notice_device import NoticeDevice
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import DeviceTokens, LoginThrottles, Passwords, Tickets, Users
+from auth.use_cases.ports import LoginThrottles, Users
 
 # To read an account takes half a millisecond more or less than to find none: behind this it does not show.
 LOOKING_SECONDS_MIN = 0.012

@@ -3,7 +3,8 @@ from uuid import UUID
 from chassis.identity import NotSignedIn, current_caller
 
 from auth.domain.sessions import Session
-from auth.use_cases.ports import RefreshTokens, Sessions
+from auth.use_cases.crypto_ports import RefreshTokens
+from auth.use_cases.ports import Sessions
 from auth.use_cases.revoke_sessions import RevokeSessions
 
 

@@ -1,7 +1,7 @@
 from uuid import UUID
 
 from auth.domain.second_factor import RECOVERY_ALPHABET, RECOVERY_CODE_LENGTH, RECOVERY_CODES, shown_recovery_code
-from auth.use_cases.ports import Digests, Randomness
+from auth.use_cases.crypto_ports import Digests, Randomness
 
 
 class MakeRecoveryCodes:

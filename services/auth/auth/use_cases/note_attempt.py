@@ -3,7 +3,8 @@ from chassis.identity import current_caller
 
 from auth.domain.email_address import EmailAddress
 from auth.domain.users import User
-from auth.use_cases.ports import Digests, LoginAttempt, LoginAttempts
+from auth.use_cases.crypto_ports import Digests
+from auth.use_cases.ports import LoginAttempt, LoginAttempts
 
 
 class NoteAttempt:

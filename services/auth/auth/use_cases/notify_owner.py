@@ -10,7 +10,8 @@ from auth.domain.errors import TooBusy
 from auth.domain.notices import NoticeEvent
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.users import User
-from auth.use_cases.ports import CodeMessage, Courier, Errands, Tickets
+from auth.use_cases.crypto_ports import Tickets
+from auth.use_cases.ports import CodeMessage, Courier, Errands
 
 KEPT_FOR = timedelta(days=1)  # a notice that could not be sent for so long tells of the past
 

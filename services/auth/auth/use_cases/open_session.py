@@ -7,7 +7,8 @@ from chassis.ids import Ids
 from auth.domain.devices import Device, KnownDevice, device_name
 from auth.domain.sessions import ACCESS_LIFETIME, Session, opened_session
 from auth.domain.users import User
-from auth.use_cases.ports import AccessTokens, DeviceTokens, Randomness, RefreshTokens, Sessions, Users
+from auth.use_cases.crypto_ports import AccessTokens, DeviceTokens, Randomness, RefreshTokens
+from auth.use_cases.ports import Sessions, Users
 from auth.use_cases.record_audit_soon import RecordAuditSoon
 
 SEED_BYTES = 32

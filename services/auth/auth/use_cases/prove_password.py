@@ -4,7 +4,8 @@ from auth.domain.devices import KnownDevice
 from auth.domain.errors import AccountLocked, WrongPassword
 from auth.domain.users import User
 from auth.use_cases.callers_device import CallersDevice
-from auth.use_cases.ports import LoginThrottles, Passwords
+from auth.use_cases.crypto_ports import Passwords
+from auth.use_cases.ports import LoginThrottles
 
 
 class ProvePassword:

@@ -6,8 +6,9 @@ from auth.domain.errors import SecondFactorLocked
 from auth.domain.notices import NoticeEvent
 from auth.domain.second_factor import SecondFactor, TypedCode, parse_second_factor, steps_to_try
 from auth.domain.users import User
+from auth.use_cases.crypto_ports import AppCodes, Digests, Seal
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import AppCodes, Digests, Seal, SecondFactors, SecondFactorThrottles
+from auth.use_cases.ports import SecondFactors, SecondFactorThrottles
 
 SECRET_PURPOSE = "second-factor"  # noqa: S105 - what the seal is for
 

@@ -10,9 +10,10 @@ from auth.domain.errors import InvalidRefreshToken, RefreshTokenReused, SessionE
 from auth.domain.notices import NoticeEvent
 from auth.domain.sessions import RefreshVerdict, Session, judge_refresh, refresh_expiry
 from auth.domain.users import User
+from auth.use_cases.crypto_ports import DeviceTokens, PresentedToken, RefreshTokens
 from auth.use_cases.notify_owner import NotifyOwner
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import DeviceTokens, PresentedToken, RefreshTokens, Sessions, Users
+from auth.use_cases.ports import Sessions, Users
 from auth.use_cases.revoke_sessions import RevokeSessions
 
 RACES_MAX = 3  # who loses the race for a rotation reads once more and finds the token spent a moment ago

@@ -6,9 +6,10 @@ from auth.domain.errors import CodeExpired
 from auth.domain.notices import NoticeEvent
 from auth.domain.one_time_codes import CodePurpose, parse_code
 from auth.domain.passwords import new_password
+from auth.use_cases.crypto_ports import Passwords
 from auth.use_cases.end_sessions import EndSessions
 from auth.use_cases.notify_owner import NotifyOwner
-from auth.use_cases.ports import Passwords, Transactions, Users
+from auth.use_cases.ports import Transactions, Users
 from auth.use_cases.record_audit import RecordAudit
 from auth.use_cases.revoke_api_keys import RevokeApiKeys
 from auth.use_cases.spend_code import SpendCode

@@ -5,7 +5,8 @@ from chassis.identity import NotSignedIn, current_caller
 
 from auth.domain.errors import TwoFactorAlreadyEnabled
 from auth.domain.second_factor import SECRET_BYTES
-from auth.use_cases.ports import AppCodes, Randomness, Seal, SecondFactors, Users
+from auth.use_cases.crypto_ports import AppCodes, Randomness, Seal
+from auth.use_cases.ports import SecondFactors, Users
 from auth.use_cases.prove_second_factor import SECRET_PURPOSE
 
 

@@ -10,8 +10,9 @@ from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.passwords import new_password
 from auth.domain.users import User, claimed_again, claimed_user, display_name, with_code_sent
+from auth.use_cases.crypto_ports import Digests, Passwords
 from auth.use_cases.issue_code import IssueCode
-from auth.use_cases.ports import CodeLimits, Digests, LoginAttempt, LoginAttempts, Passwords, Users
+from auth.use_cases.ports import CodeLimits, LoginAttempt, LoginAttempts, Users
 
 RACES_MAX = 5  # others who sign up the same address in the same millisecond
 # To store an account takes a moment longer than to note that there is one: behind this it does not show.

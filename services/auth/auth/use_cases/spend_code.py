@@ -3,7 +3,8 @@ from chassis.logs import get_logger
 from auth.domain.email_address import EmailAddress
 from auth.domain.errors import CodeExpired, InvalidCode, TooManyAttempts
 from auth.domain.one_time_codes import CodePurpose, CodeVerdict
-from auth.use_cases.ports import Codes, Digests
+from auth.use_cases.crypto_ports import Digests
+from auth.use_cases.ports import Codes
 
 log = get_logger(__name__)
 

@@ -9,8 +9,9 @@ from auth.domain.email_address import email_address
 from auth.domain.errors import CodeExpired
 from auth.domain.one_time_codes import CodePurpose, parse_code
 from auth.domain.users import NO_PASSWORD, User, proven_password
+from auth.use_cases.crypto_ports import Digests
 from auth.use_cases.open_session import OpenSession, SignedIn
-from auth.use_cases.ports import Announcements, Digests, Transactions, Users
+from auth.use_cases.ports import Announcements, Transactions, Users
 from auth.use_cases.spend_code import SpendCode
 
 log = get_logger(__name__)

@@ -21,7 +21,7 @@ from auth.domain.errors import TooBusy
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.sessions import opened_session
 from auth.domain.users import User
-from auth.use_cases.ports import PasswordCheck
+from auth.use_cases.crypto_ports import PasswordCheck
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jwt

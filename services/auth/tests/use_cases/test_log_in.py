@@ -11,8 +11,8 @@ from auth.domain.errors import (
     WeakPassword,
 )
 from auth.domain.login_throttle import FAILURES_MAX
+from auth.use_cases.crypto_ports import PasswordCheck
 from auth.use_cases.open_session import SignedIn
-from auth.use_cases.ports import PasswordCheck
 from chassis.errors import ServiceError
 from joserfc import jwt
 

@@ -126,7 +126,7 @@ def _extra(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.permission is not None:
         extra["security"] = ([] if endpoint.by_key_only else extra["security"]) + [{"signature": []}]
         extra["x-permission"] = endpoint.permission
-    if endpoint.step_up:
+    if endpoint.policy.step_up:
         extra["x-step-up"] = True
     if endpoint.access is Access.OPTIONAL:
         extra["security"] = [{"bearer": []}, {"cookie": []}, {}]

@@ -9,8 +9,11 @@ from chassis.errors import ErrorKind, RemoteError
 from chassis.identity import Caller, current_caller
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from facts import AUDIENCE, ISSUER, KEY, KEY_PERMISSIONS, KEY_SECRET, NOW, ORDER, PERMISSIONS, SESSION, USER
+from google.protobuf.timestamp_pb2 import Timestamp
 from joserfc import jwt
 from joserfc.jwk import OKPKey
+
+STEP_UP_SECONDS = 300  # as auth's
 
 
 def new_key() -> OKPKey:
@@ -64,6 +67,8 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.found_keys: list[str] = []
         self.revoked: set[str] = set()
         self.audit_entries: list[auth_pb2.AuditEntry] = []
+        # Session -> until when a second factor that it has shown counts as fresh.
+        self.stepped_up_until: dict[str, int] = {}
         self.device_token = "device-secret-1"
         found = auth_pb2.FindApiKeyResponse(key=api_key(), secret=KEY_SECRET, permissions=KEY_PERMISSIONS)
         self.api_keys = {KEY: found}
@@ -162,10 +167,16 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
 
     async def StepUp(self, request: Any, context: Any) -> auth_pb2.StepUpResponse:  # noqa: N802
         self._note(request)
-        return auth_pb2.StepUpResponse(expires_at=NOW)
+        until = self.stepped_up_until[str(current_caller().session_id)] = self.now() + STEP_UP_SECONDS
+        return auth_pb2.StepUpResponse(expires_at=Timestamp(seconds=until))
 
     async def RequireStepUp(self, request: Any, context: Any) -> auth_pb2.RequireStepUpResponse:  # noqa: N802
         self._note(request)
+        if self.stepped_up_until.get(str(current_caller().session_id), 0) <= self.now():
+            raise RemoteError(
+                kind=ErrorKind.FORBIDDEN, reason="step_up_required", message="Show your second factor once more.",
+                details={"two_factor": "enabled"},
+            )  # fmt: skip
         return auth_pb2.RequireStepUpResponse()
 
     async def RequestPasswordReset(self, request: Any, context: Any) -> auth_pb2.RequestPasswordResetResponse:  # noqa: N802

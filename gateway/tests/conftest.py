@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Test folders are no packages: what several test files share is loaded by its path, once.
 for _name in (
     "facts", "number_bodies", "auth_stand_in", "trading_stand_in", "stand_ins", "replies", "sockets", "raw_http",
-    "paths", "added_routes",
+    "paths", "added_routes", "signed_requests",
 ):  # fmt: skip
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
     if _name not in sys.modules and _spec is not None and _spec.loader is not None:

@@ -1,10 +1,7 @@
 """Requests that an API key has signed."""
 
 import asyncio
-import hashlib
-import hmac
 import json
-import secrets
 import time
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -17,11 +14,12 @@ from auth_stand_in import api_key
 from chassis.clock import SystemClock
 from chassis.testing import eventually
 from cryptovault.auth.v1 import auth_pb2
-from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, USER
+from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, SESSION, USER
 from gateway.admission.signatures import NONCE_KEY_PREFIX, NONCE_MILLISECONDS, WINDOW_MILLISECONDS
 from gateway.schemas import api_keys as schemas
 from raw_http import raw
 from replies import checked
+from signed_requests import signed
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -30,25 +28,6 @@ SELF = "/api/v1/api-keys/self"
 ORDERS = "/api/v1/orders"
 OTHER_KEY = "01890000-0000-7000-8000-0000000000bb"
 PLACED = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
-
-
-def signed(
-    method: str,
-    path: str,
-    *,
-    query: str = "",
-    body: bytes = b"",
-    key: str = KEY,
-    secret: str = KEY_SECRET,
-    timestamp: int | None = None,
-    nonce: str | None = None,
-) -> dict[str, str]:
-    """As the documentation tells programs to."""
-    moment = str(int(time.time() * 1000) if timestamp is None else timestamp)
-    once = secrets.token_hex(8) if nonce is None else nonce
-    text = "\n".join((moment, once, method, path, query, hashlib.sha256(body).hexdigest()))
-    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return {"X-API-Key": key, "X-API-Timestamp": moment, "X-API-Nonce": once, "X-API-Signature": signature}
 
 
 async def heard(socket: websockets.ClientConnection) -> dict[str, Any]:
@@ -352,6 +331,13 @@ async def test_guessing_signatures_is_counted_against_the_address(start: "Start"
         checked(await up.client.get(SELF, headers=signed("GET", SELF)), 429, "RATE_LIMIT_EXCEEDED")
 
 
+@pytest.fixture
+def stepped_up(up: "Running") -> None:
+    """The session of `up.bearer()` has shown its second factor just now."""
+    up.platform.auth.stepped_up_until[SESSION] = up.now() + 300
+
+
+@pytest.mark.usefixtures("stepped_up")
 async def test_keys_are_made_listed_and_ended_by_people(up: "Running") -> None:
     scope = "api-keys:read api-keys:write"
     body = {"name": "bot", "scopes": ["read"], "networks": ["203.0.113.0/24"], "expires_at": "2030-01-01T00:00:00Z"}
@@ -381,6 +367,7 @@ async def test_keys_are_made_listed_and_ended_by_people(up: "Running") -> None:
         ({"user_id": USER}, "user_id", "unknown_field"),
     ],
 )
+@pytest.mark.usefixtures("stepped_up")
 async def test_a_key_that_cannot_be_is_refused_by_field_and_rule(
     up: "Running", changes: dict[str, Any], field: str, rule: str
 ) -> None:

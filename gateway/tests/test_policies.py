@@ -3,14 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chassis.errors import ErrorKind, RemoteError
-from facts import PERMISSIONS, SESSION
+from facts import PERMISSIONS
 from gateway.admission.policy import Access, Policy
 from gateway.routes.endpoint import API, Endpoint
 from paths import path_of
 from replies import checked
-from starlette.requests import Request
-from starlette.responses import Response
 
 if TYPE_CHECKING:
     from conftest import Running
@@ -80,34 +77,3 @@ async def test_the_document_names_each_routes_permission(up: "Running") -> None:
 def test_a_permission_of_those_who_are_not_signed_in_is_a_contradiction() -> None:
     with pytest.raises(ValueError, match="signed-in"):
         Policy(access=Access.PUBLIC, limit=None, permission="orders:read")
-
-
-async def test_what_needs_a_fresh_second_factor_asks_auth_and_goes_no_further_without(up: "Running") -> None:
-    calls: list[str] = []
-
-    async def act(_request: Request) -> Response:
-        calls.append("done")
-        return Response(status_code=204)
-
-    guarded = Endpoint(
-        method="POST", path="/api/v1/auth/guarded", handler=act, access=Access.USER, limit=None, step_up=True,
-        operation_id="guarded", summary="Guarded", tag="test",
-    )  # fmt: skip
-    up.gateway.application._add(guarded)
-    try:
-        up.platform.auth.error = RemoteError(
-            kind=ErrorKind.FORBIDDEN, reason="step_up_required", message="No.", details={"two_factor": "enabled"}
-        )
-        reply = await up.client.post(guarded.path, headers=up.bearer())
-        details = checked(reply, 403, "AUTHORIZATION_ERROR")
-        assert details == {"reason": "step_up_required", "two_factor": "enabled"}
-        assert calls == []
-        up.platform.auth.error = None
-        assert (await up.client.post(guarded.path, headers=up.bearer())).status_code == 204
-        assert calls == ["done"]
-        assert up.platform.auth.callers[-1].session_id == SESSION
-        assert (await up.client.post(guarded.path)).status_code == 401
-        assert calls == ["done"]
-    finally:
-        up.gateway.application.router.routes.pop()
-        del up.gateway.application._fixed["POST", guarded.path]

@@ -44,7 +44,8 @@ CHECKS = [
 HEALTH = ("getHealth", "getReadiness")
 # They end the session that asks, or the account: after all others.
 ENDING = ("endSession", "changePassword", "logOut", "logOutAll", "freezeAccount")
-ADDRESSES = 32  # which the requests take turns to come from, so that limits refuse few of them
+NETWORK = "127.0.2.0/24"
+ADDRESSES = 32  # of it, which the requests take turns to come from, so that limits refuse few of them
 TIMEOUT_SECONDS = 30
 
 Sign = Callable[[str, str, str, bytes], dict[str, str]]
@@ -69,7 +70,8 @@ class _FromAddress(HTTPAdapter):
 async def people(platform: Platform, http: httpx.AsyncClient) -> tuple[list[Asker], dict[str, str]]:
     """Who asks, and what stands in the paths of good requests."""
     user = await _stepped_up(http)
-    reply = await user.send("POST", "/api-keys", {"name": "all", "scopes": list(PERMISSIONS_BY_SCOPE)})
+    wanted = {"name": "all", "scopes": list(PERMISSIONS_BY_SCOPE), "networks": [NETWORK]}
+    reply = await user.send("POST", "/api-keys", wanted)
     assert reply.status_code == 201, reply.text
     key = reply.json()
     order = await user.place(type="stop", quantity="0.001", stop_price="900000", client_order_id="mine")

@@ -10,7 +10,7 @@ from itertools import count
 
 import httpx
 import pytest
-from auth.domain.api_keys import PERMISSIONS_BY_SCOPE, permissions_of_key
+from auth.domain.api_keys import MONEY_SCOPES, PERMISSIONS_BY_SCOPE, permissions_of_key
 from auth.domain.roles import ADMIN_ROLE, SUPPORT_ROLE, USER_ROLE, permissions_of
 from chassis.clock import SystemClock
 from chassis.ids import RandomIds
@@ -37,6 +37,7 @@ REFUSALS = frozenset(
     {"not_signed_in", "invalid_token", "session_revoked", "api_key_revoked", "invalid_signature", "permission_required",
      "api_key_not_allowed", "step_up_required", "not_an_api_key"}
 )  # fmt: skip
+NETWORK = "127.0.1.0/24"  # of which each caller has an address
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")  # what deletes comes last
 _SPENDING = "logOutAll"  # takes no body, so it happens; after everything else
 
@@ -79,7 +80,7 @@ def expected(endpoint: Endpoint, caller: Caller) -> str:
         "api_key_not_allowed": caller.by_key and endpoint.permission is None,
         "permission_required": endpoint.permission not in {None, *caller.permissions},
         "not_an_api_key": endpoint.by_key_only and not caller.by_key,
-        "step_up_required": endpoint.step_up and not (caller.by_key or caller.stepped_up),
+        "step_up_required": endpoint.policy.step_up and not (caller.by_key or caller.stepped_up),
         NO_SUCH_THING: _owned(endpoint) and not caller.owns,
     }
     return next((reason for reason, holds in refusals.items() if holds), LET_IN)
@@ -177,7 +178,8 @@ async def _another_session(customer: Customer, code: str) -> str:
 
 
 async def _new_key(customer: Customer, scope: str) -> Json:
-    reply = await customer.send("POST", "/api-keys", {"name": scope, "scopes": [scope]})
+    networks = [NETWORK] if scope in MONEY_SCOPES else []
+    reply = await customer.send("POST", "/api-keys", {"name": scope, "scopes": [scope], "networks": networks})
     assert reply.status_code == 201, reply.text
     document: Json = reply.json()
     return document

@@ -3,6 +3,20 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# What is dear, by its permission: who uses one has shown a second factor in the last five minutes (decision 0104). It
+# moves money out of an account, makes what will, or gives somebody power over others'.
+STEP_UP_PERMISSIONS = frozenset(
+    {
+        "adjustments:approve",
+        "adjustments:propose",
+        "api-keys:write",
+        "users:write",
+        "wallet:transfer",
+        "wallet:withdraw",
+        "withdrawals:approve",
+    }
+)
+
 
 class LimitClass(StrEnum):
     AUTH = "auth"  # guesses passwords and codes: few, and none at all without Redis
@@ -32,7 +46,7 @@ class Policy:
     limit: LimitClass | None
     # By name, as auth's roles grant it; None: being signed in is enough, for what people do about their own account.
     permission: str | None = None
-    # A second factor, shown within the last five minutes.
+    # A second factor, shown within the last five minutes. A key has shown it when it was made, for what its scopes say.
     step_up: bool = False
     # Only for requests that an API key has signed.
     by_key_only: bool = False

@@ -32,7 +32,7 @@ class ApiKeyRoutes:
         return [
             Endpoint(
                 method="POST", path=f"{API}/api-keys", handler=self.create, access=Access.USER, limit=LimitClass.AUTH,
-                permission="api-keys:write", step_up=True, operation_id="createApiKey", summary="Make an API key",
+                permission="api-keys:write", operation_id="createApiKey", summary="Make an API key",
                 tag=_TAG, description="The reply holds the secret, this once. Needs a second factor shown within the "
                 "last five minutes (/auth/step-up).",
                 body=schemas.CreateApiKey, status=201, reply=schemas.CreatedApiKey, errors=(409,),
@@ -50,7 +50,7 @@ class ApiKeyRoutes:
             ),
             Endpoint(
                 method="DELETE", path=f"{API}/api-keys/{{key_id}}", handler=self.delete, access=Access.USER,
-                limit=LimitClass.ACCOUNT, permission="api-keys:write", operation_id="deleteApiKey",
+                limit=LimitClass.ACCOUNT, permission="api-keys:write", step_up=False, operation_id="deleteApiKey",
                 summary="End an API key", tag=_TAG, path_fields=schemas.ApiKeyPath, status=204, errors=(404,),
             ),
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.admission.policy import Access, LimitClass, Policy
+from gateway.admission.policy import STEP_UP_PERMISSIONS, Access, LimitClass, Policy
 from gateway.edge.shedding import Urgency
 from gateway.schemas.fields import RequestBody
 
@@ -29,8 +29,9 @@ class Endpoint:
     # What the caller's roles must allow. Left out only below /auth, where people act on their own account: a test walks
     # the routes.
     permission: str | None = None
-    # Whether it takes a second factor shown a moment ago (POST /auth/step-up): withdrawals, API keys, security.
-    step_up: bool = False
+    # Whether it takes a second factor shown a moment ago (POST /auth/step-up). None: where its permission is a dear one
+    # and it is more than a read. False is said only of what takes power away, which nobody may be kept from.
+    step_up: bool | None = None
     # Whether it is for programs alone, whose key signs the request.
     by_key_only: bool = False
     # How long it is still let in as load grows. None: a GET is a read, everything else changes something.
@@ -66,7 +67,8 @@ class Endpoint:
 
     @property
     def policy(self) -> Policy:
+        is_dear = self.permission in STEP_UP_PERMISSIONS and self.method != "GET"
         return Policy(
-            access=self.access, limit=self.limit, permission=self.permission, step_up=self.step_up,
-            by_key_only=self.by_key_only,
+            access=self.access, limit=self.limit, permission=self.permission, by_key_only=self.by_key_only,
+            step_up=is_dear if self.step_up is None else self.step_up,
         )  # fmt: skip

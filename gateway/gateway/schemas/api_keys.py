@@ -23,7 +23,8 @@ class CreateApiKey(RequestBody):
     networks: list[Annotated[str, Field(pattern=NETWORK_PATTERN)]] = Field(
         default_factory=list,
         max_length=20,
-        description="Addresses and CIDR ranges that it may be used from; none: from anywhere.",
+        description="Addresses and CIDR ranges that it may be used from; none: from anywhere. A key with `transfer` or "
+        "`withdraw` names them, none larger than a /24 (IPv6: /48).",
     )
     expires_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = Field(
         default=None, description="Within 366 days; never, if left out."

@@ -1644,7 +1644,7 @@ export interface components {
             scopes: ("read" | "trade" | "cancel" | "transfer" | "withdraw")[];
             /**
              * Networks
-             * @description Addresses and CIDR ranges that it may be used from; none: from anywhere.
+             * @description Addresses and CIDR ranges that it may be used from; none: from anywhere. A key with `transfer` or `withdraw` names them, none larger than a /24 (IPv6: /48).
              */
             networks?: string[];
             /**

@@ -1,16 +1,20 @@
 """Keys for programs: what one may do, from where, until when."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from uuid import UUID
 
 from auth.domain.errors import InvalidApiKey
 
 NAME_LENGTH_MAX = 60  # fits a table
 NETWORKS_MAX = 20
+# What a key has moved is gone, and no person with a second factor stands behind each of its requests: so it is bound to
+# where it comes from, an office or a rack (a /48 is one site's, RFC 6177), not a provider's whole range.
+MONEY_SCOPES = frozenset({"transfer", "withdraw"})
+MONEY_PREFIX_MIN = {4: 24, 6: 48}  # by version of IP
 KEYS_MAX = 30  # of one account: more than anybody can look after
 LIFETIME_MAX = timedelta(days=366)  # a key that nobody renews once a year is one that nobody knows of
 SECRET_BYTES = 32
@@ -65,16 +69,27 @@ def key_scopes(named: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(named)))
 
 
-def key_networks(named: Sequence[str]) -> tuple[str, ...]:
-    """In the one form of each network. Raises InvalidApiKey."""
+def key_networks(named: Sequence[str], *, scopes: Sequence[str]) -> tuple[str, ...]:
+    """In the one form of each network. Raises InvalidApiKey, also where one that moves money may come from anywhere."""
     if len(named) > NETWORKS_MAX:
         raise InvalidApiKey(f"A key has at most {NETWORKS_MAX} networks.", field="networks", rule="max_length")
     try:
-        return tuple(sorted({str(ip_network(text)) for text in named}))
+        networks = {ip_network(text) for text in named}
     except ValueError:
         raise InvalidApiKey(
             "A network is an address or a CIDR range, such as 203.0.113.0/24.", field="networks", rule="cidr"
         ) from None
+    if MONEY_SCOPES.intersection(scopes) and not _are_narrow(networks):
+        raise InvalidApiKey(
+            "A key that moves money names the networks that it comes from, none larger than a /24 (IPv6: /48).",
+            field="networks",
+            rule="narrow_networks",
+        )
+    return tuple(sorted(str(network) for network in networks))
+
+
+def _are_narrow(networks: Collection[IPv4Network | IPv6Network]) -> bool:
+    return bool(networks) and all(one.prefixlen >= MONEY_PREFIX_MIN[one.version] for one in networks)
 
 
 def key_end(asked: datetime | None, now: datetime) -> datetime | None:

@@ -75,7 +75,7 @@ class CreateApiKey:
             user_id=user.id,
             name=key_name(name),
             scopes=key_scopes(scopes),
-            networks=key_networks(networks),
+            networks=key_networks(networks, scopes=scopes),
             secret=self._seal.close(secret.encode(), purpose=SECRET_PURPOSE, owner=str(key_id)),
             created_at=now,
             expires_at=key_end(expires_at, now),

@@ -59,6 +59,15 @@ async def test_a_key_is_made_with_a_secret_shown_once_and_found_by_the_gateway(w
     assert await world.audited() == [("api_key_created", f"user:{member.user.id}", f"api-key:{created.key.id}")]
 
 
+async def test_a_key_moves_money_from_networks_that_it_names(memory_world: Any) -> None:
+    """Who steals its secret and is elsewhere has nothing; nobody is asked for a second factor then."""
+    member = await memory_world.member()
+    networks = ["198.51.100.0/24", "2001:db8::/48", "203.0.113.7"]
+    created = await made(memory_world, member, scopes=["transfer", "withdraw"], networks=networks)
+    assert created.key.networks == ("198.51.100.0/24", "2001:db8::/48", "203.0.113.7/32")
+    assert (await made(memory_world, member, networks=["10.0.0.0/8"])).key.networks == ("10.0.0.0/8",)
+
+
 def test_each_scope_permits_its_own_and_never_more_than_the_owner_may() -> None:
     owner = permissions_of(["user"])
     for scope, permissions in PERMISSIONS_BY_SCOPE.items():
@@ -82,6 +91,11 @@ def test_each_scope_permits_its_own_and_never_more_than_the_owner_may() -> None:
         ({"networks": ["10.0.0.1/8"]}, "networks"),
         ({"networks": ["300.0.0.1"]}, "networks"),
         ({"networks": ["10.0.0.0/8"] * 21}, "networks"),
+        ({"scopes": ["withdraw"]}, "networks"),
+        ({"scopes": ["read", "transfer"]}, "networks"),
+        ({"scopes": ["withdraw"], "networks": ["0.0.0.0/0"]}, "networks"),
+        ({"scopes": ["withdraw"], "networks": ["203.0.113.7", "198.51.100.0/23"]}, "networks"),
+        ({"scopes": ["withdraw"], "networks": ["2001:db8::/47"]}, "networks"),
         ({"expires_in": timedelta(seconds=0)}, "expires_at"),
         ({"expires_in": timedelta(days=367)}, "expires_at"),
     ],

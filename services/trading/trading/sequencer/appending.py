@@ -31,9 +31,10 @@ async def append_until_known(
             await journal.append(batch)
         except BatchNumberTaken:
             pass
-        except AppendOutcomeUnknown:
+        except AppendOutcomeUnknown as unknown:
             UNKNOWN_APPENDS.inc()
-            log.warning("Append without an answer", event="append_outcome_unknown", batch=batch.number)
+            problem = str(unknown.__cause__ or unknown)
+            log.warning("Append without an answer", event="append_outcome_unknown", batch=batch.number, problem=problem)
             while_unknown()
         else:
             return None

@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pymongo
-from bson.errors import BSONError, InvalidDocument
 from chassis.mongo import MongoConnection
 from pymongo import DESCENDING
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from trading.journal.batch import SealedBatch, user_key
-from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken, JournalUnreachable
-from trading.storage.append_thread import AppendThread
+from trading.journal.store import JournalUnreachable
+from trading.storage.appends import Appends
 from trading.storage.archive import JournalArchive
 
 COLLECTION = "journal"
@@ -37,12 +36,7 @@ class MongoJournal:
         self.database = connection.database
         plain = connection.database.get_collection(COLLECTION)
         self._collection = plain
-        self._append_thread = AppendThread(
-            connection.url,
-            database=connection.database.name,
-            collection=COLLECTION,
-            timeout_seconds=APPEND_TIMEOUT_SECONDS,
-        )
+        self._appends = Appends(connection, COLLECTION, timeout_seconds=APPEND_TIMEOUT_SECONDS)
         self._reads = plain.with_options(read_concern=ReadConcern("majority"), read_preference=ReadPreference.PRIMARY)
         self._linearizable = plain.with_options(
             read_concern=ReadConcern("linearizable"), read_preference=ReadPreference.PRIMARY
@@ -53,17 +47,10 @@ class MongoJournal:
         await self._collection.create_index("users")
 
     async def close(self) -> None:
-        await self._append_thread.close()
+        self._appends.close()
 
     async def append(self, batch: SealedBatch) -> None:
-        try:
-            await self._append_thread.insert(_document(batch))
-        except DuplicateKeyError as error:
-            raise BatchNumberTaken from error
-        except (InvalidDocument, DocumentTooLarge, BSONError):
-            raise  # nothing was sent: a bug, to be treated as one
-        except PyMongoError as error:
-            raise AppendOutcomeUnknown from error
+        await self._appends.insert(_document(batch))
 
     async def read(self, number: int) -> SealedBatch | None:
         with _reading():

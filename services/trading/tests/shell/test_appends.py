@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from chassis.testing.tcp_proxy import TcpProxy
 from pymongo.errors import DocumentTooLarge
 from trading.journal.store import AppendOutcomeUnknown, BatchNumberTaken
 from trading.storage.appends import Appends
+from trading.storage.wire_connection import WireConnection
 
 LONG_SECONDS = 20.0
 NOT_FOR_THE_LINE = "&timeoutMS=60000"
@@ -110,6 +112,25 @@ async def test_no_answer_in_time_leaves_the_outcome_open(
     assert {1, 2, 4, 5} <= set(await numbers_in(mongo))
     for each in (appends, hasty):
         each.close()
+
+
+@pytest.mark.parametrize("further_options", [""], ids=["its own line"])
+async def test_two_at_once_share_one_line(
+    line: tuple[MongoConnection, TcpProxy], mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[WireConnection] = []
+    opens = WireConnection.open
+
+    async def counted(*where: Any, name: str) -> WireConnection:
+        opened.append(await opens(*where, name=name))
+        return opened[-1]
+
+    monkeypatch.setattr(WireConnection, "open", counted)
+    appends = appends_over(line[0])
+    await asyncio.gather(*(appends.insert({"_id": number}) for number in range(5)))
+    assert len(opened) == 1
+    assert await numbers_in(mongo) == [0, 1, 2, 3, 4]
+    appends.close()
 
 
 @pytest.mark.parametrize("further_options", [""], ids=["its own line"])  # the driver's is closed by who opened it

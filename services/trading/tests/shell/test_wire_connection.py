@@ -1,6 +1,9 @@
 """Against a server that says what it is told to: what real ones say seldom."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +16,7 @@ from bson.errors import InvalidDocument
 from chassis.embedded.ports import free_port_block
 from pymongo.errors import DocumentTooLarge
 from trading.storage.line_options import LineOptions
+from trading.storage.scram import ScramRefused
 from trading.storage.wire_connection import COMMAND_BYTES_MAX, REPLY_BYTES_MAX, WireConnection
 
 Answer = Callable[[int, dict[str, Any]], bytes]
@@ -53,17 +57,45 @@ class Script:
             writer.close()
 
 
+class Guard:
+    """The server's side of SCRAM-SHA-256, with the empty last turn that MongoDB has."""
+
+    def __init__(self, password: bytes) -> None:
+        self._salted = hashlib.pbkdf2_hmac("sha256", password, b"salt", 4096)
+        self._said: list[bytes] = []
+        self.turns = 0
+
+    def answer(self, number: int, command: dict[str, Any]) -> bytes:
+        self.turns += 1
+        payload = bytes(command["payload"])
+        if "saslStart" in command:
+            nonce = payload.partition(b",r=")[2] + b"more"
+            self._said = [payload.removeprefix(b"n,,"), b"r=%s,s=%s,i=4096" % (nonce, base64.b64encode(b"salt"))]
+            return self._turn(number, self._said[1])
+        if payload:
+            said = b",".join([*self._said, payload.rpartition(b",p=")[0]])
+            key = hmac.digest(self._salted, b"Server Key", "sha256")
+            return self._turn(number, b"v=" + base64.b64encode(hmac.digest(key, said, "sha256")))
+        return self._turn(number, b"", done=True)
+
+    @staticmethod
+    def _turn(number: int, payload: bytes, *, done: bool = False) -> bytes:
+        return reply(number, {"ok": 1, "conversationId": 1, "payload": payload, "done": done})
+
+
 @asynccontextmanager
-async def connected(script: Script) -> AsyncIterator[WireConnection]:
+async def connected(script: Script, user: str = "") -> AsyncIterator[WireConnection]:
     port = free_port_block()
     server = await asyncio.start_server(script.serve, "127.0.0.1", port)
-    options = LineOptions.read(f"mongodb://127.0.0.1:{port}/")
+    options = LineOptions.read(f"mongodb://{user}127.0.0.1:{port}/")
     assert options is not None
-    connection = await WireConnection.open("127.0.0.1", port, options, name="test")
     try:
-        yield connection
+        connection = await WireConnection.open("127.0.0.1", port, options, name="test")
+        try:
+            yield connection
+        finally:
+            connection.close()
     finally:
-        connection.close()
         server.close()
 
 
@@ -126,6 +158,20 @@ async def test_whoever_gives_up_takes_the_connection_with_him() -> None:
             async with asyncio.timeout(0.05):
                 await connection.command(PING)
         assert connection.lost
+
+
+async def test_a_password_is_proven_in_all_turns() -> None:
+    guard = Guard(b"secret")
+    async with connected(Script(guard.answer, guard.answer, guard.answer), user="ann:secret@") as connection:
+        assert guard.turns == 3
+        assert await connection.command(PING) == {"ok": 1, "to": "ping"}
+
+
+async def test_a_server_that_does_not_know_the_password_is_left() -> None:
+    guard = Guard(b"another")
+    with pytest.raises(ScramRefused):
+        async with connected(Script(guard.answer, guard.answer, guard.answer), user="ann:secret@"):
+            pass
 
 
 async def test_the_network_is_asked_whether_a_silent_server_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

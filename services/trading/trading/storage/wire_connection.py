@@ -153,20 +153,12 @@ async def _sign_in(connection: WireConnection, options: LineOptions) -> None:
     nonce = base64.b64encode(secrets.token_bytes(_NONCE_BYTES)).decode()
     client = ScramClient(options.username or "", options.password or "", nonce)
     database = options.authentication_database
-    begun = await _step(
-        connection,
-        {
-            "saslStart": 1,
-            "mechanism": "SCRAM-SHA-256",
-            "payload": client.first(),
-            "options": {"skipEmptyExchange": True},
-            "$db": database,
-        },
-    )
+    start = {"saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": client.first(), "$db": database}
+    begun = await _step(connection, start)
     further = {"saslContinue": 1, "conversationId": begun.get("conversationId"), "$db": database}
     ended = await _step(connection, further | {"payload": client.proof(begun.get("payload", b""))})
     client.check(ended.get("payload", b""))
-    if not ended.get("done"):  # an older server's last, empty turn
+    if not ended.get("done"):  # MongoDB has one more, empty turn
         await _step(connection, further | {"payload": b""})
 
 

@@ -38,6 +38,7 @@ class MirroredRevokedSessions:
         self._clock = clock
         # Until it was looked: whoever ran before may have died between the database and Redis.
         self._redis_missed_one = True
+        self._has_looked = False
         # What this process has told Redis of, the latest: others' are told once more, which changes nothing.
         self._told: OrderedDict[UUID, None] = OrderedDict()
 
@@ -82,7 +83,11 @@ class MirroredRevokedSessions:
         with redis_errors():
             if not self._redis_missed_one and await self._redis.exists(LOADED_KEY):
                 return
-        self._redis_missed_one = False
+            if self._redis_missed_one and self._has_looked:
+                # Gateways ask auth from here on: what Redis did not take it may go on refusing, as when it is full. Not
+                # at the first look, or whoever is signed in would wait for each start of auth.
+                await self._redis.delete(LOADED_KEY)
+        self._redis_missed_one, self._has_looked = False, True
         try:
             count = await self._load()
         except Unavailable:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from auth.domain.users import User
 from auth.storage.documents import BlacklistedTokenDocument
-from auth.storage.revoked_sessions import MirroredRevokedSessions
+from auth.storage.revoked_sessions import LOADED_KEY, MirroredRevokedSessions
 from authenticator import caller
 from chassis.errors import InvalidArgument, Unavailable
 from chassis.identity import use_caller
@@ -92,6 +92,41 @@ async def test_a_redis_that_is_emptied_while_it_is_filled_is_filled_again(real_w
     assert emptied
     await revoked.load_if_lost()
     assert await real_world.is_blacklisted(signed_in.session.id)
+
+
+async def test_a_full_redis_is_not_believed_until_it_takes_what_it_missed(real_world: Any, redis: Any) -> None:
+    signed_in = await real_world.member()
+    revoked = real_world.adapters.revoked
+    await revoked.load_if_lost()
+    assert await redis.exists(LOADED_KEY)
+    maximum = (await redis.config_get("maxmemory"))["maxmemory"]
+    await redis.config_set("maxmemory", 1)
+    try:
+        with use_caller(caller(signed_in)):
+            await real_world.do.log_out(refresh_token="")
+        with pytest.raises(Unavailable):
+            await revoked.load_if_lost()
+        assert not await redis.exists(LOADED_KEY)
+    finally:
+        await redis.config_set("maxmemory", maximum)
+    await revoked.load_if_lost()
+    assert await redis.exists(LOADED_KEY)
+    assert await real_world.is_blacklisted(signed_in.session.id)
+
+
+async def test_who_starts_looks_once_before_it_takes_from_redis_that_it_is_whole(real_world: Any, redis: Any) -> None:
+    """Or whoever is signed in would wait for each start of auth."""
+    await real_world.adapters.revoked.load_if_lost()
+    maximum = (await redis.config_get("maxmemory"))["maxmemory"]
+    await redis.config_set("maxmemory", 1)
+    started = MirroredRevokedSessions(redis, real_world.clock)
+    try:
+        for is_whole in (1, 0):
+            with pytest.raises(Unavailable):
+                await started.load_if_lost()
+            assert await redis.exists(LOADED_KEY) == is_whole
+    finally:
+        await redis.config_set("maxmemory", maximum)
 
 
 async def test_a_session_whose_end_got_no_further_than_the_database_is_over_in_redis_too(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import grpc
@@ -41,6 +41,8 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
 ]
 
 AddServicer = Callable[[Any, Any], None]
+# Our word for an error that no adapter translated; None where it is a bug.
+Translation = Callable[[Exception], ServiceError | None]
 _Read = Callable[[bytes], Any]
 _Handler = Any  # grpc.RpcMethodHandler, whose stubs name none of the fields a wrapper needs
 
@@ -48,11 +50,13 @@ log = get_logger(__name__)
 
 
 class GrpcServer:
-    """Add servicers, start, stop. Not serving (by health) until told so. Answers whom `identity` admits."""
+    """Add servicers, start, stop. Not serving (by health) until told so. Answers whom `identity` admits. Of the errors
+    that are not ours, those for which a translation has a word are answered with that; any other is a bug.
+    """
 
-    def __init__(self, listen: str, identity: ServiceIdentity) -> None:
+    def __init__(self, listen: str, identity: ServiceIdentity, translations: Sequence[Translation] = ()) -> None:
         self._identity = identity
-        self._calls = _CallInterceptor(identity)
+        self._calls = _CallInterceptor(identity, translations)
         self._server = grpc.aio.server(interceptors=[self._calls], options=SERVER_OPTIONS)
         self._listen = listen
         self._names: list[str] = []
@@ -116,8 +120,9 @@ def _parts(message: Any) -> int:
 
 
 class _CallInterceptor(grpc.aio.ServerInterceptor):
-    def __init__(self, identity: ServiceIdentity) -> None:
+    def __init__(self, identity: ServiceIdentity, translations: Sequence[Translation] = ()) -> None:
         self._identity = identity
+        self._translations = translations
         self._refusals = SparingLog(SystemClock())
         self._handlers: dict[str, _Handler] = {}
         self._streams: set[_Stream] = set()
@@ -179,7 +184,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 with span(method):
                     return await behaviour(request, context)
             except BaseException as error:
-                await call.fail(error)
+                await call.fail(self._in_our_words(error))
                 raise
             finally:
                 call.end()
@@ -210,13 +215,21 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "The service is stopping.")
             except Exception as error:
-                await call.fail(error)
+                await call.fail(self._in_our_words(error))
                 raise
             finally:
                 self._streams.discard(stream)
                 call.end()
 
         return answer
+
+    def _in_our_words(self, error: BaseException) -> BaseException:
+        if isinstance(error, Exception) and not isinstance(error, ServiceError):
+            for translation in self._translations:
+                translated = translation(error)
+                if translated is not None:
+                    return translated
+        return error
 
 
 class _Call:

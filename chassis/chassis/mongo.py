@@ -167,6 +167,11 @@ def database_errors() -> Iterator[None]:
         raise DatabaseUnavailable from error
 
 
+def lost_connection(error: Exception) -> DatabaseUnavailable | None:
+    """What a call is answered with that ended in `error`, where that is the loss of the connection."""
+    return DatabaseUnavailable() if isinstance(error, ConnectionFailure) else None
+
+
 class TransactionTimedOut(Unavailable):
     """A transaction did not commit in time. If only the commit's answer was lost, it may have happened."""
 

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from chassis.clock import Clock, SystemClock
 from chassis.crash_points import arm_crash_point
 from chassis.errors import MustEnd, ServiceError
-from chassis.grpc_server import AddServicer, GrpcServer
+from chassis.grpc_server import AddServicer, GrpcServer, Translation
 from chassis.ids import Ids, RandomIds
 from chassis.logs import configure_logging, get_logger
 from chassis.metrics import start_metrics
@@ -56,6 +56,7 @@ class Runtime(Generic[S]):
         self._redis: redis.asyncio.Redis | None = None
         self._bus: Bus | None = None
         self._servicers: list[tuple[AddServicer, Any, str]] = []
+        self._translations: list[Translation] = []
         self._background: list[tuple[str, Hook]] = []
         self._hooks: list[Hook] = []
         self._checks: dict[str, Check] = {}
@@ -70,10 +71,12 @@ class Runtime(Generic[S]):
         """The service's own database; the service is not ready while it does not answer."""
         if self._mongo is None:
             # Here and in `bus`: a service that has no database or no bus does not load their drivers (0.5 s, 30 MB).
-            from chassis.mongo import connect  # noqa: PLC0415
+            from chassis.mongo import connect, lost_connection  # noqa: PLC0415
 
             self._mongo = connect(self.settings.required("mongo_url"), self.settings.database_name)
             self.on_stop(self._mongo.close)
+            # Reads are not wrapped one by one: whatever a call was doing, it did not find the database.
+            self._translations.append(lost_connection)
             self.readiness("mongo", self._mongo.ping)
         return self._mongo
 
@@ -132,7 +135,7 @@ class Runtime(Generic[S]):
     async def serve(self) -> int:
         """Serve until asked to stop or a background task dies; the exit code. Raises MissingSetting."""
         try:
-            server = GrpcServer(self.settings.listen, self.identity) if self._servicers else None
+            server = GrpcServer(self.settings.listen, self.identity, self._translations) if self._servicers else None
         except MissingSetting:
             await self.run_hooks()
             raise

@@ -10,16 +10,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from chassis.embedded.ports import free_port_block
-from chassis.errors import RemoteError
+from chassis.errors import ErrorKind, RemoteBugError, RemoteError
 from chassis.grpc_client import open_channel
 from chassis.settings import EXIT_BAD_SETTINGS
 from chassis.testing import eventually, serve
 from chassis.testing.services import identity_of, key_settings
+from chassis.testing.tcp_proxy import TcpProxy
 from chassis.trust.call_table import CallTable
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_services import ask
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 # An exporter of traces knows no token.
@@ -135,6 +138,47 @@ run(ServiceSettings, compose)
 """) as process:
         code, _, errors = await process.ended()
     assert (code, errors) == (EXIT_BAD_SETTINGS, "refusing to start: CRYPTOVAULT_MONGO_URL is not set\n")
+
+
+async def test_a_read_that_loses_the_database_is_unavailable_and_no_bug(mongo_url: str) -> None:
+    server, port = urlsplit(mongo_url), free_port_block()
+    proxy = TcpProxy(server.port or 27_017)
+    # Without the driver's own second try the first lost answer is an error.
+    url = f"mongodb://127.0.0.1:{port}/?retryReads=false&{server.query}"
+    async with (
+        proxy.serving(port),
+        started(
+            """
+class Reads(Servicer):
+    def __init__(self, mongo):
+        self._mongo = mongo
+    async def GetPortfolio(self, request, context):
+        await self._mongo.database["anything"].find_one({})
+        return portfolio_pb2.GetPortfolioResponse()
+
+async def compose(runtime):
+    add = portfolio_pb2_grpc.add_PortfolioServiceServicer_to_server
+    runtime.add_servicer(add, Reads(await runtime.mongo()), "cryptovault.portfolio.v1.PortfolioService")
+run(ServiceSettings, compose)
+""",
+            CRYPTOVAULT_MONGO_URL=url,
+        ) as process,
+    ):
+        await eventually(process.serving, timeout_seconds=START_SECONDS_MAX)
+        await ask(process.address)
+
+        async def refusal() -> Exception | None:
+            proxy.lose_answers()  # the check of readiness may have met the loss before us
+            try:
+                await ask(process.address)
+            except (RemoteError, RemoteBugError) as error:
+                return error
+            return None
+
+        error = await eventually(refusal)
+        assert isinstance(error, RemoteError)
+        assert (error.kind, error.reason) == (ErrorKind.UNAVAILABLE, "database_unavailable")
+        await ask(process.address)
 
 
 async def test_a_crash_of_a_background_task_ends_the_process() -> None:

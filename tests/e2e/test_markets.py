@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from uuid import uuid4
 
 from chassis.testing import eventually
 from local_stack.platform import Platform
@@ -75,6 +76,8 @@ async def test_a_users_own_fees_and_volume_are_told(platform: Platform, new_cust
     operator, trader = await an_operator(platform, new_customer), await new_customer()
     path = f"/admin/users/{trader.user_id}/fees"
     rates = {"maker_fee_basis_points": 0, "taker_fee_basis_points": 7, "reason": "market maker"}
+    nobody = await operator.send("PUT", f"/admin/users/{uuid4()}/fees", rates)
+    assert assert_error(nobody, 404, "NOT_FOUND")["reason"] == "unknown_user"
     assert (await operator.send("PUT", path, rates)).status_code == 204
     order = await trader.place(market=MARKET, type="market", quote_quantity="100")
     assert order["taker_fee_basis_points"] == 7

@@ -87,7 +87,7 @@ class AdminMarketRoutes:
                 method="PUT", path=f"{API}/admin/users/{{user_id}}/fees", handler=self.set_fees, access=Access.USER,
                 limit=LimitClass.ADMIN, permission=_PERMISSION, operation_id="setUserFees", tag=_TAG,
                 summary="Give a user fee rates of their own, or (without rates) the tiers again",
-                path_fields=queries.UserPath, body=schemas.SetUserFees, status=204,
+                path_fields=queries.UserPath, body=schemas.SetUserFees, status=204, errors=(404,),
             ),
         ]  # fmt: skip
 

@@ -9,19 +9,17 @@ from exchange_factory import COIN_USD, OPERATOR, UNIT, USD, Bench, trades, units
 from trading.domain.add_market import ASSETS_MAX, MARKETS_MAX
 from trading.domain.commands import AddAsset, AddMarket, FreezeAsset, SetAsset, SetMarket
 from trading.domain.default_markets import new_market
-from trading.domain.errors import (
+from trading.domain.errors import IdempotencyKeyReused, StalePrice, UnknownAsset
+from trading.domain.events import AssetSet, KeyUsed, MarketSet
+from trading.domain.exchange import Exchange
+from trading.domain.market_errors import (
     AssetExists,
-    IdempotencyKeyReused,
     InvalidMarket,
     MarketChangeRefused,
     MarketExists,
     NoReferencePrice,
-    StalePrice,
     TooManyListed,
-    UnknownAsset,
 )
-from trading.domain.events import AssetSet, KeyUsed, MarketSet
-from trading.domain.exchange import Exchange
 from trading.domain.markets import Asset, MarketStatus
 from trading.domain.orders import Side
 from trading.domain.outcomes import Repeat

@@ -6,9 +6,10 @@ import pytest
 from chassis.errors import ErrorKind
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
 from trading.domain.commands import CancelOrder, ResumeMarket, SetMarket, SetReferencePrice
-from trading.domain.errors import InvalidMarket, MarketPaused
+from trading.domain.errors import MarketPaused
 from trading.domain.events import Event, OrderPlaced, ReferencePriceSet, TradingPaused, TradingResumed
 from trading.domain.exchange import Exchange
+from trading.domain.market_errors import InvalidMarket
 from trading.domain.markets import CircuitBreaker, MarketStatus
 from trading.domain.orders import Side
 from trading.domain.queries import depth, reference_matters

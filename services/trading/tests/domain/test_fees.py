@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from chassis.errors import ErrorKind
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, trades, units
 from trading.domain.commands import SetMarket, SetUserFees
-from trading.domain.errors import InvalidMarket
 from trading.domain.events import OrderPlaced
 from trading.domain.fees import FeeStanding, fee_standing
+from trading.domain.market_errors import InvalidMarket, UnknownUser
 from trading.domain.markets import FeeRates, FeeTier
 from trading.domain.orders import Side
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
@@ -115,6 +116,15 @@ def test_a_users_own_rates_go_before_any_tier(bench: Bench) -> None:
     assert rates_of_next(bench, "alice") == (8, 16)
     with pytest.raises(InvalidMarket):
         bench.do(SetUserFees(OPERATOR, "alice", FeeRates(-1, 2), "a typing error"))
+
+
+@pytest.mark.parametrize("rates", [FeeRates(1, 2), None])
+def test_nobody_has_rates_of_their_own_whom_the_exchange_does_not_know(bench: Bench, rates: FeeRates | None) -> None:
+    before = state_hash(bench.exchange.state)
+    with pytest.raises(UnknownUser) as refusal:
+        bench.do(SetUserFees(OPERATOR, "alcie", rates, "a typing error"))
+    assert (refusal.value.kind, refusal.value.details["given"]) == (ErrorKind.NOT_FOUND, "alcie")
+    assert state_hash(bench.exchange.state) == before
 
 
 def test_a_rate_of_the_makers_above_the_takers_is_held_for(bench: Bench) -> None:

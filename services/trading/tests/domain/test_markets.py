@@ -6,15 +6,10 @@ from chassis.errors import ErrorKind
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, units
 from trading.domain.commands import SetAsset, SetMarket
 from trading.domain.default_markets import default_assets, default_markets
-from trading.domain.errors import (
-    IdempotencyKeyReused,
-    InvalidMarket,
-    MarketChanged,
-    MarketChangeRefused,
-    TooManyOpenOrders,
-)
+from trading.domain.errors import IdempotencyKeyReused, TooManyOpenOrders
 from trading.domain.events import KeyUsed, MarketSet
 from trading.domain.identifiers import order_id, trade_id, transfer_id
+from trading.domain.market_errors import InvalidMarket, MarketChanged, MarketChangeRefused
 from trading.domain.markets import Asset, Market
 from trading.domain.orders import LIFE, TERMINAL, OrderStatus, OrderStep, Side
 from trading.domain.outcomes import Repeat

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trading.domain.amounts import units_of
 from trading.domain.commands import AddAsset, AddMarket, SetMarket
 from trading.domain.default_markets import NO_HOUSE
-from trading.domain.errors import InvalidMarket, NoReferencePrice
+from trading.domain.market_errors import InvalidMarket, NoReferencePrice
 from trading.domain.markets import Asset, Market, MarketStatus
 from trading.domain.orders import Side
 from trading.domain.room_for_orders import check_room
@@ -37,6 +37,18 @@ CROWDED: list[tuple[dict[str, Any], tuple[str, str, str, str, str | None]]] = [
     (
         {"lot": 10**9 * UNIT, "maximum_quantity": 10**9 * UNIT},
         ("lot", "amount_max", "92233720368.54775807", "100000000000", "0.0000001"),
+    ),
+    (
+        {"house": replace(COIN_USD.house, half_spread_basis_points=171)},
+        ("house.half_spread_basis_points", "within_slippage_cap", "170", "171", "170"),
+    ),
+    (
+        {"house": replace(COIN_USD.house, half_spread_basis_points=20), "slippage_cap_basis_points": 30},
+        ("house.half_spread_basis_points", "within_slippage_cap", "0", "20", None),
+    ),
+    (
+        {"silence_limit_milliseconds": 1_999},
+        ("silence_limit_seconds", "longer_than_the_heartbeat", "2", "1.999", "2"),
     ),
 ]
 
@@ -75,13 +87,35 @@ def test_a_market_whose_price_ran_away_is_not_opened_but_is_changed_elsewhere_an
     bench.reference("1")  # a tenth is coarser than 2 % of it
     dearer = replace(COIN_USD, taker_fee_basis_points=30)
     alone = replace(dearer, house=replace(COIN_USD.house, levels=0))
-    closed = replace(alone, status=CLOSED)
-    for market in (dearer, alone, closed):
+    patient = replace(alone, silence_limit_milliseconds=4_000)
+    closed = replace(patient, status=CLOSED)
+    for market in (dearer, alone, patient, closed):
         assert bench.done(SetMarket(OPERATOR, market, "it must be possible"))
     with pytest.raises(InvalidMarket) as refusal:
         bench.do(SetMarket(OPERATOR, alone, "open it"))
     assert facts(refusal.value) == ("tick", "slippage_cap", "0.02", "0.1", "0.01")
     assert bench.done(SetMarket(OPERATOR, replace(alone, tick=units("0.01")), "with another tick"))
+
+
+@pytest.mark.parametrize("price", ["100", "100.03", "99.97"])
+def test_a_house_as_far_out_as_it_may_be_is_met_by_market_orders(price: str) -> None:
+    bench = Bench()
+    bench.reference(PRICE)
+    house = replace(COIN_USD.house, half_spread_basis_points=170)
+    bench.done(SetMarket(OPERATOR, replace(COIN_USD, house=house), "careful"))
+    bench.reference(price, source="coingecko")  # the source that it trusts less, by 20 basis points
+    for side in (Side.BUY, Side.SELL):
+        assert trades(bench.done(bench.market("alice", side, quantity=UNIT)))
+
+
+def test_a_house_comes_back_within_the_cap_alone() -> None:
+    bench = Bench()
+    bench.reference(PRICE)
+    bench.done(SetMarket(OPERATOR, ROOMY, "without a house"))
+    far = replace(COIN_USD, house=replace(COIN_USD.house, half_spread_basis_points=171))
+    with pytest.raises(InvalidMarket):
+        bench.do(SetMarket(OPERATOR, far, "with one"))
+    assert bench.done(SetMarket(OPERATOR, COIN_USD, "nearer"))
 
 
 def test_what_the_leader_has_heard_counts_before_what_the_journal_holds() -> None:

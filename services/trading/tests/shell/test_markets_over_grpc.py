@@ -84,9 +84,10 @@ async def test_an_operator_changes_what_is_named_and_the_journal_says_who_and_wh
 
 
 async def test_others_hear_what_operators_did_and_who_it_was(exchange: Exchange) -> None:
+    user = "01890000-0000-7000-8000-00000000000a"
+    await exchange.pay(user, "1", "deposit:1")
     before = exchange.shell.state.batch_number
     await change(exchange, reason="the tariff of 2027", maker_fee_basis_points=7)
-    user = "01890000-0000-7000-8000-00000000000a"
     with use_caller(OPERATOR):
         fees = operator.UserFees(maker_fee_basis_points=1, taker_fee_basis_points=2)
         for own in (fees, None):
@@ -179,6 +180,8 @@ def breaker(move: int, window: int, pause: int) -> trading_pb2.CircuitBreaker:
         ({"min_notional": "500001"}, "min_notional"),
         ({"max_quantity": "0.000001"}, "min_notional"),
         ({"silence_limit_milliseconds": 0}, "silence_limit_seconds"),
+        ({"silence_limit_milliseconds": 1}, "silence_limit_seconds"),
+        ({"house": house(half_spread_basis_points=200)}, "house.half_spread_basis_points"),
     ],
 )
 async def test_a_change_that_makes_no_sense_is_refused_with_its_field(

@@ -53,6 +53,7 @@ def everything() -> list[Said]:
     rates = operator_pb2.UserFees(maker_fee_basis_points=1, taker_fee_basis_points=2)
     return [
         said("portfolio", f"{LEDGER}Transfer", transfer(business_key="d1", kind="deposit", legs=[leg()])),
+        said("portfolio", f"{LEDGER}Transfer", transfer(business_key="d2", kind="deposit", legs=[leg(f"user:{BEN}")])),
         said("portfolio", f"{LEDGER}HoldTransfer", hold(business_key="w1", kind="withdrawal", legs=out)),
         said("portfolio", f"{LEDGER}HoldTransfer", hold(business_key="w2", kind="withdrawal", legs=out)),
         said("portfolio", f"{LEDGER}PostTransfer", post(business_key="w1:sent", hold_key="w1")),

@@ -2,9 +2,9 @@
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import AddAsset, AddMarket
-from trading.domain.errors import AssetExists, InvalidMarket, MarketExists, TooManyListed
 from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet
 from trading.domain.keys import fingerprint_of, repeat_of_key
+from trading.domain.market_errors import AssetExists, InvalidMarket, MarketExists, TooManyListed
 from trading.domain.markets import Market, MarketStatus
 from trading.domain.outcomes import Decision, Repeat
 from trading.domain.room_for_orders import check_room

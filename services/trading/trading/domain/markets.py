@@ -7,7 +7,8 @@ from math import gcd
 from typing import NamedTuple
 
 from trading.domain.amounts import AMOUNT_MAX, SCALE_MAX, format_amount, nearest_multiple, parse_amount
-from trading.domain.errors import InvalidLot, InvalidMarket, InvalidTick, TooManyDecimals
+from trading.domain.errors import InvalidLot, InvalidTick, TooManyDecimals
+from trading.domain.market_errors import InvalidMarket
 
 BASIS_POINTS = 10_000
 FEE_BASIS_POINTS_MAX = 1_000  # a typing error, not a tariff, would be above 10 %

@@ -2,20 +2,20 @@
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import ResumeMarket, SetAsset, SetMarket, SetUserFees
-from trading.domain.errors import (
+from trading.domain.errors import UnknownAsset, UnknownMarket
+from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet, TradingResumed, UserFeesSet
+from trading.domain.house import price_source
+from trading.domain.keys import fingerprint_of, repeat_of_key
+from trading.domain.market_errors import (
     InvalidMarket,
     MarketChanged,
     MarketChangeRefused,
     NoReferencePrice,
-    UnknownAsset,
-    UnknownMarket,
+    UnknownUser,
 )
-from trading.domain.events import AssetSet, Event, KeyUsed, MarketSet, TradingResumed, UserFeesSet
-from trading.domain.house import price_source
-from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market, MarketStatus, check_fee
 from trading.domain.outcomes import Decision
-from trading.domain.room_for_orders import check_room, figures
+from trading.domain.room_for_orders import check_room, leaves_less_room
 from trading.domain.state import ExchangeState, MarketState
 from trading.domain.transfer_errors import AssetIsFrozen
 
@@ -67,12 +67,16 @@ def resume_market(state: ExchangeState, command: ResumeMarket) -> Decision:
 
 
 def set_user_fees(state: ExchangeState, command: SetUserFees) -> Decision:
-    """No event where nothing would change."""
+    """No event where nothing would change. Raises `UnknownUser` for whoever has no account here: a typing error, or
+    somebody who has not paid in yet.
+    """
     if command.rates is not None:
         check_fee(command.rates.maker, "maker_fee_basis_points")
         check_fee(command.rates.taker, "taker_fee_basis_points")
     known = state.owners.get(owner_of_user(command.user_id))
-    if (known.fee_rates if known is not None else None) == command.rates:
+    if known is None:
+        raise UnknownUser(user_id=command.user_id)
+    if known.fee_rates == command.rates:
         return []
     return [UserFeesSet(command.user_id, command.rates, command.actor, command.reason)]
 
@@ -107,7 +111,7 @@ def _check_rules(known: MarketState | None, command: SetMarket) -> None:
     opens = is_open and (before is None or before.status is not MarketStatus.TRADING)
     if opens and before is not None and not price:
         raise NoReferencePrice(market=after.symbol, sources=tuple(source.name for source in after.sources))
-    if opens or before is None or figures(before) != figures(after):
+    if opens or before is None or leaves_less_room(before, after):
         check_room(after, price)
 
 

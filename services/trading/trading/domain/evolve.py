@@ -127,29 +127,10 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     now = state.batch_milliseconds
     order = new_order(Order)
     fill_in_order(
-        order,
-        order_id,
-        order_number,
-        user_id,
-        name,
-        client_order_id,
-        symbol,
-        side,
-        order_type,
-        time_in_force,
-        post_only,
-        quantity,
-        quote_quantity,
-        price,
-        protection_price,
-        maker_fee_basis_points,
-        taker_fee_basis_points,
-        hold,
-        OPEN,
-        rests,
-        now,
-        now,
-    )
+        order, order_id, order_number, user_id, name, client_order_id, symbol, side, order_type, time_in_force,
+        post_only, quantity, quote_quantity, price, protection_price, maker_fee_basis_points, taker_fee_basis_points,
+        hold, OPEN, rests, now, now,
+    )  # fmt: skip
     order.priority = order_number
     _move(owner, hold_asset, -hold, hold)
     state.order_number = order_number

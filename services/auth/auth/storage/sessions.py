@@ -2,6 +2,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from pymongo.errors import ConnectionFailure
+
 from auth.domain.sessions import SESSION_LIFETIME, Session
 from auth.storage.documents import SessionDocument
 
@@ -31,15 +33,18 @@ class MongoSessions:
     async def rotate(
         self, session: Session, *, now: datetime, by_device: bool, address: str | None, expires_at: datetime
     ) -> bool:
+        rows = SessionDocument.get_pymongo_collection()
+        rotated = {
+            "generation": session.generation + 1, "rotated_at": now, "rotated_by_device": by_device,
+            "address": address, "expires_at": expires_at,
+        }  # fmt: skip
         # One conditional update decides the race; `find_one_and_update` would cost ten times as much.
-        outcome = await SessionDocument.get_pymongo_collection().update_one(
-            {"_id": session.id, "generation": session.generation, "revoked_at": None},
-            {"$set": {
-                "generation": session.generation + 1, "rotated_at": now, "rotated_by_device": by_device,
-                "address": address, "expires_at": expires_at,
-            }},
-        )  # fmt: skip
-        return outcome.matched_count == 1
+        which = {"_id": session.id, "generation": session.generation, "revoked_at": None}
+        try:
+            return (await rows.update_one(which, {"$set": rotated})).matched_count == 1
+        except ConnectionFailure:
+            # Perhaps only the answer is lost: whoever comes again without their device would be taken for a thief.
+            return await rows.find_one({"_id": session.id, **rotated}, {"_id": 1}) is not None
 
     async def revoke(self, session_id: UUID, now: datetime) -> bool:
         outcome = await SessionDocument.get_pymongo_collection().update_one(

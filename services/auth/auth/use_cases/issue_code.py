@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from chassis.clock import Clock
@@ -11,6 +13,14 @@ from auth.use_cases.crypto_ports import Digests, Randomness
 from auth.use_cases.ports import CodeMessage, Codes, Courier, Errands
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoy:
+    """What is there to be guessed at, and until when; so long lives a code that takes its place."""
+
+    digest: str
+    ends_at: datetime
 
 
 class IssueCode:
@@ -39,32 +49,32 @@ class IssueCode:
         self._clock = clock
         self._ids = ids
 
-    async def decoy(self, email: EmailAddress, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> str:
+    async def decoy(self, email: EmailAddress, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> Decoy:
         """Takes the place of the code before. Counts tries like a live one and matches nothing: guessing at any address
-        looks the same. What is returned stands for it in `to`.
+        looks the same.
         """
-        digest = self._randomness.bytes(32).hex()
-        await self._codes.put(purpose, email, digest)
-        return digest
+        decoy = Decoy(self._randomness.bytes(32).hex(), self._clock.now() + CODE_LIFETIME)
+        await self._codes.put(purpose, email, decoy.digest)
+        return decoy
 
-    async def to(self, user: User, decoy: str, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
+    async def to(self, user: User, decoy: Decoy, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
         """A live code in the place of the decoy, sent by mail. The code is in the clear nowhere but in the message.
 
-        Where the decoy is gone nothing is sent: somebody asked again, and that one's code is on its way.
+        Where the decoy is gone nothing is sent: its time is over, or somebody asked again and that one's code is on its way.
         """
         code = code_digits(self._randomness.below(10**CODE_DIGITS))
         digest = self._digests.of_code(purpose, user.email, code)
-        if not await self._codes.replace(purpose, user.email, before=decoy, after=digest):
+        if not await self._codes.replace(purpose, user.email, before=decoy.digest, after=digest):
             log.info("Code overtaken", event="code_overtaken", account_id=str(user.id), purpose=purpose.value)
             return
-        self._send(user, code, purpose)
+        self._send(user, code, purpose, decoy.ends_at)
         log.info("Code issued", event="code_issued", account_id=str(user.id), purpose=purpose.value)
 
     def already_registered(self, user: User) -> None:
         """The owner of a known address hears of the attempt; who made it sees what a new address would show."""
-        self._send(user, "", CodePurpose.ALREADY_REGISTERED)
+        self._send(user, "", CodePurpose.ALREADY_REGISTERED, self._clock.now() + CODE_LIFETIME)
 
-    def _send(self, user: User, code: str, purpose: CodePurpose) -> None:
+    def _send(self, user: User, code: str, purpose: CodePurpose, expires_at: datetime) -> None:
         message = CodeMessage(
             message_id=self._ids.new(),
             user_id=user.id,
@@ -72,6 +82,6 @@ class IssueCode:
             name=user.name,
             code=code,
             purpose=purpose,
-            expires_at=self._clock.now() + CODE_LIFETIME,
+            expires_at=expires_at,
         )
         self._errands.hand_over("send_code", partial(self._courier.send, message))

@@ -6,7 +6,7 @@ from chassis.logs import get_logger
 from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.users import reset_codes_after_one_more
-from auth.use_cases.issue_code import IssueCode
+from auth.use_cases.issue_code import Decoy, IssueCode
 from auth.use_cases.ports import CodeLimits, Errands, Users
 
 RACES_MAX = 5
@@ -35,7 +35,7 @@ class RequestPasswordReset:
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
         self._errands.hand_over("reset_code", partial(self._send, address, decoy))
 
-    async def _send(self, address: EmailAddress, decoy: str) -> None:
+    async def _send(self, address: EmailAddress, decoy: Decoy) -> None:
         for _ in range(RACES_MAX):
             user = await self._users.by_email(address)
             if user is None or not user.email_verified:

@@ -7,7 +7,7 @@ from auth.domain.email_address import EmailAddress, email_address
 from auth.domain.errors import CodesTooOften
 from auth.domain.one_time_codes import CodePurpose
 from auth.domain.users import with_code_sent
-from auth.use_cases.issue_code import IssueCode
+from auth.use_cases.issue_code import Decoy, IssueCode
 from auth.use_cases.ports import CodeLimits, Errands, Users
 
 RACES_MAX = 5
@@ -37,7 +37,7 @@ class ResendCode:
         # After the reply: what is looked up and written differs by address, so the caller must not be able to time it.
         self._errands.hand_over("resend_code", partial(self._resend, address, decoy))
 
-    async def _resend(self, address: EmailAddress, decoy: str) -> None:
+    async def _resend(self, address: EmailAddress, decoy: Decoy) -> None:
         for _ in range(RACES_MAX):
             user = await self._users.by_email(address)
             if user is None or user.email_verified:

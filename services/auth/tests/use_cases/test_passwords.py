@@ -18,7 +18,7 @@ from auth.domain.errors import (
     WrongPassword,
 )
 from auth.domain.login_throttle import FAILURES_MAX
-from auth.domain.one_time_codes import SENDS_MAX, TRIES_MAX, CodePurpose
+from auth.domain.one_time_codes import CODE_LIFETIME, SENDS_MAX, TRIES_MAX, CodePurpose
 from auth.domain.users import CODES_PER_DAY_MAX
 from authenticator import EMAIL, PASSWORD, caller, told
 from chassis.errors import ServiceError
@@ -121,6 +121,15 @@ async def test_of_two_who_ask_at_once_one_code_is_mailed_and_it_works(world: Any
     mails = [mail for mail in world.courier.mails if mail.purpose is CodePurpose.RESET_PASSWORD]
     assert len(mails) == 1
     await reset(world, mails[0].code)
+
+
+async def test_the_mail_of_a_code_that_had_to_wait_tells_when_it_ends(world: Any) -> None:
+    await world.member()
+    asked_at = world.clock.now()
+    await world.do.request_password_reset(email=EMAIL)
+    world.clock.advance(60)
+    await world.settle()
+    assert world.courier.mails[-1].expires_at == asked_at + CODE_LIFETIME
 
 
 @pytest.mark.parametrize("last", ["sign-up", "resend", "forgotten"])

@@ -60,7 +60,7 @@ class IssueCode:
     async def to(self, user: User, decoy: Decoy, purpose: CodePurpose = CodePurpose.VERIFY_EMAIL) -> None:
         """A live code in the place of the decoy, sent by mail. The code is in the clear nowhere but in the message.
 
-        Where the decoy is gone nothing is sent: it has ended, or somebody asked again and that one's code is on its way.
+        Where the decoy is gone nothing is sent: it has ended, or somebody asked again and theirs is on its way.
         """
         code = code_digits(self._randomness.below(10**CODE_DIGITS))
         digest = self._digests.of_code(purpose, user.email, code)

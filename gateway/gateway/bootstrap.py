@@ -49,6 +49,7 @@ from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door import Application as RequestHandler
 from gateway.edge.door import Door
 from gateway.edge.http_server import HttpServer
+from gateway.edge.open_files import connections_that_fit
 from gateway.edge.origins import Origins
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.shedding import LoadShedder
@@ -132,7 +133,7 @@ async def compose(runtime: Runtime[GatewaySettings]) -> None:
 def connection_limits(settings: GatewaySettings) -> ConnectionLimits:
     return ConnectionLimits(
         ClientAddresses(settings.proxy_networks),
-        total=settings.connections_max,
+        total=connections_that_fit(settings.connections_max),
         per_address=settings.connections_per_address,
     )
 

@@ -1,6 +1,7 @@
 """Strangers who open connections and say little: they are let go in time, and keep nobody else waiting."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chassis.testing import eventually
 from facts import SESSION, USER
+from gateway.edge.door_limits import UNREAD_BYTES_MAX
+from gateway.edge.http_protocol import GuardedHttpProtocol
 from gateway.openapi import DOCUMENT_PATH
 
 if TYPE_CHECKING:
@@ -129,6 +132,23 @@ async def test_replies_that_nobody_reads_take_no_place_among_requests_at_work(st
         await markets_are_told(up)
         for stranger in strangers:
             stranger.close()
+
+
+async def test_little_of_a_reply_waits_in_memory_for_who_does_not_read_it(up: "Running") -> None:
+    """The document has half a megabyte, and one address 256 connections."""
+    size = len((await up.client.get(DOCUMENT_PATH)).content)
+    stranger = one_who_reads_nothing(up)
+
+    def waits() -> int:
+        protocols = [one for one in gc.get_objects() if isinstance(one, GuardedHttpProtocol)]
+        return sum(one.transport.get_write_buffer_size() for one in protocols if not one.transport.is_closing())
+
+    waiting = await eventually(waits)
+    await asyncio.sleep(0.3)  # until there is no room for more
+    waiting = max(waiting, waits())
+    stranger.close()
+    assert size > 4 * UNREAD_BYTES_MAX
+    assert waiting <= 3 * UNREAD_BYTES_MAX  # a piece, what was written before it, and heads
 
 
 async def test_who_reads_no_reply_is_let_go(up: "Running", monkeypatch: pytest.MonkeyPatch) -> None:

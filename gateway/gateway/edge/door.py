@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from gateway.edge.access_log import AccessLog
 from gateway.edge.addresses import ClientAddresses
-from gateway.edge.door_limits import BODY_BYTES_MAX
+from gateway.edge.door_limits import BODY_BYTES_MAX, UNREAD_BYTES_MAX
 from gateway.edge.facts import RequestFacts, attach_facts
 from gateway.edge.metrics import REQUEST_SECONDS, REQUESTS, method_label
 from gateway.edge.origins import Origins
@@ -190,7 +190,19 @@ class _Reply:
                 headers.append((b"vary", b"Origin"))
             headers += self.cors
             message["headers"] = headers
+        elif len(message.get("body", b"")) > UNREAD_BYTES_MAX:
+            await self._send_in_pieces(message)
+            return
         await self._place.wait_for(self._send(message))
+
+    async def _send_in_pieces(self, message: MutableMapping[str, Any]) -> None:
+        """What is written in one piece is copied for each who does not read, a document of half a megabyte too."""
+        body: bytes = message["body"]
+        for start in range(0, len(body), UNREAD_BYTES_MAX):
+            end = start + UNREAD_BYTES_MAX
+            more = end < len(body) or message.get("more_body", False)
+            piece = {"type": "http.response.body", "body": body[start:end], "more_body": more}
+            await self._place.wait_for(self._send(piece))
 
 
 async def _answer_error(error: Exception, facts: RequestFacts, reply: _Reply) -> None:

@@ -116,8 +116,13 @@ async def test_who_may_not_ask_what_redis_is_goes_on(redis: Any, redis_url: str)
     await redis.execute_command("ACL", "DELUSER", "narrow")
 
 
+def redis_cluster(tmp_path: Path) -> OtherRedis:
+    """Its second port would be ten thousand above the first, where any outgoing connection may have it."""
+    return OtherRedis(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port_block()))
+
+
 async def test_a_cluster_is_refused_at_start_and_by_every_later_connection(tmp_path: Path) -> None:
-    with OtherRedis(tmp_path, "--cluster-enabled", "yes") as cluster:
+    with redis_cluster(tmp_path) as cluster:
         for _ in range(2):
             with pytest.raises(ClusterRefused, match="not a Redis Cluster"):
                 await RedisLine(cluster.url).call("PING")
@@ -130,7 +135,7 @@ async def test_a_cluster_is_refused_at_start_and_by_every_later_connection(tmp_p
 
 
 async def test_a_gateway_before_a_cluster_does_not_start(tmp_path: Path) -> None:
-    with OtherRedis(tmp_path, "--cluster-enabled", "yes") as cluster:
+    with redis_cluster(tmp_path) as cluster:
         environment = {"CRYPTOVAULT_PROFILE": "test", "CRYPTOVAULT_REDIS_URL": cluster.url, "PATH": os.environ["PATH"]}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", env=environment, stdout=asyncio.subprocess.PIPE

@@ -172,6 +172,7 @@ async def _orders(platform: Platform, people: list[Person], names: Sequence[str]
         Row(name="bare route with one gRPC hop, p50 (floor)", value=floor.hop * _MILLI, unit="ms"),
         against("order, one client, p50", lone, "ms", floor=floor.in_turn * _MILLI, goal="<= 1.5"),
         against("the same, against both measured apart", lone, "ms", floor=(floor.append + floor.hop) * _MILLI),
+        against("the same, against an append over a line of its own", lone, "ms", floor=floor.by_line * _MILLI),
         against(f"orders, {ORDER_CONCURRENCY} clients", many.rate, "orders/s", floor=transactions, goal=">= 4"),
         Row(name=f"order, {ORDER_CONCURRENCY} clients, p99", value=many.percentile(99) * _MILLI, unit="ms"),
     ]

@@ -16,9 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from chassis.mongo import connect as mongo_connection
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
+from trading.storage.appends import Appends
 
 from tests.load.http_client import Samples, closed_loop, connect, request_bytes
 
@@ -93,6 +95,7 @@ class OrderFloor:
     hop: float
     append: float
     in_turn: float  # one after the other, as in an order: each finds the caches as the other left them
+    by_line: float  # the same in turn, with the append over a line as the exchange's own (decision 0113)
 
 
 async def order_floor(mongo_url: str) -> OrderFloor:
@@ -105,6 +108,8 @@ async def order_floor(mongo_url: str) -> OrderFloor:
         _scratch(mongo_url) as database,
     ):
         connection, journal = await connect(url), database["journal"]
+        mongo = mongo_connection(mongo_url, database.name)
+        line = Appends(mongo, "journal", timeout_seconds=FLOOR_SECONDS)
         await journal.create_index("users")
         numbers = count(1)
 
@@ -114,18 +119,29 @@ async def order_floor(mongo_url: str) -> OrderFloor:
                 raise RuntimeError(f"unexpected reply {reply.status}: {reply.body[:500].decode()}")
 
         async def append() -> None:
-            await journal.insert_one({
-                "_id": next(numbers), "epoch": 1, "previous": os.urandom(32), "users": [str(uuid4())], "core": 1,
-                "body": os.urandom(600),
-            })  # fmt: skip
+            await journal.insert_one(_batch_like(next(numbers)))
 
         async def both() -> None:
             await hop()
             await append()
 
-        seconds = [await _median_seconds(work) for work in (hop, append, both)]
+        async def both_by_line() -> None:
+            await hop()
+            await line.insert(_batch_like(next(numbers)))
+
+        seconds = [await _median_seconds(work) for work in (hop, append, both, both_by_line)]
         connection.close()
+        line.close()
+        await mongo.close()
         return OrderFloor(*seconds)
+
+
+def _batch_like(number: int) -> dict[str, Any]:
+    """Of the size of a batch with one order."""
+    return {
+        "_id": number, "epoch": 1, "previous": os.urandom(32), "users": [str(uuid4())], "core": 1,
+        "body": os.urandom(600),
+    }  # fmt: skip
 
 
 async def _median_seconds(work: Callable[[], Awaitable[None]]) -> float:

@@ -1,17 +1,14 @@
 # ruff: noqa: N802, ARG002 - the contract's names, grpc's signature
 """Translates between the contract and the use cases. Decides nothing."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from chassis.errors import InvalidArgument, Unavailable
+from chassis.errors import InvalidArgument
 from cryptovault.auth.v1 import auth_pb2, auth_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from pymongo.errors import ConnectionFailure
 
 from auth.api.audit_messages import entry_message, wanted_entries
 from auth.domain.api_keys import ApiKey
@@ -53,10 +50,6 @@ from auth.use_cases.verify_email import VerifyEmail
 
 SERVICE_NAME = "cryptovault.auth.v1.AuthService"
 
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Method = Callable[[Any, Request, Any], Awaitable[Response]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
@@ -93,48 +86,30 @@ class UseCases:
     access_tokens: AccessTokens
 
 
-def _without_database(method: Method[Request, Response]) -> Method[Request, Response]:
-    """A database that is away is an outage to report, not a bug; inside a transaction it must pass untranslated."""
-
-    @wraps(method)
-    async def answer(self: Any, request: Request, context: Any) -> Response:
-        try:
-            return await method(self, request, context)
-        except ConnectionFailure as error:
-            raise Unavailable("Accounts cannot be reached right now.") from error
-
-    return answer
-
-
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     """The methods carry the contract's names."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._do = use_cases
 
-    @_without_database
     async def SignUp(self, request: auth_pb2.SignUpRequest, context: Any) -> auth_pb2.SignUpResponse:
         await self._do.sign_up(email=request.email, password=request.password, name=request.name)
         return auth_pb2.SignUpResponse()
 
-    @_without_database
     async def ResendCode(self, request: auth_pb2.ResendCodeRequest, context: Any) -> auth_pb2.ResendCodeResponse:
         await self._do.resend_code(email=request.email)
         return auth_pb2.ResendCodeResponse()
 
-    @_without_database
     async def VerifyEmail(self, request: auth_pb2.VerifyEmailRequest, context: Any) -> auth_pb2.VerifyEmailResponse:
         signed_in = await self._do.verify_email(email=request.email, code=request.code, device=_device(request.device))
         return auth_pb2.VerifyEmailResponse(session=_session(signed_in))
 
-    @_without_database
     async def LogIn(self, request: auth_pb2.LogInRequest, context: Any) -> auth_pb2.LogInResponse:
         signed_in = await self._do.log_in(
             email=request.email, password=request.password, device=_device(request.device)
         )
         return auth_pb2.LogInResponse(session=_session(signed_in))
 
-    @_without_database
     async def AnswerChallenge(
         self, request: auth_pb2.AnswerChallengeRequest, context: Any
     ) -> auth_pb2.AnswerChallengeResponse:
@@ -143,46 +118,39 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         )
         return auth_pb2.AnswerChallengeResponse(session=_session(signed_in))
 
-    @_without_database
     async def SetUpSecondFactor(
         self, request: auth_pb2.SetUpSecondFactorRequest, context: Any
     ) -> auth_pb2.SetUpSecondFactorResponse:
         proposed = await self._do.set_up_second_factor()
         return auth_pb2.SetUpSecondFactorResponse(secret=proposed.secret, uri=proposed.uri, qr_rows=proposed.qr_rows)
 
-    @_without_database
     async def EnableSecondFactor(
         self, request: auth_pb2.EnableSecondFactorRequest, context: Any
     ) -> auth_pb2.EnableSecondFactorResponse:
         codes = await self._do.enable_second_factor(code=request.code, password=request.password)
         return auth_pb2.EnableSecondFactorResponse(recovery_codes=codes)
 
-    @_without_database
     async def DisableSecondFactor(
         self, request: auth_pb2.DisableSecondFactorRequest, context: Any
     ) -> auth_pb2.DisableSecondFactorResponse:
         await self._do.disable_second_factor(code=request.code)
         return auth_pb2.DisableSecondFactorResponse()
 
-    @_without_database
     async def RenewRecoveryCodes(
         self, request: auth_pb2.RenewRecoveryCodesRequest, context: Any
     ) -> auth_pb2.RenewRecoveryCodesResponse:
         codes = await self._do.renew_recovery_codes(code=request.code)
         return auth_pb2.RenewRecoveryCodesResponse(recovery_codes=codes)
 
-    @_without_database
     async def StepUp(self, request: auth_pb2.StepUpRequest, context: Any) -> auth_pb2.StepUpResponse:
         return auth_pb2.StepUpResponse(expires_at=_timestamp(await self._do.step_up(code=request.code)))
 
-    @_without_database
     async def RequireStepUp(
         self, request: auth_pb2.RequireStepUpRequest, context: Any
     ) -> auth_pb2.RequireStepUpResponse:
         await self._do.require_step_up()
         return auth_pb2.RequireStepUpResponse()
 
-    @_without_database
     async def CreateApiKey(self, request: auth_pb2.CreateApiKeyRequest, context: Any) -> auth_pb2.CreateApiKeyResponse:
         expires_at = request.expires_at.ToDatetime(tzinfo=UTC) if request.HasField("expires_at") else None
         created = await self._do.create_api_key(
@@ -190,64 +158,53 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         )
         return auth_pb2.CreateApiKeyResponse(key=_api_key(created.key), secret=created.secret)
 
-    @_without_database
     async def ListApiKeys(self, request: auth_pb2.ListApiKeysRequest, context: Any) -> auth_pb2.ListApiKeysResponse:
         return auth_pb2.ListApiKeysResponse(keys=[_api_key(key) for key in await self._do.list_api_keys()])
 
-    @_without_database
     async def DeleteApiKey(self, request: auth_pb2.DeleteApiKeyRequest, context: Any) -> auth_pb2.DeleteApiKeyResponse:
         await self._do.delete_api_key(key_id=_id(request.key_id, "key_id"))
         return auth_pb2.DeleteApiKeyResponse()
 
-    @_without_database
     async def FindApiKey(self, request: auth_pb2.FindApiKeyRequest, context: Any) -> auth_pb2.FindApiKeyResponse:
         found = await self._do.find_api_key(key_id=_id(request.key_id, "key_id"))
         return auth_pb2.FindApiKeyResponse(key=_api_key(found.key), secret=found.secret, permissions=found.permissions)
 
-    @_without_database
     async def ListRevoked(self, request: auth_pb2.ListRevokedRequest, context: Any) -> auth_pb2.ListRevokedResponse:
         found = await self._do.list_revoked(ids=[_id(text, "ids") for text in request.ids])
         return auth_pb2.ListRevokedResponse(ids=map(str, found))
 
-    @_without_database
     async def ListSessions(self, request: auth_pb2.ListSessionsRequest, context: Any) -> auth_pb2.ListSessionsResponse:
         sessions = await self._do.list_sessions()
         return auth_pb2.ListSessionsResponse(sessions=[_device_session(session) for session in sessions])
 
-    @_without_database
     async def EndSession(self, request: auth_pb2.EndSessionRequest, context: Any) -> auth_pb2.EndSessionResponse:
         await self._do.end_session(session_id=_id(request.session_id, "session_id"))
         return auth_pb2.EndSessionResponse()
 
-    @_without_database
     async def FreezeAccount(
         self, request: auth_pb2.FreezeAccountRequest, context: Any
     ) -> auth_pb2.FreezeAccountResponse:
         await self._do.freeze_account(ticket=request.token)
         return auth_pb2.FreezeAccountResponse()
 
-    @_without_database
     async def RequestPasswordReset(
         self, request: auth_pb2.RequestPasswordResetRequest, context: Any
     ) -> auth_pb2.RequestPasswordResetResponse:
         await self._do.request_password_reset(email=request.email)
         return auth_pb2.RequestPasswordResetResponse()
 
-    @_without_database
     async def ResetPassword(
         self, request: auth_pb2.ResetPasswordRequest, context: Any
     ) -> auth_pb2.ResetPasswordResponse:
         await self._do.reset_password(email=request.email, code=request.code, password=request.new_password)
         return auth_pb2.ResetPasswordResponse()
 
-    @_without_database
     async def ChangePassword(
         self, request: auth_pb2.ChangePasswordRequest, context: Any
     ) -> auth_pb2.ChangePasswordResponse:
         await self._do.change_password(current_password=request.current_password, password=request.new_password)
         return auth_pb2.ChangePasswordResponse()
 
-    @_without_database
     async def RefreshSession(
         self, request: auth_pb2.RefreshSessionRequest, context: Any
     ) -> auth_pb2.RefreshSessionResponse:
@@ -256,32 +213,26 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         )
         return auth_pb2.RefreshSessionResponse(session=_session(signed_in))
 
-    @_without_database
     async def LogOut(self, request: auth_pb2.LogOutRequest, context: Any) -> auth_pb2.LogOutResponse:
         await self._do.log_out(refresh_token=request.refresh_token)
         return auth_pb2.LogOutResponse()
 
-    @_without_database
     async def LogOutAll(self, request: auth_pb2.LogOutAllRequest, context: Any) -> auth_pb2.LogOutAllResponse:
         await self._do.log_out_all()
         return auth_pb2.LogOutAllResponse()
 
-    @_without_database
     async def GetUser(self, request: auth_pb2.GetUserRequest, context: Any) -> auth_pb2.GetUserResponse:
         return auth_pb2.GetUserResponse(user=_user(await self._do.get_user()))
 
-    @_without_database
     async def ChangeProfile(
         self, request: auth_pb2.ChangeProfileRequest, context: Any
     ) -> auth_pb2.ChangeProfileResponse:
         return auth_pb2.ChangeProfileResponse(user=_user(await self._do.change_profile(name=request.name)))
 
-    @_without_database
     async def GetContact(self, request: auth_pb2.GetContactRequest, context: Any) -> auth_pb2.GetContactResponse:
         user = await self._do.get_contact(user_id=_id(request.user_id))
         return auth_pb2.GetContactResponse(email=user.email, name=user.name)
 
-    @_without_database
     async def ListAuditEntries(
         self, request: auth_pb2.ListAuditEntriesRequest, context: Any
     ) -> auth_pb2.ListAuditEntriesResponse:
@@ -290,7 +241,6 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         )
         return auth_pb2.ListAuditEntriesResponse(entries=map(entry_message, page.entries), next_cursor=page.next_cursor)
 
-    @_without_database
     async def SearchAuditTrail(
         self, request: auth_pb2.SearchAuditTrailRequest, context: Any
     ) -> auth_pb2.SearchAuditTrailResponse:

@@ -150,6 +150,17 @@ async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> 
         assert checked(refused, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
 
 
+async def test_a_redis_that_was_emptied_remembers_nonces_though_auth_says_who_may_come(
+    start: "Start", redis: Any
+) -> None:
+    await redis.flushall()
+    async with start() as one, start() as two:
+        headers = signed("GET", SELF)
+        assert (await one.client.get(SELF, headers=headers)).status_code == 200
+        reply = await two.client.get(SELF, headers=headers)
+        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
+
+
 class SetBack(SystemClock):
     """A clock that was set back, as an operator's or a restored virtual machine's is."""
 

@@ -44,7 +44,7 @@ for _ = 1, tonumber(ARGV[1]) do
   answer[#answer + 1] = wait
   local seen = 0
   -- Not taken by a request that is refused: its client may send it again.
-  if nonce_until > 0 and refused == 0 and revoked == 0 then
+  if nonce_until > 0 and refused == 0 and revoked ~= 1 then
     local left = nonce_until - now_milliseconds
     if left <= 0 or left > nonce_milliseconds_max then
       seen = 2

@@ -295,6 +295,14 @@ async def test_a_key_comes_from_its_networks_alone_on_the_socket_too(
             assert (await heard(socket))["error"]["details"] == {"reason": "address_not_allowed"}
 
 
+@pytest.mark.parametrize(("network", "status"), [("203.0.113.0/24", 200), ("::/48", 403), ("203.0.112.0/24", 403)])
+async def test_an_address_of_ipv4_is_one_however_a_proxy_writes_it(start: "Start", network: str, status: int) -> None:
+    async with start(trusted_proxies="127.0.0.0/8") as up:
+        up.platform.auth.api_keys[KEY].key.CopyFrom(api_key(networks=[network]))
+        headers = {**signed("GET", SELF), "X-Forwarded-For": "::ffff:203.0.113.9"}
+        assert (await up.client.get(SELF, headers=headers)).status_code == status
+
+
 async def test_a_sockets_nonce_is_good_once_too(fresh: "Running") -> None:
     headers = signed("GET", "/ws")
     address = f"ws://{fresh.host}:{fresh.port}/ws"

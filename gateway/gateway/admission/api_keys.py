@@ -6,7 +6,7 @@ A key that is ended is refused at once all the same: its id is looked up among t
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from chassis.clock import Clock
 from chassis.errors import ErrorKind, RemoteError
@@ -39,6 +39,8 @@ class ApiKey:
             parsed = ip_address(address)
         except ValueError:
             return False
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped  # as a proxy that listens for both writes them; ::/48 would hold all of them
         return any(parsed in network for network in self.networks)
 
 

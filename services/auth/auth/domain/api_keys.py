@@ -15,6 +15,7 @@ NETWORKS_MAX = 20
 # where it comes from, an office or a rack (a /48 is one site's, RFC 6177), not a provider's whole range.
 MONEY_SCOPES = frozenset({"transfer", "withdraw"})
 MONEY_PREFIX_MIN = {4: 24, 6: 48}  # by version of IP
+_MAPPED = IPv6Network("::ffff:0:0/96")  # all of IPv4 (RFC 4291, section 2.5.5.2), as some proxies write it
 KEYS_MAX = 30  # of one account: more than anybody can look after
 LIFETIME_MAX = timedelta(days=366)  # a key that nobody renews once a year is one that nobody knows of
 SECRET_BYTES = 32
@@ -74,7 +75,7 @@ def key_networks(named: Sequence[str], *, scopes: Sequence[str]) -> tuple[str, .
     if len(named) > NETWORKS_MAX:
         raise InvalidApiKey(f"A key has at most {NETWORKS_MAX} networks.", field="networks", rule="max_length")
     try:
-        networks = {ip_network(text) for text in named}
+        networks = {_unmapped(ip_network(text)) for text in named}
     except ValueError:
         raise InvalidApiKey(
             "A network is an address or a CIDR range, such as 203.0.113.0/24.", field="networks", rule="cidr"
@@ -86,6 +87,12 @@ def key_networks(named: Sequence[str], *, scopes: Sequence[str]) -> tuple[str, .
             rule="narrow_networks",
         )
     return tuple(sorted(str(network) for network in networks))
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        return IPv4Network((network.network_address.packed[-4:], network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 def _are_narrow(networks: Collection[IPv4Network | IPv6Network]) -> bool:

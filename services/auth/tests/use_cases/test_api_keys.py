@@ -66,6 +66,8 @@ async def test_a_key_moves_money_from_networks_that_it_names(memory_world: Any) 
     created = await made(memory_world, member, scopes=["transfer", "withdraw"], networks=networks)
     assert created.key.networks == ("198.51.100.0/24", "2001:db8::/48", "203.0.113.7/32")
     assert (await made(memory_world, member, networks=["10.0.0.0/8"])).key.networks == ("10.0.0.0/8",)
+    mapped = await made(memory_world, member, scopes=["withdraw"], networks=["::ffff:203.0.113.0/120"])
+    assert mapped.key.networks == ("203.0.113.0/24",)
 
 
 def test_each_scope_permits_its_own_and_never_more_than_the_owner_may() -> None:
@@ -96,6 +98,7 @@ def test_each_scope_permits_its_own_and_never_more_than_the_owner_may() -> None:
         ({"scopes": ["withdraw"], "networks": ["0.0.0.0/0"]}, "networks"),
         ({"scopes": ["withdraw"], "networks": ["203.0.113.7", "198.51.100.0/23"]}, "networks"),
         ({"scopes": ["withdraw"], "networks": ["2001:db8::/47"]}, "networks"),
+        ({"scopes": ["withdraw"], "networks": ["::ffff:0:0/96"]}, "networks"),
         ({"expires_in": timedelta(seconds=0)}, "expires_at"),
         ({"expires_in": timedelta(days=367)}, "expires_at"),
     ],

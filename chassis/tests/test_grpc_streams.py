@@ -35,6 +35,25 @@ async def test_an_error_ends_a_stream_with_its_facts_after_what_was_sent() -> No
     assert raised.value.details == {"field": "x", "rule": "y"}
 
 
+async def test_an_error_with_a_translation_ends_a_stream_in_our_words() -> None:
+    async def watch(_request: Any, _context: Any) -> AsyncIterator[empty_pb2.Empty]:
+        yield empty_pb2.Empty()
+        raise ConnectionResetError("in the driver's words")
+
+    def lost(error: Exception) -> Unavailable | None:
+        return Unavailable("It does not answer.") if isinstance(error, ConnectionError) else None
+
+    async with (
+        serve([streams(watch=watch)], plays=STREAMING, translations=[lost]) as address,
+        open_channel(address, to="portfolio", identity=GATEWAY) as channel,
+    ):
+        received: list[Any] = []
+        with pytest.raises(RemoteError) as raised:
+            await read_all(watch_on(channel), received)
+    assert len(received) == 1
+    assert (raised.value.kind, raised.value.message) == (ErrorKind.UNAVAILABLE, "It does not answer.")
+
+
 async def test_a_stream_written_through_the_context_works_the_same() -> None:
     async def watch(_request: Any, context: Any) -> None:
         await context.write(empty_pb2.Empty())

@@ -2,14 +2,14 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from chassis.errors import RemoteError
-from chassis.grpc_server import AddServicer, GrpcServer
+from chassis.grpc_server import AddServicer, GrpcServer, Translation
 from chassis.ids import uuid7
 from chassis.testing.services import identity_of
 from chassis.trust.service_identity import ServiceIdentity
@@ -81,13 +81,16 @@ async def eventually(check: Callable[[], Any], timeout_seconds: float = EVENTUAL
 
 @asynccontextmanager
 async def serve(
-    servicers: Iterable[tuple[AddServicer, Any, str]], *, plays: str | ServiceIdentity
+    servicers: Iterable[tuple[AddServicer, Any, str]],
+    *,
+    plays: str | ServiceIdentity,
+    translations: Sequence[Translation] = (),
 ) -> AsyncIterator[str]:
     """Run servicers (generated add function, servicer, full service name) on a free port; yields the address.
 
     The server is the one of production, as the service `plays`: same interceptors, health and options.
     """
-    server = GrpcServer("127.0.0.1:0", identity_of(plays) if isinstance(plays, str) else plays)
+    server = GrpcServer("127.0.0.1:0", identity_of(plays) if isinstance(plays, str) else plays, translations)
     for add_to_server, servicer, name in servicers:
         server.add(add_to_server, servicer, name)
     port = await server.start()

@@ -185,6 +185,8 @@ async def test_the_network_is_asked_whether_a_silent_server_is_there(monkeypatch
     monkeypatch.setattr(WireConnection, "connection_made", seen)
     async with connected(Script()):
         assert lines[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        times = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [lines[0].getsockopt(socket.IPPROTO_TCP, name) for name in times] == [120, 10, 9]
 
 
 async def test_a_command_that_cannot_be_said_is_not_sent() -> None:

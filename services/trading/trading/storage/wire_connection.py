@@ -28,9 +28,10 @@ _MESSAGE_KIND = 2013  # OP_MSG
 _PLAIN = bytes(5)  # no flags; a section of one document
 _ID_MASK = 0x7FFF_FFFF
 _NONCE_BYTES = 24
-# Of silence, then the network is asked whether the server is still there, as the driver does: a line that was cut
-# without a word would otherwise be found by the next order, and cost it its deadline.
-_KEEP_ALIVE_SECONDS = 120
+# After two minutes of silence the network is asked, every 10 s, whether the server is still there, and 9 times in vain
+# end the line, as the driver has it: a line that was cut without a word would otherwise be found by the next order, and
+# cost it its deadline. By their names, since not every system has them all.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 9}
 
 
 class WireBroken(ConnectionError):
@@ -140,8 +141,9 @@ class WireConnection(asyncio.Protocol):
 
 def _keep_alive(line: socket.socket) -> None:
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE_SECONDS)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _introduction(name: str) -> dict[str, Any]:

@@ -103,9 +103,10 @@ async def test_no_answer_in_time_leaves_the_outcome_open(
     hasty = appends_over(connection, timeout_seconds=0.3)
     await hasty.insert({"_id": 2})
     proxy.hold()
-    with pytest.raises(AppendOutcomeUnknown):
+    with pytest.raises(AppendOutcomeUnknown) as unknown:
         async with asyncio.timeout(LONG_SECONDS):
             await hasty.insert({"_id": 3})
+    assert str(unknown.value), "the log is to say what was heard"
     proxy.let_go()
     await appends.insert({"_id": 4})
     await hasty.insert({"_id": 5})

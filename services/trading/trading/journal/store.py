@@ -13,7 +13,10 @@ class BatchNumberTaken(Exception):
 
 
 class AppendOutcomeUnknown(Exception):
-    """The append may or may not have happened, or may still happen. Only reading that batch tells."""
+    """The append may or may not have happened, or may still happen. Only reading that batch tells.
+
+    Its text is for the log: what was heard instead of an answer.
+    """
 
 
 class JournalUnreachable(Exception):

@@ -33,8 +33,9 @@ async def append_until_known(
             pass
         except AppendOutcomeUnknown as unknown:
             UNKNOWN_APPENDS.inc()
-            problem = str(unknown.__cause__ or unknown)
-            log.warning("Append without an answer", event="append_outcome_unknown", batch=batch.number, problem=problem)
+            log.warning(
+                "Append without an answer", event="append_outcome_unknown", batch=batch.number, problem=str(unknown)
+            )
             while_unknown()
         else:
             return None

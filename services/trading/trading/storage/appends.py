@@ -53,7 +53,8 @@ class Appends:
         try:
             reply = await (self._by_driver(command) if self._options is None else self._by_line(self._options, command))
         except (OSError, PyMongoError, ScramRefused) as error:
-            raise AppendOutcomeUnknown from error
+            # A timeout says nothing of itself but its name.
+            raise AppendOutcomeUnknown(str(error) or type(error).__name__) from error
         if any(problem.get("code") == _DUPLICATE_KEY for problem in reply.get("writeErrors", ())):
             raise BatchNumberTaken
         if not _is_durable(reply):

@@ -130,6 +130,15 @@ async def test_the_sockets_of_an_ended_session_close_and_others_stay(
         assert (await living.read())["op"] == "pong"
 
 
+async def test_that_an_emptied_redis_knows_of_one_end_says_nothing_of_others(start: "Start", redis: Any) -> None:
+    await redis.flushall()
+    await redis.set(f"cryptovault:blacklist:{SESSION}", b"1")
+    async with start() as up:
+        up.platform.auth.revoked = {OTHER_SESSION}
+        ended = await up.gateway.application._admission.ended_sessions([SESSION, OTHER_SESSION])
+        assert ended == {SESSION, OTHER_SESSION}
+
+
 async def test_who_asks_within_a_moment_asks_together() -> None:
     asked: list[list[str]] = []
 

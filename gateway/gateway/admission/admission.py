@@ -194,7 +194,9 @@ class Admission:
                 answer = await self._gate.ask([key for one in group for key in revocation_keys(one)], ())
                 unsure = answer.unsure
                 if answer.revoked:
-                    ended |= await self._ended_one_by_one(group)
+                    answers = await self._ask_one_by_one(group)
+                    ended |= {one for one, its in answers.items() if its.revoked}
+                    unsure = any(its.unsure for its in answers.values())
             except GateClosed:
                 unsure = True
             if unsure:
@@ -212,9 +214,9 @@ class Admission:
             self._revocations.add(session_id)
         return ended
 
-    async def _ended_one_by_one(self, session_ids: Sequence[str]) -> set[str]:
+    async def _ask_one_by_one(self, session_ids: Sequence[str]) -> dict[str, GateAnswer]:
         answers = await asyncio.gather(*(self._gate.ask(revocation_keys(one), ()) for one in session_ids))
-        return {one for one, answer in zip(session_ids, answers, strict=True) if answer.revoked}
+        return dict(zip(session_ids, answers, strict=True))
 
     async def _authenticate(
         self, facts: RequestFacts, headers: Mapping[bytes, bytes], request: SignedRequest

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,8 @@ from trading.domain.accounts import Posting
 from trading.domain.commands import HoldTransfer
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
-from trading.journal.batch import SealedBatch, seal
+from trading.journal.batch import CORE_VERSION, SealedBatch, digest_of
+from trading.journal.codec import decode_body
 from trading.projector.projector import Projector
 from trading.projector.snapshot_taker import SnapshotTaker
 from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
@@ -134,15 +135,13 @@ async def change_a_balance(traded: Traded, last: SealedBatch) -> None:
     await _seal_again(traded, last, head + b"," + json.dumps(figures, separators=(",", ":")).encode() + b"]")
 
 
-async def _seal_again(traded: Traded, last: SealedBatch, body: bytes) -> None:
+async def _seal_again(traded: Traded, last: SealedBatch, body: bytes, *, core_version: int = CORE_VERSION) -> None:
     assert body != last.body
-    again = seal(
-        number=last.number, epoch=last.epoch, writer=last.writer, time_milliseconds=last.time_milliseconds,
-        users=last.users, body=body, previous=last.previous_digest,
-    )  # fmt: skip
-    changed = {"$set": {"body": again.body, "digest": again.digest}}
+    again = replace(last, body=body, core_version=core_version)
+    digest = digest_of(again)
+    changed = {"$set": {"body": body, "core_version": core_version, "digest": digest}}
     await traded.database["journal"].update_one({"_id": last.number}, changed)
-    await Cursors(traded.database).put(ORDERS, Cursor(again.number, again.digest))
+    await Cursors(traded.database).put(ORDERS, Cursor(last.number, digest))
 
 
 async def put_the_cursor_ahead(traded: Traded, last: SealedBatch) -> None:
@@ -170,6 +169,18 @@ async def test_what_is_wrong_is_found(traded: Traded, mongo_journal: MongoJourna
     ran = await traded.run("verify")
     assert told in ran.output
     assert ran.exit_code == 1
+
+
+async def test_what_older_rules_decided_is_not_judged_by_todays(traded: Traded, mongo_journal: MongoJournal) -> None:
+    last = await mongo_journal.read(traded.head)
+    assert last is not None
+    # The command comes first: of a little less, today's rules would not make these events.
+    otherwise = last.body.replace(b"%d" % COST, b"%d" % (COST - UNIT), 1)
+    await _seal_again(traded, last, otherwise, core_version=CORE_VERSION - 1)
+    ran = await traded.run("verify", "--json")
+    assert ran.facts["problems"] == []
+    assert ran.facts["commands_of_other_rules"] == len(decode_body(last.body).entries)
+    assert ran.facts["state_hash"] == traded.state_hash
 
 
 class _GrowingJournal(MongoJournal):

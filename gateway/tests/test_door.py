@@ -8,15 +8,17 @@ import pytest
 from chassis.identity import ADDRESS_KEY, PERMISSIONS_KEY, SERVICE_KEY, SESSION_KEY, USER_KEY
 from chassis.settings import Profile
 from chassis.testing import eventually
-from facts import SESSION, USER
+from facts import ORDER, SESSION, USER
 from gateway.admission.cookies import read_cookies
 from gateway.edge import bodies, http_protocol
 from gateway.edge.addresses import ClientAddresses, limited_address
 from gateway.openapi import DOCUMENT_PATH
+from gateway.routes.endpoint import API
 from gateway.schemas.errors import ErrorReply
 from gateway.schemas.health import Health
 from gateway.settings import GatewaySettings
 from gateway.write_openapi import OPENAPI_FILE, openapi_text
+from prometheus_client import generate_latest
 from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
 from raw_http import raw
@@ -293,3 +295,12 @@ async def test_a_request_line_is_logged_with_its_template_and_time(
     assert line is not None
     assert (line["route"], line["status"], line["method"]) == ("/api/v1/markets/{symbol}", 200, "GET")
     assert line["duration_ms"] > 0
+
+
+async def test_metrics_tell_of_nobody_and_of_nothing_that_was_sent(up: "Running") -> None:
+    for path in (f"{API}/orders/{ORDER}", f"{API}/orders/by-client-id/canary", "/canary", f"{API}/orders?canary=1"):
+        await up.client.get(path, headers=up.bearer())
+    told = generate_latest().decode()
+    assert f'route="{API}/orders/{{order_id}}"' in told
+    for word in (USER, SESSION, ORDER, "canary", "127.0.0.1"):
+        assert word not in told

@@ -1,5 +1,7 @@
 """The database: one way to connect, one way to run a transaction."""
 
+import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,6 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import pymongo
+import pymongo.lock
 from beanie import Document, init_beanie
 from bson import Decimal128
 from bson.binary import UuidRepresentation
@@ -32,6 +35,17 @@ _INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsCon
 
 # The transaction that the current task is in, so that a use case inside another joins it.
 _active: ContextVar[AsyncClientSession | None] = ContextVar("cryptovault_transaction", default=None)
+
+
+async def _wait_for(waiting: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the signature of asyncio's own
+    async with asyncio.timeout(timeout):
+        return await waiting
+
+
+if sys.version_info < (3, 12):
+    # Until 3.12 asyncio's waits in a task of its own. Whoever is cancelled just as such a wait of the driver's runs out
+    # leaves that task behind, and it takes the lock of all server selection with it: nothing asks this client any more.
+    pymongo.lock.wait_for = _wait_for  # type: ignore[attr-defined, assignment]
 
 
 class DurableWrites(WriteConcern):

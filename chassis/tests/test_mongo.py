@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
+import pymongo.lock
 import pytest
 from beanie import Document
 from chassis.mongo import MongoConnection, MongoDatabase, Transactions, TransactionTimedOut, init_documents
@@ -152,3 +153,24 @@ async def test_decimals_times_and_ids_survive_the_round_trip(mongo: MongoConnect
 async def outside(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a call in a context of its own, so that it does not join the transaction around it."""
     return await asyncio.get_running_loop().create_task(call(), context=Context())
+
+
+async def test_who_gives_up_as_the_drivers_wait_runs_out_takes_no_lock_along() -> None:
+    """As in server selection, where the driver waits for news half a second at a time, with the lock of every call."""
+    condition = pymongo.lock._async_create_condition(pymongo.lock._async_create_lock())
+    waits = asyncio.Event()
+
+    async def caller() -> None:
+        async with condition:
+            waits.set()
+            await pymongo.lock._async_cond_wait(condition, 0.01)
+
+    gives_up = asyncio.create_task(caller())
+    await waits.wait()
+    async with condition:
+        await asyncio.sleep(0.1)  # its wait has run out and it wants the lock again, which is ours
+        gives_up.cancel()
+    await asyncio.wait([gives_up], timeout=1)
+    assert gives_up.cancelled()
+    async with asyncio.timeout(1):
+        await condition.acquire()

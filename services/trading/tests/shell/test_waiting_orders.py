@@ -178,7 +178,7 @@ async def test_a_repeated_amendment_answers_what_the_first_did_though_more_happe
         assert (await shell.send(command)).order == first.order
 
 
-async def test_a_repeated_amendment_is_answered_from_rows_and_journal_after_a_restart(
+async def test_repeated_amendments_and_cancels_are_answered_from_rows_and_journal_after_a_restart(
     mongo_journal: MongoJournal, mongo_database: MongoDatabase
 ) -> None:
     async with running_shell(mongo_journal) as shell:
@@ -189,11 +189,15 @@ async def test_a_repeated_amendment_is_answered_from_rows_and_journal_after_a_re
         assert placed.order is not None
         order_id = placed.order.order_id
         await shell.send(limit("bob", Side.SELL, UNIT // 1000, PRICE))
-        command = amend("ann", order_id, UNIT // 200, "k")
-        first = await shell.send(command)
+        amending, cancelling = amend("ann", order_id, UNIT // 200, "k"), cancel("ann", order_id, key="c")
+        amended = await shell.send(amending)
         await shell.send(amend("ann", order_id, UNIT // 250))
         await shell.send(limit("bob", Side.SELL, UNIT // 1000, PRICE))
-        last = await shell.send(cancel("ann", order_id))
+        cancelled = await shell.send(cancelling)
+        waiting = await shell.send(stop("ann", Side.BUY, UNIT // 1000, 2 * PRICE))
+        assert waiting.order is not None
+        no_longer = cancel("ann", waiting.order.order_id, key="w")
+        last = await shell.send(no_longer)
     projector = Projector(mongo_journal, Projection(mongo_database))
     await projector.catch_up()
     projecting = asyncio.create_task(projector.run())
@@ -205,7 +209,8 @@ async def test_a_repeated_amendment_is_answered_from_rows_and_journal_after_a_re
     assert [part.amount_before for part in row.amendments] != []
     history = MongoHistory(mongo_database, state=lambda: projector.fold.state, now=shell.clock.now)
     async with running_shell(mongo_journal, history=history, writer="b") as shell:
-        assert first.order is not None
-        again = await shell.send(command)
-        assert again.replayed
-        assert again.order == first.order
+        for command, first in ((amending, amended), (cancelling, cancelled), (no_longer, last)):
+            assert first.order is not None
+            again = await shell.send(command)
+            assert again.replayed
+            assert (again.order, again.balances) == (first.order, first.balances)

@@ -162,7 +162,7 @@ class Repeats:
             view = placed_view(entry, batch=repeat.batch, time_milliseconds=then.time_milliseconds)
         else:
             entry, later = keyed_entry(then.entries, command)  # type: ignore[arg-type]  # amendments and cancels
-            if isinstance(command, AmendOrder) and view is not None:
+            if view is not None:
                 view = view_within(view, entry.events, later)
         if view is None:
             raise AssertionError(f"order {repeat.order_ids[0]} is gone within its own batch")

@@ -2,7 +2,7 @@ import pytest
 from exchange_factory import UNIT, Bench, actor, trades, units
 from test_triggers import drain, move, trigger
 from trading.domain.commands import AmendOrder, CancelOrder, PlaceOrder
-from trading.domain.errors import InvalidOrder, Rejection
+from trading.domain.errors import InvalidOrder, OutsidePriceBand, Rejection
 from trading.domain.events import Event, OrderAmended, OrderClosed, OrderPlaced
 from trading.domain.orders import CloseReason, OrderStatus, OrderType, Side
 from trading.domain.outcomes import Repeat
@@ -189,6 +189,16 @@ def test_new_figures_meet_the_rules_of_a_new_order(bench: Bench, change: dict[st
         bench.do(amend("alice", order_id, **change))
     assert caught.value.reason == reason
     assert state_hash(bench.exchange.state) == before
+
+
+@pytest.mark.parametrize(("price", "passes"), [("89.9", False), ("90", True), ("110", True), ("110.1", False)])
+def test_an_amended_limit_reaches_exactly_to_the_price_band(bench: Bench, price: str, *, passes: bool) -> None:
+    order_id = placed(bench, bench.limit("alice", Side.BUY, "0.1", "99"))
+    if passes:
+        bench.done(amend("alice", order_id, price=price))
+        return
+    with pytest.raises(OutsidePriceBand):
+        bench.do(amend("alice", order_id, price=price))
 
 
 def test_an_amendment_needs_a_figure_that_the_order_has(bench: Bench) -> None:

@@ -18,6 +18,7 @@ from trading.domain.history import History
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import Side
 from trading.domain.outcomes import Repeat
+from trading.domain.preview_order import preview_order
 from trading.domain.state import Limits
 from trading.domain.transfer_errors import BusinessKeyReused, InvalidTransfer
 
@@ -74,9 +75,12 @@ def test_a_client_order_id_names_one_order(bench: Bench) -> None:
 
 def test_without_keys_the_client_order_id_marks_the_retry(bench: Bench) -> None:
     first = place(bench, client_order_id="c")
-    repeat = bench.do(bench.limit("alice", Side.BUY, "1", "99", client_order_id="c"))
+    again = bench.limit("alice", Side.BUY, "1", "99", client_order_id="c")
+    repeat = bench.do(again)
     assert isinstance(repeat, Repeat)
     assert repeat.order_ids == (first,)
+    with pytest.raises(ClientOrderIdReused):
+        preview_order(bench.exchange.state, again)  # there is nothing more that it would do
     with pytest.raises(ClientOrderIdReused):
         place(bench, client_order_id="c", post_only=True)
 

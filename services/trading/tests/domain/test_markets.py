@@ -3,8 +3,8 @@ from uuid import UUID
 
 import pytest
 from chassis.errors import ErrorKind
-from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, units
-from trading.domain.commands import SetAsset, SetMarket
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
+from trading.domain.commands import CancelAll, SetAsset, SetMarket
 from trading.domain.default_markets import default_assets, default_markets
 from trading.domain.errors import IdempotencyKeyReused, TooManyOpenOrders
 from trading.domain.events import KeyUsed, MarketSet
@@ -41,9 +41,14 @@ def test_tick_and_lot_stay_while_orders_are_open() -> None:
     bench = Bench()
     bench.reference("100")
     bench.done(bench.limit("alice", Side.BUY, "1", "99"))
-    with pytest.raises(MarketChangeRefused):
-        bench.do(SetMarket(OPERATOR, replace(COIN_USD, tick=2 * COIN_USD.tick), "finer"))
+    coarser = {"tick": 2 * COIN_USD.tick, "lot": 2 * COIN_USD.lot}
+    for field, step in coarser.items():
+        with pytest.raises(MarketChangeRefused) as caught:
+            bench.do(SetMarket(OPERATOR, replace(COIN_USD, **{field: step}), "coarser"))  # type: ignore[arg-type]
+        assert caught.value.details["field"] == field
     assert bench.done(SetMarket(OPERATOR, replace(COIN_USD, taker_fee_basis_points=500), "dearer"))
+    bench.done(CancelAll(actor("alice")))
+    assert bench.done(SetMarket(OPERATOR, replace(COIN_USD, **coarser), "coarser"))  # type: ignore[arg-type]
 
 
 def test_fees_of_an_open_order_are_those_it_was_placed_with() -> None:

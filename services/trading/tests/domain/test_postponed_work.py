@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
-from exchange_factory import UNIT, Bench, actor, units
-from trading.domain.commands import CancelAll, CancelOrder, Continue, PlaceOrder
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
+from trading.domain.commands import CancelAll, CancelOrder, Continue, PlaceOrder, SetMarket
 from trading.domain.errors import FillOrKillUnfilled, MarketDraining
 from trading.domain.events import Event, OrderClosed, OrderRested, Traded, WorkFinished, WorkPostponed
-from trading.domain.orders import Side, TimeInForce
+from trading.domain.markets import MarketStatus
+from trading.domain.orders import CloseReason, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
 from trading.domain.state import Limits
@@ -116,6 +119,18 @@ def test_makers_may_leave_before_the_postponed_rest_reaches_them() -> None:
     events = drain(bench)
     assert not any(isinstance(event, Traded) and event.seller.owner == "user:carol" for event in events)
     assert isinstance(events[-2], OrderRested)
+
+
+@pytest.mark.parametrize("status", [MarketStatus.CANCEL_ONLY, MarketStatus.HALTED])
+def test_an_order_that_still_takes_when_its_market_is_stopped_takes_no_more(status: MarketStatus) -> None:
+    bench = bench_with(1)
+    bench.done(bench.limit("alice", Side.BUY, "3", "100"))
+    bench.done(SetMarket(OPERATOR, replace(COIN_USD, status=status), "the source is wrong"))
+    closed, finished = drain(bench)
+    assert isinstance(closed, OrderClosed)
+    assert closed.reason is CloseReason.MARKET_CLOSED
+    assert isinstance(finished, WorkFinished)
+    assert (bench.money("alice", "COIN")[0], bench.money("alice", "USD")[1]) == (101 * UNIT, 0)
 
 
 def test_a_stale_price_keeps_the_house_out_of_the_postponed_rest() -> None:

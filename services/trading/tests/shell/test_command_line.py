@@ -13,11 +13,13 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.mongo import MongoConnection, MongoDatabase
 from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
+from test_other_scales import MARKET as ORE_IN_EUROS
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.command_line.verify import verify_journal
 from trading.domain.accounts import Posting
-from trading.domain.commands import HoldTransfer
+from trading.domain.commands import AmendOrder, HoldTransfer, SetAsset, SetMarket
+from trading.domain.markets import Asset
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import CORE_VERSION, SealedBatch, digest_of
@@ -232,7 +234,8 @@ async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> No
     life = ran.facts["life"]
     assert [step["event"] for step in life] == ["OrderPlaced", "Traded"]
     assert (life[0]["user"], life[0]["market"], life[0]["idempotency_key"]) == ("ann", "BTC-USD", "k")
-    assert life[1]["price"] == "60030"
+    assert (life[1]["price"], life[1]["hold_reduction"]) == ("60030", life[0]["hold"]) == ("60030", "100.1")
+    assert life[1]["house_consumed"] == life[1]["quantity"]
     assert "OrderClosed" in cancelled.output
     assert "by=CancelOrder" in cancelled.output
     await traded.database["orders"].delete_many({})
@@ -240,6 +243,50 @@ async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> No
     unknown = await traded.run("explain", "nobody")
     assert unknown.exit_code == 1
     assert "no order nobody" in unknown.output
+
+
+async def test_an_orders_life_goes_on_where_its_row_ends(traded: Traded, mongo_journal: MongoJournal) -> None:
+    """Rows are written behind."""
+    placed = await mongo_journal.read(traded.head - 2)
+    assert placed is not None
+    await traded.database["orders"].update_one(
+        {"_id": traded.cancelled}, {"$set": {"batch": placed.number, "status": "open"}}
+    )
+    await Cursors(traded.database).put(ORDERS, Cursor(placed.number, placed.digest))
+    ran = await traded.run("explain", traded.cancelled, "--json")
+    assert [step["event"] for step in ran.facts["life"]] == ["OrderPlaced", "OrderClosed"]
+
+
+async def test_the_figures_of_a_life_are_in_the_units_of_their_assets(
+    mongo_url: str, mongo_database: MongoDatabase, mongo_journal: MongoJournal
+) -> None:
+    """Of ore in kilograms of a tonne, and euros in cents."""
+    async with running_shell(mongo_journal) as shell:
+        for asset in (Asset("EUR", "Euro", 2), Asset("ORE", "Ore", 3)):
+            await shell.send(SetAsset(actor("operator"), asset, "listed"))
+            await shell.deposit("ann", asset.code, 100_000)
+        await shell.send(SetMarket(actor("operator"), ORE_IN_EUROS, "listed"))
+        shell.tick(7_700, ORE_IN_EUROS.symbol)
+        order_ids = []
+        for side, price in ((Side.BUY, 7_500), (Side.SELL, 8_000)):
+            placed = await shell.send(limit("ann", side, 1_000, price)._replace(market=ORE_IN_EUROS.symbol))
+            assert placed.order is not None
+            order_ids.append(placed.order.order_id)
+            await shell.send(AmendOrder(actor("ann"), placed.order.order_id, quantity=2 * UNIT))
+    environment = {"CRYPTOVAULT_MONGO_URL": mongo_url, "CRYPTOVAULT_MONGO_DATABASE": mongo_database.name}
+    tools = Traded(mongo_database, environment, 0, "", "", "")
+    bought, sold = [(await tools.run("explain", order_id, "--json")).facts["life"] for order_id in order_ids]
+    assert (bought[0]["price"], bought[0]["quantity"], bought[0]["hold"]) == ("75", "1", "75.1")
+    assert (bought[1]["quantity_before"], bought[1]["hold_change"]) == ("1", "75.1")
+    assert (sold[1]["price_before"], sold[1]["quantity_before"], sold[1]["hold_change"]) == ("80", "1", "1")
+
+
+async def test_the_tools_leave_a_database_as_it_is(traded: Traded) -> None:
+    """They may be of another release than what runs: its indexes are not theirs to make."""
+    empty = traded.database.client["nothing_here"]
+    for command in ("verify", "replay"):
+        assert (await traded.run(command, CRYPTOVAULT_MONGO_DATABASE=empty.name)).exit_code == 0
+    assert await empty.list_collection_names() == []
 
 
 async def test_a_balance_is_told_by_its_postings_and_what_holds_of_it(traded: Traded) -> None:
@@ -321,13 +368,35 @@ async def test_nobody_projects_while_the_projection_is_exchanged(traded: Traded,
     assert await projection.cursor() == cursor
 
 
+async def test_a_projection_of_another_journal_is_left_alone_unless_a_restore_is_said(
+    traded: Traded, mongo_journal: MongoJournal
+) -> None:
+    """As where the journal's server is not named, and the service's own database answers for it."""
+    await traded.database["journal"].rename("elsewhere")
+    before = await contents(traded.database)
+    refused = await traded.run("rebuild", "--yes")
+    assert refused.exit_code == 1
+    assert f"another journal, up to its batch {traded.head}; this one ends at 0" in refused.output
+    assert await contents(traded.database) == before
+    await traded.database["elsewhere"].rename("journal")
+    last = await mongo_journal.read(traded.head)
+    assert last is not None
+    await put_the_cursor_ahead(traded, last)
+    assert (await traded.run("rebuild", "--yes")).exit_code == 1
+    assert (await traded.run("rebuild", "--yes", "--other-journal")).exit_code == 0
+    assert await contents(traded.database) == before
+
+
 async def test_exit_codes_tell_why_nothing_was_looked_at(traded: Traded) -> None:
-    wrong, unset, silent, unsure = await asyncio.gather(
+    wrong, no_asset, unset, silent, unsure = await asyncio.gather(
         traded.run("replay", "--to", "zero"),
+        traded.run("explain", "fees"),
         traded.run("replay", CRYPTOVAULT_MONGO_URL=""),
         traded.run("verify", CRYPTOVAULT_MONGO_URL="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"),
         traded.run("rebuild"),
     )
     assert (wrong.exit_code, unset.exit_code, silent.exit_code, unsure.exit_code) == (2, 78, 3, 1)
+    assert no_asset.exit_code == 2
+    assert "in an asset" in no_asset.complaint
     assert "CRYPTOVAULT_MONGO_URL" in unset.complaint
     assert "does not answer" in silent.complaint

@@ -1,24 +1,28 @@
 """`cryptovault exchange explain ORDER_ID`: the life of one order, as the journal tells it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
+from trading.domain.amounts import format_amount
 from trading.domain.events import Event, OrderPlaced, Traded
 from trading.domain.markets import Market
 from trading.domain.state import Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import Entry, decode_body
 from trading.sequencer.recovery import recover
+from trading.storage.cursors import ORDERS, Cursors
 from trading.storage.documents import OrderDocument
 
-# In quote minor units, in base minor units; all else is told as it is.
-_PRICES = {"price", "stop_price", "protection_price"}
-_QUOTES = {"notional", "quote_quantity", "fee"}
-_QUANTITIES = {"quantity"}
+# In quote minor units, in base minor units, in those of what the order holds; all else is told as it is.
+_IN_QUOTE = {
+    "price", "stop_price", "protection_price", "price_before", "reference_price", "notional", "quote_quantity", "fee",
+}  # fmt: skip
+_IN_BASE = {"quantity", "quantity_before", "house_consumed"}
+_HELD = {"hold", "hold_change", "hold_reduction"}
 # Told once, or of no meaning to people.
 _LEFT_OUT = {"order_id", "market", "fingerprint", "actor", "user_id", "buyer", "seller", "base_asset", "quote_asset"}
 
@@ -28,15 +32,15 @@ async def explain_order(exchange: OpenExchange, report: Report, order_id: str) -
     life: list[dict[str, str]] = []
     # For how many places its market's figures have.
     markets = (await recover(exchange.journal, Limits(), exchange.snapshots)).state.markets
-    market: Market | None = None
+    scales: dict[str, int] = {}
     async for batch in _batches_of(exchange, report, order_id):
         for entry in decode_body(batch.body).entries:
             for event in entry.events:
                 if not _concerns(event, order_id):
                     continue
-                if market is None:
-                    market = markets[getattr(event, "market", "")].market
-                life.append(_step(batch, entry, event, order_id, market))
+                if isinstance(event, OrderPlaced):
+                    scales = _scales(event, markets[event.market].market)
+                life.append(_step(batch, entry, event, order_id, scales))
     if not life:
         report.wrong(f"no order {order_id} in the journal")
     report.fact("order_id", order_id)
@@ -47,19 +51,22 @@ async def explain_order(exchange: OpenExchange, report: Report, order_id: str) -
 
 
 async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> AsyncIterator[SealedBatch]:
-    """From the order's row; from the whole journal where there is none."""
+    """Those that the order's row names, and all that its projection has not reached; the whole journal where there is
+    no row.
+    """
+    reached = 0
     row = await OrderDocument.get(order_id)
-    if row is None:
-        head = await exchange.journal.head()
-        with report.progress("searching the journal", head) as progress:
-            async for batch in exchange.batches(0, head):
-                progress.update(1)
+    if row is not None:
+        reached = max(reached, (await Cursors(exchange.mongo.database).read(ORDERS)).batch)
+        numbers = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
+        numbers |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
+        for number in sorted(number for number in numbers if number <= reached):
+            async for batch in exchange.batches(number - 1, number):
                 yield batch
-        return
-    numbers = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
-    numbers |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
-    for number in sorted(numbers):
-        async for batch in exchange.batches(number - 1, number):
+    head = await exchange.journal.head()
+    with report.progress("searching the journal", max(0, head - reached)) as progress:
+        async for batch in exchange.batches(reached, head):
+            progress.update(1)
             yield batch
 
 
@@ -69,7 +76,17 @@ def _concerns(event: Event, order_id: str) -> bool:
     return getattr(event, "order_id", None) == order_id
 
 
-def _step(batch: SealedBatch, entry: Entry, event: Event, order_id: str, market: Market) -> dict[str, str]:
+def _scales(placed: OrderPlaced, market: Market) -> dict[str, int]:
+    """Of each figure of the order's events that is an amount."""
+    held = market.quote_scale if placed.hold_asset == market.quote else market.base_scale
+    return (
+        dict.fromkeys(_IN_QUOTE, market.quote_scale)
+        | dict.fromkeys(_IN_BASE, market.base_scale)
+        | dict.fromkeys(_HELD, held)
+    )
+
+
+def _step(batch: SealedBatch, entry: Entry, event: Event, order_id: str, scales: Mapping[str, int]) -> dict[str, str]:
     time = datetime.fromtimestamp(batch.time_milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     step = {"time": time.replace("+00:00", "Z"), "batch": str(batch.number), "event": type(event).__name__}
     step["by"] = type(entry.command).__name__
@@ -85,15 +102,11 @@ def _step(batch: SealedBatch, entry: Entry, event: Event, order_id: str, market:
         fields |= side._asdict()
     for name, value in fields.items():
         if name not in _LEFT_OUT and value not in {None, ""}:
-            step[name] = _text(name, value, market)
+            step[name] = _text(value, scales.get(name))
     return step
 
 
-def _text(name: str, value: Any, market: Market) -> str:
-    if name in _PRICES:
-        return market.price_text(value)
-    if name in _QUANTITIES:
-        return market.quantity_text(value)
-    if name in _QUOTES:
-        return market.price_text(value)
+def _text(value: Any, scale: int | None) -> str:
+    if scale is not None:
+        return format_amount(value, scale)
     return str(value.value) if isinstance(value, Enum) else str(value)

@@ -16,11 +16,13 @@ from trading.command_line.rebuild import rebuild_projection
 from trading.command_line.replay import replay_journal
 from trading.command_line.report import Report
 from trading.command_line.verify import verify_journal
+from trading.domain.accounts import SYSTEM_OWNERS, user_of_owner
 from trading.journal.batch import BrokenChain
 from trading.journal.codec import UnknownEventType
-from trading.journal.store import JournalUnreachable
+from trading.journal.store import HistoryArchived, JournalUnreachable
 from trading.sequencer.snapshots import SnapshotsUnreachable
 from trading.settings import CommandLineSettings
+from trading.storage.cursors import CursorMoved
 
 EXIT_WRONG = 1  # looked, and found that something is not as it should be
 EXIT_UNREACHABLE = 3  # could not look; 2 is click's, for wrong arguments, 78 the settings'
@@ -80,6 +82,8 @@ def explain(subject: str, asset: str | None, newest: int, as_json: bool) -> None
     Of an order each event, when, in which batch, and who asked for it. Of an ACCOUNT (user:ID, fees, house, external,
     rounding) and an ASSET its postings with the sum after each, what holds of it, and whether it all adds up.
     """
+    if asset is None and (subject in SYSTEM_OWNERS or user_of_owner(subject)):
+        raise click.UsageError("An account's balance is in an asset: name it too, such as USD.")
     if asset is None:
         _run(lambda opened, report: explain_order(opened, report, subject), as_json)
     else:
@@ -88,16 +92,17 @@ def explain(subject: str, asset: str | None, newest: int, as_json: bool) -> None
 
 @exchange.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--other-journal", is_flag=True, help="Also where the projection was made of another one: a restore.")
 @_as_json
-def rebuild(yes: bool, as_json: bool) -> None:  # noqa: FBT001
+def rebuild(yes: bool, other_journal: bool, as_json: bool) -> None:  # noqa: FBT001
     """Build the projection anew from the journal, and exchange it for the one in use.
 
     The projector answers until the exchange, which takes seconds, and starts again by itself. A rebuild that was broken
-    off is simply run again.
+    off is simply run again; of two at a time, the first one ends.
     """
     if not yes:
         click.confirm("Fold the whole journal into a new projection and drop the one in use?", abort=True, err=True)
-    _run(rebuild_projection, as_json)
+    _run(lambda opened, report: rebuild_projection(opened, report, other_journal=other_journal), as_json)
 
 
 def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
@@ -113,7 +118,7 @@ def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
         asyncio.run(main())
     except MissingSetting as missing:
         refuse_to_start(str(missing))
-    except (BrokenChain, UnknownEventType) as error:
+    except (BrokenChain, UnknownEventType, HistoryArchived, CursorMoved) as error:
         report.wrong(str(error))
     except (JournalUnreachable, SnapshotsUnreachable, PyMongoError) as error:
         report.finish()

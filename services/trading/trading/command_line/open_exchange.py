@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from chassis.mongo import MongoConnection, connect, init_documents
+from beanie import init_beanie
+from chassis.mongo import MongoConnection, connect
 
 from trading.journal.batch import SealedBatch
 from trading.settings import CommandLineSettings
@@ -41,7 +42,8 @@ async def opened(settings: CommandLineSettings) -> AsyncIterator[OpenExchange]:
         journal_server = connect(settings.required("journal_url"), settings.database_name)
     journal = MongoJournal(journal_server, JournalArchive(mongo.database))
     try:
-        await init_documents(mongo.database, DOCUMENTS)
+        # The indexes are the services' to make: a tool of another release must not exchange them.
+        await init_beanie(database=mongo.database, document_models=list(DOCUMENTS), skip_indexes=True)
         yield OpenExchange(mongo, journal, MongoSnapshots(mongo.database))
     finally:
         await journal.close()

@@ -12,8 +12,9 @@ from pymongo import IndexModel
 
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
+from trading.journal.store import Journal
 from trading.projector.fold import Fold
-from trading.storage.cursors import ORDERS, REBUILDING, Cursors
+from trading.storage.cursors import ORDERS, REBUILDING, Cursor, Cursors
 from trading.storage.documents import DOCUMENTS
 from trading.storage.projection import Changes, Projection
 
@@ -21,13 +22,22 @@ SUFFIX = "_rebuilt"
 BATCHES_PER_WRITE = 64
 
 
-async def rebuild_projection(exchange: OpenExchange, report: Report) -> None:
-    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`; the projection in use is then untouched."""
+async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_journal: bool) -> None:
+    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`, `CursorMoved` where somebody else begins a
+    rebuild; the projection in use is then untouched, as it is where it was made of another journal.
+    """
     database = exchange.mongo.database
     cursors = Cursors(database)
+    head = await exchange.journal.head()
+    in_use = await cursors.read(ORDERS)
+    if not (other_journal or await _was_made_of(exchange.journal, in_use)):
+        # As where the setting of the journal's server is forgotten: an empty projection would take this one's place.
+        report.wrong(
+            f"the projection was made of another journal, up to its batch {in_use.batch}; this one ends at {head}"
+        )
+        return
     await _begin_anew(database, cursors)
     fold, projection = Fold(), Projection(database, SUFFIX)
-    head = await exchange.journal.head()
     with report.progress("folding", head) as progress:
         await _project(exchange, fold, projection, head, progress.update)
     before = await cursors.read(ORDERS)
@@ -42,6 +52,13 @@ async def rebuild_projection(exchange: OpenExchange, report: Report) -> None:
     report.fact("batch", fold.cursor.batch)
     report.fact("was_at_batch", before.batch)
     report.fact("orders", await database.get_collection("orders").estimated_document_count())
+
+
+async def _was_made_of(journal: Journal, cursor: Cursor) -> bool:
+    if cursor in {Cursor(), REBUILDING}:
+        return True
+    batch = await journal.read(cursor.batch)
+    return batch is not None and batch.digest == cursor.digest
 
 
 async def _begin_anew(database: MongoDatabase, cursors: Cursors) -> None:

@@ -21,7 +21,7 @@ from local_stack.platform_plan import REPLICAS_OF_TRADING
 from tests.chaos.audit import audit
 from tests.chaos.conftest import LEADER
 from tests.chaos.followers import Followed, followed
-from tests.customers import Customer, MarketRules, sign_up
+from tests.customers import Customer, MarketRules, patiently, sign_up
 
 # Who dies where an order goes, and what it is told by.
 VICTIMS = ("trading", "trading-projector", "gateway", "journal", "mongo", "redis", "rabbitmq", "market-data")
@@ -55,6 +55,7 @@ class Trader:
     trades: int = 0
     allowed: int = 0
     repeats: int = 0
+    replays: int = 0  # answers to what had been carried out before
 
     async def trade_until(self, over: asyncio.Event) -> None:
         while not over.is_set():
@@ -91,6 +92,7 @@ class Trader:
                 except httpx.TransportError:
                     reply = None
                 if reply is not None and reply.status_code == expected:
+                    self.replays += reply.headers.get("idempotency-replayed") == "true"
                     document: dict[str, Any] = reply.json()
                     return document
                 assert reply is None or reply.status_code == 503, reply.text
@@ -103,10 +105,13 @@ class People:
     traders: list[Trader]
     trading: list[asyncio.Task[None]]
 
-    async def orders_flow(self) -> None:
-        """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
+    def go_on(self) -> None:
         for trader in self.traders:
             trader.allowed = trader.trades + TRADES_BETWEEN_KILLS
+
+    async def orders_flow(self) -> None:
+        """Waits until some more orders are acknowledged; a trader's failure ends the wait."""
+        self.go_on()
         wanted = self._acknowledged() + ORDERS_BETWEEN_KILLS
 
         async def flowed() -> bool:
@@ -163,6 +168,50 @@ async def test_every_acknowledged_order_exists_once_whoever_is_killed(
         await _kill(platform, people, (victim,) * times)
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("crash_point", ["before_order_entry", "after_order_entry"])
+async def test_every_order_exists_once_where_the_gateway_dies_at_order_entry(
+    platform: Platform, http: httpx.AsyncClient, crash_point: str, times: int
+) -> None:
+    async with _people_trade(platform, http) as people:
+        for hit in range(times):
+            people.go_on()
+            restarts = platform.restarts("gateway")
+            await platform.restart("gateway", environment={"CRYPTOVAULT_CRASH_POINT": f"{crash_point}:{5 + hit}"})
+            await _died(platform, "gateway", restarts)
+    if crash_point == "after_order_entry":
+        assert sum(trader.replays for trader in people.traders) >= times
+
+
+@pytest.mark.parametrize(("crash_point", "orders"), [("before_order_entry", 0), ("after_order_entry", 1)])
+async def test_a_repeat_is_the_one_order_where_the_gateway_died_at_order_entry(
+    platform: Platform, http: httpx.AsyncClient, crash_point: str, orders: int
+) -> None:
+    customer = await sign_up(http)
+    restarts = platform.restarts("gateway")
+    await platform.restart("gateway", environment={"CRYPTOVAULT_CRASH_POINT": crash_point})
+
+    async def place() -> httpx.Response:
+        return await customer.try_to_place(key="only", type="market", quote_quantity="5.10")
+
+    async def placed() -> list[str]:
+        found = await audit(platform.journal_url)
+        assert found.violations == []
+        return [order_id for user_id, order_id in found.placed if user_id == customer.user_id]
+
+    with pytest.raises(httpx.TransportError):
+        await place()
+    before = await placed()
+    assert len(before) == orders
+    await _died(platform, "gateway", restarts)
+    await platform.wait_ready("gateway", timeout_seconds=RECOVERY_SECONDS)
+    reply = await patiently(place)
+    assert reply.status_code == 201, reply.text
+    after = await placed()
+    assert after == [reply.json()["id"]]
+    assert after[:orders] == before
+
+
 @pytest.mark.parametrize(
     ("followers", "times"),
     [
@@ -193,7 +242,7 @@ async def test_a_second_replica_goes_on_where_the_leader_stands_still_or_dies(
             assert {first, second} == {LEADER, follower}
             platform.signal(first, signal.SIGCONT)
             # It finds that it was followed, ends, and comes back as the one that follows.
-            await eventually(lambda: platform.restarts(first) > restarts, timeout_seconds=RECOVERY_SECONDS)  # noqa: B023
+            await _died(platform, first, restarts)
             await platform.wait_ready(first, timeout_seconds=RECOVERY_SECONDS)
             await platform.kill(second)
             await people.orders_flow()
@@ -205,6 +254,11 @@ async def _kill(platform: Platform, people: People, victims: Sequence[str]) -> N
         await platform.kill(victim)
         await platform.wait_ready(victim, timeout_seconds=RECOVERY_SECONDS)
         await people.orders_flow()
+
+
+async def _died(platform: Platform, name: str, restarts: int) -> None:
+    """Waits until the process has ended by itself more often than that."""
+    await eventually(lambda: platform.restarts(name) > restarts, timeout_seconds=RECOVERY_SECONDS)
 
 
 async def _leader(platform: Platform, *, other_than: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from chassis.crash_points import crash_point
 from chassis.errors import RemoteError
 from chassis.ids import Ids
 from cryptovault.trading.v1 import trading_pb2 as pb
@@ -138,7 +139,9 @@ class OrderRoutes:
         )
         key = given_key or f"{_OWN_KEY_PREFIX}{self._ids.new()}"
         try:
+            crash_point("before_order_entry")
             answer = await self._order_entry.enter(command, principal, key=key)
+            crash_point("after_order_entry")
         except NotSent:
             raise unavailable("The exchange cannot be reached at the moment. Nothing was placed.") from None
         except OutcomeUnknown:

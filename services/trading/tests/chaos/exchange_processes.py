@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from trading.domain.history import History
 from trading.domain.invariants import check_all
 from trading.journal.batch import GENESIS_DIGEST, check_follows
 from trading.journal.codec import decode_body
+from trading.sequencer.errors import OutcomeUnknown
 from trading.storage.journal import MongoJournal
 
 USERS = [f"user-{index}" for index in range(4)]
 IN_FLIGHT = 16
 START_SECONDS_MAX = 90.0  # one in peace; the machine may be running all other tests
 ANSWER_SECONDS_MAX = 2.5
+# Enough that a leader was well under way; few, since a busy machine answers some ten a second.
+ORDERS_BETWEEN = 30
 PORTS = 6  # trading, projector, prices, a second trading, a way to the journal, the projector's metrics
 
 
@@ -156,7 +159,9 @@ class Load:
     """Clients that each have one order under way, and send it again with its key until they hear its outcome."""
 
     address: str
+    patience_seconds: float = ANSWER_SECONDS_MAX
     acknowledged: dict[str, str] = field(default_factory=dict)  # key -> order id
+    in_doubt: set[str] = field(default_factory=set)  # keys of which once nobody could say what became of them
     contradictions: list[str] = field(default_factory=list)
     repeats: int = 0
     stopping: bool = False
@@ -172,9 +177,10 @@ class Load:
                             if await self._ask(call, number, key):
                                 key = f"client-{number}-{len(self.acknowledged)}"
                     except TimeoutError:
+                        self.in_doubt.add(key)
                         call.leave()
                     except (RemoteError, RemoteBugError, asyncio.InvalidStateError):
-                        pass
+                        self.in_doubt.add(key)
                     finally:
                         call.cancel()
                     await asyncio.sleep(0.02)
@@ -189,7 +195,7 @@ class Load:
             place_order=trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="market", quote_quantity="10"),
         )
         await call.write(request)
-        answer = await asyncio.wait_for(call.read(), ANSWER_SECONDS_MAX)
+        answer = await asyncio.wait_for(call.read(), self.patience_seconds)
         if not isinstance(answer, trading_pb2.EnterOrdersResponse):  # grpc's end-of-stream mark
             raise RemoteBugError("the stream ended")
         if answer.HasField("result"):
@@ -197,14 +203,36 @@ class Load:
             return True
         if answer.failure.reason == NOT_LEADING:
             call.leave()
+        if answer.failure.reason == OutcomeUnknown.reason:
+            self.in_doubt.add(key)
         await asyncio.sleep(0.02)  # the exchange says "not now": the price is still on its way
         return False
 
     def _note(self, key: str, result: trading_pb2.OrderResult) -> None:
         self.repeats += result.replayed
+        if result.replayed and key not in self.in_doubt:
+            self.contradictions.append(key)  # each time before, it was told that nothing happened
         known = self.acknowledged.setdefault(key, result.order.id)
         if known != result.order.id:
             self.contradictions.append(key)
+
+
+@asynccontextmanager
+async def loaded(address: str, *, patience_seconds: float = ANSWER_SECONDS_MAX) -> AsyncIterator[Load]:
+    """Clients trade during the block, and until the exchange has answered some more orders after it."""
+    load = Load(address, patience_seconds)
+    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
+    try:
+        yield load
+        await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
+    finally:
+        load.stopping = True
+        _, unfinished = await asyncio.wait(clients, timeout=60)
+        for client in unfinished:
+            client.cancel()
+        for client in clients:
+            with suppress(asyncio.CancelledError):
+                await client
 
 
 async def read_whole_journal(mongo: MongoConnection) -> tuple[Exchange, History, list[Event]]:

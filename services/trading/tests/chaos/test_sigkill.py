@@ -2,19 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 import pytest
 from chassis.mongo import MongoConnection, MongoDatabase
 from chassis.testing import eventually
 from exchange_processes import (
-    IN_FLIGHT,
     START_SECONDS_MAX,
     Load,
     Processes,
     advances,
     check_outcomes,
+    loaded,
     pay_everybody,
     read_whole_journal,
 )
@@ -34,25 +32,14 @@ async def test_five_kills_under_load_lose_and_double_nothing(
     await processes.start_trading()
     await processes.start_projector()
     await pay_everybody(processes.trading_address)
-    load = Load(processes.trading_address)
-    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
-    try:
+    async with loaded(processes.trading_address) as load:
         for _ in range(KILLS):
             await advances(lambda: len(load.acknowledged), by=60)
             await processes.kill("trading")
             await processes.start_trading()
         await processes.kill("projector")
         await processes.start_projector()
-        await advances(lambda: len(load.acknowledged), by=60)
-    finally:
-        load.stopping = True
-        _, unfinished = await asyncio.wait(clients, timeout=60)
-        for client in unfinished:
-            client.cancel()
-    for client in clients:
-        with suppress(asyncio.CancelledError):
-            await client
-    assert len(load.acknowledged) >= (KILLS + 1) * 60
+    assert len(load.acknowledged) >= KILLS * 60
     await check_records(mongo, mongo_database, load)
 
 
@@ -77,28 +64,13 @@ async def check_records(mongo: MongoConnection, mongo_database: MongoDatabase, l
     assert {row["_id"]: [fill["number"] for fill in row["fills"]] for row in rows} == fills
 
 
-@asynccontextmanager
-async def loaded(processes: Processes) -> AsyncIterator[Load]:
-    load = Load(processes.trading_address)
-    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
-    try:
-        yield load
-        await advances(lambda: len(load.acknowledged), by=60)
-    finally:
-        load.stopping = True
-        _, unfinished = await asyncio.wait(clients, timeout=10)
-        for client in unfinished:
-            client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-
-
 @pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.long)])
 async def test_a_projector_that_dies_between_rows_and_cursor_writes_them_again_to_the_same_end(
     processes: Processes, mongo: MongoConnection, mongo_database: MongoDatabase, times: int
 ) -> None:
     await processes.start_trading()
     await pay_everybody(processes.trading_address)
-    async with loaded(processes) as load:
+    async with loaded(processes.trading_address) as load:
         for index in range(times):
             await processes.start_projector(crash_point=f"projection_before_cursor:{3 + index}")
             assert await processes.ended("projector") == -signal.SIGKILL
@@ -124,7 +96,7 @@ async def test_a_projector_that_dies_over_a_snapshot_or_the_archive_begins_it_ag
     async def archived() -> int:
         return await mongo_database["journal"].count_documents({"archived": {"$exists": True}})
 
-    async with loaded(processes) as load:
+    async with loaded(processes.trading_address) as load:
         for index in range(times):
             await processes.start_projector("eager_projector", crash_point=f"{crash_point}:{1 + index % 3}")
             assert await processes.ended("projector") == -signal.SIGKILL
@@ -157,7 +129,7 @@ async def test_each_crash_point_hit_ten_times_under_load_loses_and_doubles_nothi
     await processes.start_trading()
     await pay_everybody(processes.trading_address)
     await processes.kill("trading")
-    async with loaded(processes) as load:
+    async with loaded(processes.trading_address) as load:
         for hit in range(10):
             await processes.start_trading(f"{crash_point}:{10 + hit}")
             assert await processes.ended("trading") == -signal.SIGKILL

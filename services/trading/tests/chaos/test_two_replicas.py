@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,12 +15,13 @@ from chassis.testing.services import identity_of
 from chassis.testing.tcp_proxy import TcpProxy
 from cryptovault.trading.v1 import trading_pb2
 from exchange_processes import (
-    IN_FLIGHT,
+    ORDERS_BETWEEN,
     START_SECONDS_MAX,
     Load,
     Processes,
     advances,
     check_outcomes,
+    loaded,
     pay_everybody,
     read_whole_journal,
     trading_stub,
@@ -36,8 +35,6 @@ LEASE_SECONDS = 1.5  # half the default: these tests end leaders by the dozen
 JUMPED_PRICE = 68_000  # from 60,000
 SERVICE = "cryptovault.trading.v1.TradingService"
 READER = Caller("gateway", "user-0", "session", "request-1", "203.0.113.7")
-# Enough that a leader was well under way; few, since a busy machine answers some ten a second.
-ORDERS_BETWEEN = 30
 
 
 async def serves(address: str, service: str = "") -> bool:
@@ -97,22 +94,6 @@ class Pair:
         self.leader = self.follower
         await self.start(self.follower)
         await eventually(lambda: serves(self.address(self.follower)), START_SECONDS_MAX)
-
-
-@asynccontextmanager
-async def loaded(pair: Pair) -> AsyncIterator[Load]:
-    load = Load(pair.addresses)
-    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
-    try:
-        await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
-        yield load
-        await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
-    finally:
-        load.stopping = True
-        _, unfinished = await asyncio.wait(clients, timeout=60)
-        for client in unfinished:
-            client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
 
 
 async def stop_and_resume(pair: Pair, load: Load) -> None:
@@ -186,7 +167,8 @@ async def test_stopped_and_killed_leaders_are_followed_without_a_loss(
 ) -> None:
     pair = Pair(processes)
     await pair.start_both()
-    async with loaded(pair) as load:
+    async with loaded(pair.addresses) as load:
+        await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
         for _ in range(rounds):
             for end_of_leader in (stop_and_resume, kill_outright):
                 await end_of_leader(pair, load)
@@ -206,7 +188,8 @@ async def test_an_append_that_is_let_go_after_the_takeover_changes_nothing(
     async with proxy.serving(processes.ports + 4):
         pair = Pair(processes)
         await pair.start_both(through_proxy)
-        async with loaded(pair) as load:
+        async with loaded(pair.addresses) as load:
+            await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
             for _ in range(rounds):
                 proxy.hold()
                 # Orders go on until one of them has its append on the way.

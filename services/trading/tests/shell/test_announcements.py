@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from trading.sequencer.announcements import Announcements
+from trading.sequencer.announcements import AFTER_SECONDS, Announcements
 from trading.sequencer.open_batch import FinishedBatch
 
 
@@ -28,6 +28,20 @@ async def test_every_batch_reaches_every_listener_in_order_and_none_before_what_
     assert one == ["the answers", 1, 2, 3, 4]
 
 
+async def test_who_has_a_moment_tells_at_once_and_nothing_is_told_twice() -> None:
+    announcements = Announcements()
+    told: list[int] = []
+    announcements.on_batch(lambda batch: told.append(batch.number))
+    announcements.tell()
+    announcements.announce(batch(1))
+    assert told == []
+    announcements.tell()
+    assert told == [1]
+    announcements.announce(batch(2))
+    await asyncio.sleep(2 * AFTER_SECONDS)
+    assert told == [1, 2]
+
+
 async def test_a_listener_that_fails_ends_it_where_somebody_sees_it() -> None:
     announcements = Announcements()
     told: asyncio.Queue[int] = asyncio.Queue()
@@ -42,5 +56,6 @@ async def test_a_listener_that_fails_ends_it_where_somebody_sees_it() -> None:
         assert await told.get() == 1
     with pytest.raises(ZeroDivisionError):
         announcements.announce(batch(2))
-    await asyncio.sleep(0.01)
+    announcements.tell()
+    await asyncio.sleep(2 * AFTER_SECONDS)
     assert told.empty()

@@ -31,6 +31,7 @@ from trading.domain.snapshot import state_hash
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import decode_body
 from trading.journal.store import AppendOutcomeUnknown
+from trading.sequencer import announcements
 from trading.sequencer.errors import DeadlinePassed, OutcomeUnknown
 from trading.sequencer.tickets import Committed
 
@@ -77,6 +78,28 @@ async def test_an_order_is_answered_only_after_its_batch_is_durable() -> None:
         assert await read == outcome.batch
         with pytest.raises(ServiceError, match="are needed"):
             await refused
+
+
+async def test_listeners_hear_of_a_batch_while_the_next_one_is_appended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcements, "AFTER_SECONDS", 60.0)
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        told: list[int] = []
+        shell.sequencer.on_batch(lambda batch: told.append(batch.number))
+        first = await shell.deposit("ann", "USD", 1_000 * UNIT)
+        assert first.batch not in told
+        gate = asyncio.Event()
+
+        async def slow(batch: SealedBatch) -> None:
+            await gate.wait()
+            journal.store(batch)
+
+        journal.faults.append(slow)
+        reply = shell.send(buy_for("ann", COST))
+        await eventually(lambda: first.batch in told)
+        assert not reply.done()
+        gate.set()
+        assert (await reply).batch not in told
 
 
 async def test_twenty_parallel_orders_accept_exactly_the_affordable_ones() -> None:

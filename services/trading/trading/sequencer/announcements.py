@@ -1,7 +1,8 @@
-"""Tells listeners of each durable batch, a moment after its answers have left.
+"""Tells listeners of each durable batch, after its answers have left.
 
 At once would be before them: an answer leaves at the event loop's next turn, and what listeners do with a batch (events
-for gateways, metrics) takes as long as deciding it. A little later they work while the next append is on its way.
+for gateways, metrics) takes as long as deciding it. They work while the next append is on its way and nothing else can
+be done; where none follows, a moment later.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections import deque
 from trading.sequencer.open_batch import FinishedBatch
 from trading.sequencer.ports import BatchListener
 
-AFTER_SECONDS = 0.002
+AFTER_SECONDS = 0.005  # longer than a client that has its answer takes to have its next order on the way
 
 
 class Announcements:
@@ -22,6 +23,7 @@ class Announcements:
         self._listeners: list[BatchListener] = []
         self._waiting: deque[FinishedBatch] = deque()
         self._failure: Exception | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def on_batch(self, listener: BatchListener) -> None:
         self._listeners.append(listener)
@@ -31,10 +33,15 @@ class Announcements:
         if self._failure is not None:
             raise self._failure
         self._waiting.append(batch)
-        if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_later(AFTER_SECONDS, self._tell)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self.tell)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Whatever waits, now. What a listener raises is kept for `announce`."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
         try:
             while self._waiting and self._failure is None:
                 batch = self._waiting[0]

@@ -239,9 +239,10 @@ class Sequencer:
         append = loop.create_task(
             append_until_known(self._journal, sealed, lambda: self._tell_the_overdue(work)), name="append"
         )
-        await asyncio.sleep(0)  # the bytes leave first, the replies are built while the disk works
+        await asyncio.sleep(0)  # the bytes leave first, the rest is done while the disk works
         self._recent.append(finished)
         work.prepare()
+        self._announcements.tell()
         foreign: SealedBatch | None = sealed
         try:
             foreign = await append

@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 from chassis.testing import eventually
-from local_stack.nursery.nursery import Nursery, can_fork
+from local_stack.nursery.nursery import STARTING_ENVIRONMENT, Nursery, can_fork
 from local_stack.output import Console
 from local_stack.platform_plan import LIBRARIES
+from local_stack.settings import REPOSITORY
 from local_stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no process can be forked here")
@@ -26,6 +28,9 @@ print(json.dumps({
 }))
 time.sleep(600)
 """
+
+# gRPC names what it does not know when it is first used.
+USING_GRPC = "import grpc; grpc.insecure_channel('127.0.0.1:1').close()"
 
 
 @pytest.fixture
@@ -129,3 +134,19 @@ async def test_libraries_that_cannot_be_loaded_fail_the_birth_and_say_where_to_l
     with pytest.raises(OSError, match=r"nursery\.log"):
         await spawned(nursery, programs, "curious")
     assert nursery.pid is None
+
+
+def test_grpc_knows_what_it_is_told_at_the_start() -> None:
+    def complaints(experiments: str) -> str:
+        environment = {**os.environ, **STARTING_ENVIRONMENT, "GRPC_EXPERIMENTS": experiments}
+        command = [sys.executable, "-P", "-c", USING_GRPC]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+
+    assert "Unknown experiment" in complaints("-no_such_experiment")
+    assert complaints(STARTING_ENVIRONMENT["GRPC_EXPERIMENTS"]) == ""
+
+
+def test_images_start_with_the_same_environment() -> None:
+    image = (REPOSITORY / "deploy" / "docker" / "Dockerfile").read_text()
+    for name, value in STARTING_ENVIRONMENT.items():
+        assert f" {name}={value}" in image

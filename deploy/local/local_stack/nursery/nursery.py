@@ -18,8 +18,13 @@ from local_stack.nursery.messages import MESSAGE_BYTES_MAX, Birth, Born, Died
 
 _COMMAND = (sys.executable, "-P", "-m", "local_stack.nursery")
 _CLOSE_SECONDS = 5.0
-# glibc gives each thread an arena of its own; with a dozen processes that is memory for nothing.
-STARTING_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
+STARTING_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    # glibc gives each thread an arena of its own; with a dozen processes that is memory for nothing.
+    "MALLOC_ARENA_MAX": "2",
+    # gRPC waits for its sockets itself, not through its event engine's threads: decision 0119.
+    "GRPC_EXPERIMENTS": "-event_engine_client,-event_engine_listener",
+}
 
 
 def can_fork() -> bool:

@@ -24,6 +24,7 @@ from gateway.edge.http_server import HttpServer
 from gateway.settings import GatewaySettings
 
 ECHO = "/bench.Echo/Echo"
+_KEEP_ALIVE_SECONDS = 60  # a floor is measured by turns with what it is the floor of
 
 
 def raw_asgi(port: int, body_bytes: int) -> None:
@@ -107,7 +108,10 @@ class _OpenDoor:
 
 
 def _serve(app: Any, port: int) -> None:
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )  # fmt: skip
     uvloop.run(uvicorn.Server(config).serve())
 
 

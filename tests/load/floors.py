@@ -8,7 +8,6 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -26,8 +25,9 @@ from tests.load.http_client import Samples, closed_loop, connect, request_bytes
 
 START_SECONDS = 15.0
 FLOOR_SECONDS = 3.0
-TURNS = 600  # of each part of an order's floor
 TRANSACTION_WORKERS = 4  # more only conflict or queue: tried with 1, 4 and 16
+
+Work = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -88,18 +88,53 @@ async def raw_asgi_rate(*, body_bytes: int, concurrency: int) -> Samples:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class OrderFloor:
-    """Median seconds of what no order can do without: a bare FastAPI route with one unary gRPC hop, and an append."""
+    """What no order can do without: a bare FastAPI route with one unary gRPC hop, and an append. One client.
 
-    hop: float
-    append: float
-    in_turn: float  # one after the other, as in an order: each finds the caches as the other left them
-    by_line: float  # the same in turn, with the append over a line as the exchange's own (decision 0113)
+    All in seconds, medians of what `measure` has seen so far.
+    """
+
+    def __init__(self, hop: Work, append: Work, append_by_line: Work) -> None:
+        async def in_turn() -> None:
+            await hop()
+            await append()
+
+        async def by_line() -> None:
+            await hop()
+            await append_by_line()
+
+        self._works = (hop, append, in_turn, by_line)
+        self._seconds: tuple[list[float], ...] = ([], [], [], [])
+
+    async def measure(self, turns: int) -> None:
+        for work, seconds in zip(self._works, self._seconds, strict=True):
+            for _ in range(turns):
+                begun = time.perf_counter()
+                await work()
+                seconds.append(time.perf_counter() - begun)
+
+    @property
+    def hop(self) -> float:
+        return median(self._seconds[0])
+
+    @property
+    def append(self) -> float:
+        """One journal-shaped document of one order, by the driver: majority, journaled."""
+        return median(self._seconds[1])
+
+    @property
+    def in_turn(self) -> float:
+        """The hop, then the append, as in an order: each finds the caches as the other left them."""
+        return median(self._seconds[2])
+
+    @property
+    def by_line(self) -> float:
+        """The same, with the append over a line as the exchange's own (decision 0113)."""
+        return median(self._seconds[3])
 
 
-async def order_floor(mongo_url: str) -> OrderFloor:
-    """One client: the route, then one journal-shaped document of one order inserted, majority and journaled."""
+@asynccontextmanager
+async def order_floor(mongo_url: str) -> AsyncIterator[OrderFloor]:
     request = request_bytes("POST", "/hop", body=b'{"text":"' + b"x" * 200 + b'"}')
     grpc_port = free_port()
     async with (
@@ -121,19 +156,13 @@ async def order_floor(mongo_url: str) -> OrderFloor:
         async def append() -> None:
             await journal.insert_one(_batch_like(next(numbers)))
 
-        async def both() -> None:
-            await hop()
-            await append()
-
-        async def both_by_line() -> None:
-            await hop()
+        async def append_by_line() -> None:
             await line.insert(_batch_like(next(numbers)))
 
-        seconds = [await _median_seconds(work) for work in (hop, append, both, both_by_line)]
+        yield OrderFloor(hop, append, append_by_line)
         connection.close()
         line.close()
         await mongo.close()
-        return OrderFloor(*seconds)
 
 
 def _batch_like(number: int) -> dict[str, Any]:
@@ -142,15 +171,6 @@ def _batch_like(number: int) -> dict[str, Any]:
         "_id": number, "epoch": 1, "previous": os.urandom(32), "users": [str(uuid4())], "core": 1,
         "body": os.urandom(600),
     }  # fmt: skip
-
-
-async def _median_seconds(work: Callable[[], Awaitable[None]]) -> float:
-    seconds = []
-    for _ in range(TURNS):
-        begun = time.perf_counter()
-        await work()
-        seconds.append(time.perf_counter() - begun)
-    return median(seconds)
 
 
 async def transactions_per_second(mongo_url: str) -> float:

@@ -70,6 +70,17 @@ async def test_orders_without_a_key_are_separate_commands(up: "Running") -> None
     assert len(set(keys)) == 2
 
 
+async def test_without_a_key_the_client_order_id_marks_the_repeat(up: "Running") -> None:
+    """A key of the gateway's own would make another order of it."""
+    body = {**BODY, "client_order_id": "mine"}
+    first = await up.client.post(PATH, json=body, headers=up.bearer())
+    again = await up.client.post(PATH, json=body, headers=up.bearer())
+    assert (again.status_code, again.content) == (201, first.content)
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert {command.idempotency_key for command in up.platform.trading.commands} == {""}
+
+
 async def test_many_orders_at_once_each_get_their_own_answer(up: "Running") -> None:
     replies = await asyncio.gather(
         *(
@@ -119,7 +130,14 @@ async def test_orders_under_way_at_a_break_are_each_answered_once(fresh: "Runnin
     ("changes", "key", "facts"),
     [
         ({}, None, {"ask": "GET /api/v1/orders"}),
-        ({"client_order_id": "mine"}, None, {"ask": "GET /api/v1/orders/by-client-id/mine"}),
+        (
+            {"client_order_id": "mine"},
+            None,
+            {
+                "ask": "GET /api/v1/orders/by-client-id/mine",
+                "repeat": "Send the same request again: its client_order_id says that it is the same order.",
+            },
+        ),
         ({}, "k", {"repeat": "Send the same request with the same Idempotency-Key."}),
     ],
 )

@@ -127,7 +127,9 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
             return trading_pb2.EnterOrdersResponse(
                 correlation_id=request.correlation_id, failure=failure_of(self.error)
             )
-        known = self.by_key.get(request.idempotency_key)
+        # As the exchange knows a repeat: by its key, without one by the client order id.
+        key = request.idempotency_key or f"client order id {request.place_order.client_order_id}"
+        known = self.by_key.get(key)
         answer = trading_pb2.EnterOrdersResponse()
         if known is not None:
             answer.CopyFrom(known)
@@ -144,7 +146,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
                     balances=[trading_pb2.Balance(asset="USD", available="9975", held="25000")],
                 )
             )  # fmt: skip
-        self.by_key[request.idempotency_key] = answer
+        self.by_key[key] = answer
         reply = trading_pb2.EnterOrdersResponse()
         reply.CopyFrom(answer)
         reply.correlation_id = request.correlation_id

@@ -95,6 +95,18 @@ async def test_a_hundred_parallel_orders_with_one_key_are_one_order_with_a_hundr
     assert Decimal(9899) < await customer.available() < Decimal(9901)
 
 
+async def test_an_order_sent_again_without_a_key_is_known_by_its_client_order_id(customer: Customer) -> None:
+    order = {"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "100", "client_order_id": "mine"}
+    replies = await asyncio.gather(*(patiently(lambda: customer.send("POST", "/orders", order)) for _ in range(10)))
+    assert {reply.status_code for reply in replies} == {201}, {reply.text for reply in replies}
+    assert len({reply.text for reply in replies}) == 1
+    other = await customer.send("POST", "/orders", {**order, "quote_quantity": "101"})
+    assert_error(other, 409, "CONFLICT", "client_order_id_reused")
+    details = other.json()["error"]["details"]
+    assert ("suggested" in details, details["order_id"]) == (False, replies[0].json()["id"])
+    assert len(await customer.orders()) == 1
+
+
 async def test_a_key_used_for_another_order_is_a_conflict_and_places_nothing(customer: Customer) -> None:
     await customer.place(key="mine", type="market", quote_quantity="100")
     other = await customer.try_to_place(key="mine", type="market", quote_quantity="101")

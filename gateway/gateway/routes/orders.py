@@ -54,7 +54,8 @@ class OrderRoutes:
                 method="POST", path=f"{API}/orders", handler=self.place, access=Access.USER, limit=LimitClass.TRADING,
                 permission="orders:write", operation_id="placeOrder", summary="Place an order", tag=_TAG,
                 description="The reply holds the fills, the fees and the balances after them. Repeat a request whose "
-                "reply was lost with the same Idempotency-Key: it takes effect once.",
+                "reply was lost with the same Idempotency-Key, or without one where it has a client_order_id: it takes "
+                "effect once.",
                 body=schemas.PlaceOrder, status=201, reply=schemas.PlacedOrder, errors=(404, 409, 422),
                 idempotent=True,
                 body_example={"market": "BTC-USD", "side": "buy", "type": "market", "quote_quantity": "100"},
@@ -137,7 +138,8 @@ class OrderRoutes:
             request_id=facts.request_id,
             address=facts.address,
         )
-        key = given_key or f"{_OWN_KEY_PREFIX}{self._ids.new()}"
+        # A client order id marks the command's repeats, the client's as well as our own: a key of ours would hide that.
+        key = given_key or ("" if client_order_id else f"{_OWN_KEY_PREFIX}{self._ids.new()}")
         try:
             crash_point("before_order_entry")
             answer = await self._order_entry.enter(command, principal, key=key)
@@ -154,7 +156,7 @@ class OrderRoutes:
             raise
         outcome = answer.result if answer.WhichOneof("outcome") == "result" else answer.cancelled
         self._newest_batches.note(user_id, outcome.batch)
-        if outcome.replayed and given_key is not None:
+        if outcome.replayed and (given_key is not None or client_order_id is not None):
             facts.reply_with("idempotency-replayed", "true")
         return answer
 
@@ -176,11 +178,12 @@ def _order(body: schemas.PlaceOrder) -> pb.PlaceOrder:
 
 
 def _outcome_unknown(key: str | None, client_order_id: str | None) -> PublicError:
-    """The order stands or never will; say how to find out."""
+    """The order stands or never will; say how to find out. A key given once has to come again, also beside an id."""
     ORDERS_UNKNOWN.inc()
     ways: dict[str, str] = {}
     if client_order_id is not None:
         ways["ask"] = f"GET {API}/orders/by-client-id/{client_order_id}"
+        ways["repeat"] = "Send the same request again: its client_order_id says that it is the same order."
     if key is not None:
         ways["repeat"] = "Send the same request with the same Idempotency-Key."
     if not ways:

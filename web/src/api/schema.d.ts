@@ -815,7 +815,7 @@ export interface paths {
         put?: never;
         /**
          * Place an order
-         * @description The reply holds the fills, the fees and the balances after them. Repeat a request whose reply was lost with the same Idempotency-Key: it takes effect once.
+         * @description The reply holds the fills, the fees and the balances after them. Repeat a request whose reply was lost with the same Idempotency-Key, or without one where it has a client_order_id: it takes effect once.
          */
         post: operations["placeOrder"];
         /**

@@ -85,6 +85,13 @@ def test_without_keys_the_client_order_id_marks_the_retry(bench: Bench) -> None:
         place(bench, client_order_id="c", post_only=True)
 
 
+def test_a_retry_that_left_its_key_out_is_known_by_its_client_order_id(bench: Bench) -> None:
+    first = place(bench, client_order_id="c", idempotency_key="k")
+    repeat = bench.do(bench.limit("alice", Side.BUY, "1", "99", client_order_id="c"))
+    assert isinstance(repeat, Repeat)
+    assert repeat.order_ids == (first,)
+
+
 def test_a_refused_order_leaves_its_key_free(bench: Bench) -> None:
     with pytest.raises(ServiceError):
         bench.do(bench.limit("alice", Side.BUY, "1", "1", idempotency_key="k"))

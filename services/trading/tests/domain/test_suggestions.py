@@ -21,7 +21,7 @@ from trading.domain.commands import (
     SetMarket,
     SetReferencePrice,
 )
-from trading.domain.errors import PostOnlyWouldTake
+from trading.domain.errors import ClientOrderIdReused, PostOnlyWouldTake
 from trading.domain.events import OrderPlaced
 from trading.domain.markets import Asset
 from trading.domain.orders import OrderType, Side, TimeInForce
@@ -29,7 +29,7 @@ from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
 from trading.domain.suggest_amendment import suggest_amendment
-from trading.domain.suggestions import WHY_NONE, WHY_NONE_DEFAULT, suggest_order
+from trading.domain.suggestions import IS_PLACED, WHY_NONE, WHY_NONE_DEFAULT, suggest_order
 
 COMMANDS = 4_000
 NUMBERS = (0, 1, -1, 7, UNIT, 10**11, 2**62, 2**63 - 1, 2**63, 2**200)
@@ -100,11 +100,13 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
     expected = {
         "invalid_order", "below_min_notional", "price_band", "post_only_would_take", "fill_or_kill_unfilled",
         "no_liquidity", "insufficient_funds", "invalid_tick", "invalid_lot", "stop_price_reached", "expiry_in_past",
-        "client_order_id_reused", "amend_below_filled", "above_max_quantity",
+        "amend_below_filled", "above_max_quantity",
     }  # fmt: skip
     assert expected <= set(accepted), (accepted, none)
     # What no change to the order mends says so: a closed market, no price, no room, no money.
-    assert not {"market_halted", "market_cancel_only", "market_paused", "stale_price"} & set(accepted)
+    unmendable = {"market_halted", "market_cancel_only", "market_paused", "stale_price", "client_order_id_reused"}
+    assert not unmendable & set(accepted)
+    assert none["client_order_id_reused"]
     assert unexplained < sum(accepted.values()) // 10
 
 
@@ -149,6 +151,22 @@ def test_of_a_small_order_far_from_the_price_the_price_is_said_first(price: str,
     assert isinstance(suggested, PlaceOrder)
     assert suggested.price == units(nearest)
     assert suggested.quantity * units(nearest) >= UNIT * UNIT
+
+
+def test_an_order_whose_client_order_id_is_taken_is_never_suggested_without_it(bench: Bench) -> None:
+    """It may be a retry: whoever follows the suggestion wants the one order, not two."""
+    first = bench.limit("alice", Side.BUY, "1", "99", client_order_id="mine", idempotency_key="k")
+    placed = bench.done(first)[0]
+    assert isinstance(placed, OrderPlaced)
+    another_order = WHY_NONE["client_order_id_reused"]
+    for again, why in (
+        (first._replace(idempotency_key="other"), IS_PLACED.format(placed.order_id)),
+        (first._replace(idempotency_key="", price=units("99.04")), another_order),
+        (first._replace(idempotency_key="", quantity=2 * UNIT), another_order),
+    ):
+        with pytest.raises(ClientOrderIdReused):
+            bench.do(again)
+        assert suggest_order(bench.exchange.state, again) == why
 
 
 def test_too_little_money_suggests_as_much_as_it_pays_for(bench: Bench) -> None:

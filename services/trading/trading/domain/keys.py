@@ -60,8 +60,8 @@ def repeat_of_order(
     if command.client_order_id:
         known = keys.client_order.get((owner, command.client_order_id))
         if known is not None and not _is_free(known, time_milliseconds):
-            # Without idempotency keys the client order id is the retry's only mark.
-            if known.idempotency_key == command.idempotency_key and known.fingerprint == fingerprint:
+            # Without a key the client order id is the retry's only mark, whatever came with the first order.
+            if not command.idempotency_key and known.fingerprint == fingerprint:
                 return Repeat(known.batch, known.order_ids)
             raise ClientOrderIdReused(client_order_id=command.client_order_id, order_id=known.order_ids[0])
     return None

@@ -35,7 +35,7 @@ class RememberedKey(NamedTuple):
     batch: int
     order_ids: tuple[str, ...]
     transfer_id: str
-    idempotency_key: str  # of the order; for client order ids, to tell a retry from another order
+    idempotency_key: str  # of the order
 
 
 # (owner, key) of an idempotency key or client order id, ("", key) of a business key

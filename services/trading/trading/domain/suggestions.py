@@ -14,6 +14,7 @@ from trading.domain.events import Traded
 from trading.domain.markets import Market
 from trading.domain.order_rules import protection_price
 from trading.domain.orders import TRIGGERS, OrderType, TimeInForce, waits_for_a_rise
+from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
 from trading.domain.state import ExchangeState
 
@@ -30,9 +31,12 @@ WHY_NONE = {
     "too_many_open_orders": "Cancel one of your open orders first.",
     "insufficient_funds": "What you have does not pay for the smallest order.",
     "idempotency_key_reused": "The key stands for another order: send this one under a key of its own.",
+    # Never the same without the id: of a retry whose contents changed on the way that would make a second order.
+    "client_order_id_reused": "The id names another order of yours: send this one under an id of its own.",
     "market_draining": "The market is busy with an earlier command; send the order again.",
     "expiries_due": "Orders whose time is over are being closed; send the order again.",
 }
+IS_PLACED = "This very order is placed already, under the same client order id: it is {}."
 WHY_NONE_DEFAULT = "No change to this order alone makes it acceptable."
 
 
@@ -43,27 +47,18 @@ def suggest_order(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | str
     candidate = command._replace(idempotency_key="")
     seen: set[PlaceOrder] = set()
     for _ in range(TRIES_MAX):
-        refusal = _refusal(state, candidate)
-        if refusal is None:
-            return candidate
-        seen.add(candidate)
-        repair = _REPAIRS.get(type(refusal))
-        changed = repair(state, candidate, refusal) if repair is not None else None
-        if changed is None or changed in seen:
-            return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
-        candidate = changed
+        try:
+            outcome = place_order(state, candidate)
+        except Rejection as refusal:
+            seen.add(candidate)
+            repair = _REPAIRS.get(type(refusal))
+            changed = repair(state, candidate, refusal) if repair is not None else None
+            if changed is None or changed in seen:
+                return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
+            candidate = changed
+        else:
+            return IS_PLACED.format(outcome.order_ids[0]) if isinstance(outcome, Repeat) else candidate
     return WHY_NONE_DEFAULT
-
-
-def _refusal(state: ExchangeState, command: PlaceOrder) -> Rejection | None:
-    try:
-        outcome = place_order(state, command)
-    except Rejection as refusal:
-        return refusal
-    if not isinstance(outcome, list):
-        # The client order id and the same contents: sent again it would be the first order, not a new one.
-        return errors.ClientOrderIdReused(client_order_id=command.client_order_id, order_id=outcome.order_ids[0])
-    return None
 
 
 def _market(state: ExchangeState, command: PlaceOrder) -> Market:
@@ -193,10 +188,6 @@ def _at_once(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOr
     return candidate if trades else None
 
 
-def _without_client_order_id(_: ExchangeState, command: PlaceOrder, __: Rejection) -> PlaceOrder:
-    return command._replace(client_order_id="")
-
-
 def _well_formed(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
     """Fields that do not go together."""
     field = refusal.details["field"]
@@ -277,5 +268,4 @@ _REPAIRS: dict[type[Rejection], Callable[[ExchangeState, PlaceOrder, Any], Place
     errors.NoLiquidity: _as_a_limit,
     errors.InsufficientFunds: _affordable,
     errors.TooManyOpenOrders: _at_once,
-    errors.ClientOrderIdReused: _without_client_order_id,
 }

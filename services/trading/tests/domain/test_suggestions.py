@@ -21,7 +21,7 @@ from trading.domain.commands import (
     SetMarket,
     SetReferencePrice,
 )
-from trading.domain.errors import ClientOrderIdReused, PostOnlyWouldTake
+from trading.domain.errors import BelowMinNotional, ClientOrderIdReused, PostOnlyWouldTake
 from trading.domain.events import OrderPlaced
 from trading.domain.markets import Asset
 from trading.domain.orders import OrderType, Side, TimeInForce
@@ -186,6 +186,22 @@ def test_too_little_money_by_quote_amount_says_so_and_suggests_nothing_below_the
     for worth in ("0.3", "0.5", "20"):
         poor = bench.market("carol", Side.BUY, quote_quantity=units(worth))
         assert suggest_order(bench.exchange.state, poor) == WHY_NONE["insufficient_funds"]
+
+
+@pytest.mark.parametrize(("side", "given", "enough"), [(Side.SELL, "0.0985", "0.0998"), (Side.BUY, "0.1", "0.1004004")])
+def test_less_than_a_lots_worth_is_measured_by_the_best_offer(side: Side, given: str, enough: str) -> None:
+    """The slippage cap is the worst price of a lot, not what it costs."""
+    bench = Bench(users=("alice",))
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, minimum_notional=1), "start"))
+    bench.reference("100")
+    small = bench.market("alice", side, quote_quantity=units(given))
+    with pytest.raises(BelowMinNotional) as refusal:
+        bench.do(small)
+    details = refusal.value.details
+    assert (details["given"], details["limit"], details["nearest"]) == (given, enough, enough)
+    with pytest.raises(BelowMinNotional):
+        bench.do(small._replace(quote_quantity=units(enough) - 1))
+    assert suggestion(bench, small) == small._replace(quote_quantity=units(enough))
 
 
 def test_a_number_too_long_for_an_order_is_still_one_to_work_with() -> None:

@@ -124,7 +124,7 @@ def _plan(  # noqa: PLR0917 - by position, as all calls on the hot path
     else:
         taker = (owner_name, side, worst_price, quantity, budget)
         result = walk(market_state, taker, quotation, now, state.limits.fills_per_command)
-    check_fills(command, market, worst_price, rates, result)
+    check_fills(command, market_state, quotation, now, worst_price, rates, result)
     stop = result.stop
     rests = stop is EXHAUSTED and time_in_force in RESTING_TIMES
     if rests or stop is FILL_LIMIT:
@@ -183,7 +183,17 @@ def check_post_only(command: Terms, market_state: MarketState, quotation: Quotat
         )
 
 
-def check_fills(command: Terms, market: Market, worst_price: int, rates: FeeRates, result: Walk) -> None:
+def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
+    command: Terms,
+    market_state: MarketState,
+    quotation: Quotation | None,
+    now: int,
+    worst_price: int,
+    rates: FeeRates,
+    result: Walk,
+) -> None:
+    """Raises where the walk that a taker has made is not what it asked for."""
+    market = market_state.market
     if command.time_in_force is FOK and result.stop is not COMPLETE:
         by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
@@ -193,7 +203,9 @@ def check_fills(command: Terms, market: Market, worst_price: int, rates: FeeRate
     if result.fills or command.price or result.stop is SELF_TRADE:
         return
     if result.stop is COMPLETE:
-        lot = market.notional(worst_price, market.lot)
+        # What the first lot that it could have costs: the budget did not reach it, a quantity does.
+        first = walk(market_state, ("", command.side, worst_price, market.lot, 0), quotation, now, 1)
+        lot = first.notional
         if command.side is BUY:
             lot = with_fee(lot, rates.taker)
         raise BelowMinNotional(

@@ -86,5 +86,5 @@ def _meet(draft: TradingDraft, order: Order, reference: ReferencePriceSet) -> Wa
     taker = (order.owner, order.side, order.protection_price, order.quantity, budget)
     result = walk(market_state, taker, quotation, now, draft.state.limits.fills_per_command)
     rates = FeeRates(order.maker_fee_basis_points, order.taker_fee_basis_points)
-    check_fills(order, market_state.market, order.protection_price, rates, result)
+    check_fills(order, market_state, quotation, now, order.protection_price, rates, result)
     return result

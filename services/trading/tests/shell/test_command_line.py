@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -59,13 +60,19 @@ class Traded:
     cancelled: str
 
     async def run(self, *arguments: str, **environment: str) -> Ran:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "trading.command_line.main", "exchange", *arguments,
-            env={**os.environ, **self.environment, **environment},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        output, complaint = await process.communicate()
-        return Ran(process.returncode or 0, output.decode(), complaint.decode())
+        return await ended(await begun(*arguments, **{**self.environment, **environment}))
+
+
+async def begun(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "trading.command_line.main", "exchange", *arguments, env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ran:
+    output, complaint = await process.communicate()
+    return Ran(process.returncode or 0, output.decode(), complaint.decode())
 
 
 @pytest.fixture
@@ -400,3 +407,21 @@ async def test_exit_codes_tell_why_nothing_was_looked_at(traded: Traded) -> None
     assert "in an asset" in no_asset.complaint
     assert "CRYPTOVAULT_MONGO_URL" in unset.complaint
     assert "does not answer" in silent.complaint
+
+
+async def test_who_breaks_a_command_off_is_told_so_and_nothing_of_what_was_found() -> None:
+    asked = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server:
+        process = await begun("verify", "--json", CRYPTOVAULT_MONGO_URL=f"mongodb://{host}:{port}")
+        await asked.wait()
+        process.send_signal(signal.SIGINT)
+        ran = await ended(process)
+    assert (ran.exit_code, ran.output, ran.complaint) == (130, "", "Broken off.\n")

@@ -26,6 +26,7 @@ from trading.storage.cursors import CursorMoved
 
 EXIT_WRONG = 1  # looked, and found that something is not as it should be
 EXIT_UNREACHABLE = 3  # could not look; 2 is click's, for wrong arguments, 78 the settings'
+EXIT_BROKEN_OFF = 130  # by Ctrl-C, as shells tell it: nothing is known
 
 _Work = Callable[[OpenExchange, Report], Awaitable[None]]
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
@@ -44,7 +45,7 @@ def exchange() -> None:
     """The journal of the exchange, and what is made of it.
 
     Exit codes: 0 all is well, 1 something is wrong (it says what), 2 wrong arguments, 3 a server does not answer,
-    78 a setting is missing. All but rebuild only read, and may run beside the exchange.
+    78 a setting is missing, 130 broken off by Ctrl-C. All but rebuild only read, and may run beside the exchange.
     """
 
 
@@ -124,6 +125,9 @@ def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
         report.finish()
         click.echo(f"A server does not answer: {error.__cause__ or error}", err=True)
         raise SystemExit(EXIT_UNREACHABLE) from None
+    except KeyboardInterrupt:
+        click.echo("Broken off.", err=True)
+        raise SystemExit(EXIT_BROKEN_OFF) from None
     report.finish()
     raise SystemExit(EXIT_WRONG if report.problems else 0)
 

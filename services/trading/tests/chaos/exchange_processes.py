@@ -1,36 +1,23 @@
-"""Real processes of the exchange, clients that keep book of every answer, and the judgement over both."""
+"""Real processes of the exchange, and how a test reaches them."""
 
 import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chassis.errors import RemoteBugError, RemoteError
-from chassis.leader_channel import NOT_LEADING, open_leader_channel
-from chassis.mongo import MongoConnection
+from chassis.leader_channel import open_leader_channel
 from chassis.testing import eventually
 from chassis.testing.services import identity_of, key_settings
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 from local_stack.nursery.nursery import ForkedProcess, Nursery
-from trading.domain.events import Event, OrderPlaced, TransferPosted
-from trading.domain.exchange import Exchange
-from trading.domain.history import History
-from trading.domain.invariants import check_all
-from trading.journal.batch import GENESIS_DIGEST, check_follows
-from trading.journal.codec import decode_body
-from trading.sequencer.errors import OutcomeUnknown
-from trading.storage.journal import MongoJournal
 
 USERS = [f"user-{index}" for index in range(4)]
-IN_FLIGHT = 16
 START_SECONDS_MAX = 90.0  # one in peace; the machine may be running all other tests
-ANSWER_SECONDS_MAX = 2.5
 # Enough that a leader was well under way; few, since a busy machine answers some ten a second.
 ORDERS_BETWEEN = 30
 PORTS = 6  # trading, projector, prices, a second trading, a way to the journal, the projector's metrics
@@ -105,9 +92,11 @@ class Processes:
     async def start_second(self) -> None:
         await self.start("trading-2", "trading", listen=self.second_address)
 
-    async def start_projector(self, *module: str, crash_point: str = "") -> None:
+    async def start_projector(self, *module: str, crash_point: str = "", journal_url: str = "") -> None:
         program = module or ("trading.projector",)
-        await self.start("projector", *program, listen=self.queries_address, crash_point=crash_point)
+        await self.start(
+            "projector", *program, listen=self.queries_address, crash_point=crash_point, journal_url=journal_url
+        )
 
     def events(self, name: str) -> list[str]:
         """The names of what the process has logged, one life after the other."""
@@ -152,120 +141,6 @@ async def pay_everybody(address: str) -> None:
                 return bool((await stub.Transfer(request)).transfer_id)
 
             await eventually(pay, START_SECONDS_MAX)
-
-
-@dataclass
-class Load:
-    """Clients that each have one order under way, and send it again with its key until they hear its outcome."""
-
-    address: str
-    patience_seconds: float = ANSWER_SECONDS_MAX
-    acknowledged: dict[str, str] = field(default_factory=dict)  # key -> order id
-    in_doubt: set[str] = field(default_factory=set)  # keys of which once nobody could say what became of them
-    contradictions: list[str] = field(default_factory=list)
-    repeats: int = 0
-    stopping: bool = False
-
-    async def client(self, number: int) -> None:
-        key = f"client-{number}-0"
-        while not self.stopping:
-            async with trading_stub(self.address) as stub:
-                while not self.stopping:
-                    call = stub.EnterOrders()
-                    try:
-                        while not self.stopping:
-                            if await self._ask(call, number, key):
-                                key = f"client-{number}-{len(self.acknowledged)}"
-                    except TimeoutError:
-                        self.in_doubt.add(key)
-                        call.leave()
-                    except (RemoteError, RemoteBugError, asyncio.InvalidStateError):
-                        self.in_doubt.add(key)
-                    finally:
-                        call.cancel()
-                    await asyncio.sleep(0.02)
-
-    async def _ask(self, call: Any, number: int, key: str) -> bool:
-        """True when the outcome is known."""
-        request = trading_pb2.EnterOrdersRequest(
-            correlation_id=1,
-            principal=trading_pb2.Principal(user_id=USERS[number % len(USERS)], session_id="s", request_id=key),
-            idempotency_key=key,
-            deadline_milliseconds=int(time.time() * 1000) + 2_000,
-            place_order=trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="market", quote_quantity="10"),
-        )
-        await call.write(request)
-        answer = await asyncio.wait_for(call.read(), self.patience_seconds)
-        if not isinstance(answer, trading_pb2.EnterOrdersResponse):  # grpc's end-of-stream mark
-            raise RemoteBugError("the stream ended")
-        if answer.HasField("result"):
-            self._note(key, answer.result)
-            return True
-        if answer.failure.reason == NOT_LEADING:
-            call.leave()
-        if answer.failure.reason == OutcomeUnknown.reason:
-            self.in_doubt.add(key)
-        await asyncio.sleep(0.02)  # the exchange says "not now": the price is still on its way
-        return False
-
-    def _note(self, key: str, result: trading_pb2.OrderResult) -> None:
-        self.repeats += result.replayed
-        if result.replayed and key not in self.in_doubt:
-            self.contradictions.append(key)  # each time before, it was told that nothing happened
-        known = self.acknowledged.setdefault(key, result.order.id)
-        if known != result.order.id:
-            self.contradictions.append(key)
-
-
-@asynccontextmanager
-async def loaded(address: str, *, patience_seconds: float = ANSWER_SECONDS_MAX) -> AsyncIterator[Load]:
-    """Clients trade during the block, and until the exchange has answered some more orders after it."""
-    load = Load(address, patience_seconds)
-    clients = [asyncio.create_task(load.client(number)) for number in range(IN_FLIGHT)]
-    try:
-        yield load
-        await advances(lambda: len(load.acknowledged), by=ORDERS_BETWEEN)
-    finally:
-        load.stopping = True
-        _, unfinished = await asyncio.wait(clients, timeout=60)
-        for client in unfinished:
-            client.cancel()
-        for client in clients:
-            with suppress(asyncio.CancelledError):
-                await client
-
-
-async def read_whole_journal(mongo: MongoConnection) -> tuple[Exchange, History, list[Event]]:
-    """Folds and checks every batch: chain, invariants, history."""
-    exchange, history, events = Exchange(), History(), []
-    number, digest = 0, GENESIS_DIGEST
-    journal = MongoJournal(mongo)
-    while batches := await journal.read_after(number, 64):
-        for batch in batches:
-            check_follows(batch, number=number, digest=digest)
-            number, digest = batch.number, batch.digest
-            for entry in decode_body(batch.body).entries:
-                for event in entry.events:
-                    exchange.apply(event)
-                    history.feed(event)
-                    events.append(event)
-                history.end_command(postponed=any(m.postponed for m in exchange.state.markets.values()))
-    assert check_all(exchange.state) == []
-    assert history.compare(exchange.state) == []
-    return exchange, history, events
-
-
-def check_outcomes(load: Load, events: list[Event]) -> None:
-    placed = [event for event in events if isinstance(event, OrderPlaced)]
-    ids = [event.order_id for event in placed]
-    keys = [(event.user_id, event.idempotency_key) for event in placed]
-    assert len(ids) == len(set(ids))
-    assert len(keys) == len(set(keys))
-    by_key = {event.idempotency_key: event.order_id for event in placed}
-    assert load.contradictions == []
-    assert {key: by_key.get(key) for key in load.acknowledged} == load.acknowledged
-    paid = [event.business_key for event in events if isinstance(event, TransferPosted)]
-    assert sorted(paid) == sorted(f"practice:{user}" for user in USERS)
 
 
 async def advances(count: Callable[[], int], by: int) -> None:

@@ -14,9 +14,10 @@ from chassis.mongo import MongoConnection
 from chassis.testing import eventually
 from chassis.testing.services import identity_of
 from cryptovault.trading.v1 import operator_pb2, operator_pb2_grpc, trading_pb2, trading_pb2_grpc
-from exchange_processes import START_SECONDS_MAX, USERS, Processes, pay_everybody, read_whole_journal, trading_stub
+from exchange_processes import START_SECONDS_MAX, USERS, Processes, pay_everybody, trading_stub
 from trading.domain.events import AssetFrozen, AssetUnfrozen, MarketSet
 from trading.domain.markets import MarketStatus
+from whole_journal import read_whole_journal
 
 OPERATOR = Caller("gateway", "olga", "session", "request-9", None, frozenset({"markets:write"}))
 ANN = Caller("gateway", USERS[0], "session", "request-1", None)
@@ -99,16 +100,16 @@ async def test_a_corrupt_fold_stops_withdrawals_and_trading_until_an_operator_ha
         with use_caller(ANN):
             await ledger.HoldTransfer(withdrawal("w3"))
 
-    exchange, _, events = await read_whole_journal(mongo)
-    frozen = [event for event in events if isinstance(event, AssetFrozen)]
-    unfrozen = [event for event in events if isinstance(event, AssetUnfrozen)]
+    journal = await read_whole_journal(mongo)
+    frozen = [event for event in journal.events if isinstance(event, AssetFrozen)]
+    unfrozen = [event for event in journal.events if isinstance(event, AssetUnfrozen)]
     assert {event.asset for event in frozen} == {SUSPECT}
     assert all((event.actor.credential_id, event.actor.user_id) == ("trading-projector", "") for event in frozen)
     assert [(event.actor.user_id, event.reason) for event in unfrozen] == [
         ("olga", "the projector's memory was corrupt")
     ]
-    stopped = [event for event in events if isinstance(event, MarketSet) and event.reason == frozen[0].reason]
+    stopped = [event for event in journal.events if isinstance(event, MarketSet) and event.reason == frozen[0].reason]
     assert {event.market.status for event in stopped} == {MarketStatus.CANCEL_ONLY}
     # No balance was put right: the journal's are what the customers paid in and took out.
-    account = exchange.state.owners[f"user:{USERS[0]}"].accounts[SUSPECT]
+    account = journal.exchange.state.owners[f"user:{USERS[0]}"].accounts[SUSPECT]
     assert (account.available + account.held, account.held) == (99_999_900_000_000, 200_000_000)

@@ -17,13 +17,12 @@ from exchange_processes import (
     START_SECONDS_MAX,
     Processes,
     advances,
-    check_outcomes,
-    loaded,
     pay_everybody,
-    read_whole_journal,
 )
+from order_load import check_outcomes, loaded
 from trading.storage.journal import COLLECTION, MongoJournal
 from trading.storage.price_notes import COLLECTION as PRICE_NOTES
+from whole_journal import read_whole_journal
 
 LEASE_SECONDS = 60.0  # longer than any outage here: nobody else may find out
 APPEND = bson.encode({"insert": COLLECTION})[4:-1]  # with nothing around it
@@ -65,6 +64,7 @@ async def test_an_append_at_which_the_database_died_is_done_once_and_told_truly(
     appended: list[dict[str, Any]] = []
     async with proxy.serving(port):
         await processes.start_trading(journal_url=server.url.replace(str(server.port), str(port)))
+        await processes.start_projector(journal_url=server.url)
         await pay_everybody(processes.trading_address)
         async with loaded(processes.trading_address, patience_seconds=START_SECONDS_MAX) as load:
             await eventually(lambda: is_complete(journal), START_SECONDS_MAX)
@@ -85,8 +85,7 @@ async def test_an_append_at_which_the_database_died_is_done_once_and_told_truly(
     assert processes.events("trading").count("append_outcome_unknown") >= times
     for batch in appended:
         assert await journal.database[COLLECTION].find_one({"_id": batch["_id"]}) == batch
-    _, _, events = await read_whole_journal(journal)
-    check_outcomes(load, events)
+    check_outcomes(load, await read_whole_journal(journal))
 
 
 async def is_complete(journal: MongoConnection) -> bool:

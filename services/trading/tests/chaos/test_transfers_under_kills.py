@@ -8,8 +8,9 @@ from typing import Any
 from chassis.errors import RemoteBugError, RemoteError
 from chassis.mongo import MongoConnection
 from cryptovault.trading.v1 import trading_pb2
-from exchange_processes import USERS, Processes, advances, pay_everybody, read_whole_journal, trading_stub
+from exchange_processes import USERS, Processes, advances, pay_everybody, trading_stub
 from trading.domain.events import HoldEnd, TransferHeld, TransferReleased, TransferSettled
+from whole_journal import read_whole_journal
 
 KILLS = 3
 ENDS_BETWEEN_KILLS = 12
@@ -70,16 +71,16 @@ async def test_withdrawals_under_kills_are_held_once_and_end_once(processes: Pro
     await advances(lambda: len(withdrawals.ended), by=ENDS_BETWEEN_KILLS)
     withdrawals.stopping = True
     await asyncio.gather(*customers)
-    exchange, _, events = await read_whole_journal(mongo)
+    journal = await read_whole_journal(mongo)
     assert withdrawals.contradictions == []
-    held = [event.business_key for event in events if isinstance(event, TransferHeld)]
+    held = [event.business_key for event in journal.events if isinstance(event, TransferHeld)]
     assert len(held) == len(set(held))
     ends: dict[str, tuple[str, HoldEnd]] = {}
-    for event in events:
+    for event in journal.events:
         if isinstance(event, TransferSettled | TransferReleased):
             assert event.hold_key not in ends
             how = HoldEnd.POSTED if isinstance(event, TransferSettled) else event.end
             ends[event.hold_key] = (event.transfer_id, how)
     assert {key: ends.get(key) for key in withdrawals.ended} == withdrawals.ended
     # What has not ended is still held, and nothing else is.
-    assert set(exchange.state.pending_transfers) == set(held) - set(ends)
+    assert set(journal.exchange.state.pending_transfers) == set(held) - set(ends)

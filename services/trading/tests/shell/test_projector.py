@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from chassis.mongo import MongoDatabase
 from pymongo.errors import AutoReconnect
-from shell_factory import PRICE, UNIT, Shell, buy_for, cancel, cancel_all, limit, running_shell
+from shell_factory import PRICE, UNIT, Shell, actor, buy_for, cancel, cancel_all, limit, running_shell
+from trading.domain.commands import AmendOrder
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.journal.batch import BrokenChain
@@ -13,6 +14,7 @@ from trading.projector.fold import Fold
 from trading.projector.projector import Projector
 from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
 from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
+from trading.storage.history import MongoHistory
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Changes, Projection
 
@@ -83,6 +85,30 @@ async def test_rows_say_what_the_exchange_said(mongo_journal: MongoJournal, mong
     tape = await TapeDocument.find_all().sort("_id").to_list()
     assert [trade.sequence for page in tape for trade in page.trades] == list(range(1, shell.state.trade_number + 1))
     assert tape[-1].trades[-1].id == order.fills[-1].id
+
+
+async def test_an_order_is_not_told_from_a_row_that_is_behind(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    """As a repeated amendment asks, right after a restart."""
+    projector = Projector(mongo_journal, Projection(mongo_database))
+    await projector.catch_up()
+    async with running_shell(mongo_journal) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 100 * UNIT))
+        await caught_up(projector, placed.batch)
+        assert placed.order is not None
+        amended = await shell.send(AmendOrder(actor("ann"), placed.order.order_id, price=PRICE - 200 * UNIT))
+        history = MongoHistory(mongo_database, state=lambda: shell.state, now=shell.clock.now)
+
+        async def price_then() -> int | None:
+            view = await history.order_as_of(placed.order.order_id, batch=amended.batch, time_milliseconds=shell.now)
+            return view.price if view is not None else None
+
+        assert await price_then() is None
+        await projector.catch_up()
+        await caught_up(projector, amended.batch)
+        assert await price_then() == PRICE - 200 * UNIT
 
 
 async def test_a_rebuild_gives_equal_rows(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> None:

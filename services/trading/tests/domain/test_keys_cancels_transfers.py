@@ -1,4 +1,5 @@
 from dataclasses import replace
+from random import Random
 
 import pytest
 from chassis.errors import ErrorKind, ServiceError
@@ -19,6 +20,8 @@ from trading.domain.markets import MarketStatus
 from trading.domain.orders import Side
 from trading.domain.outcomes import Repeat
 from trading.domain.preview_order import preview_order
+from trading.domain.snapshot import restore_snapshot, take_snapshot
+from trading.domain.start_batch import keys_to_evict
 from trading.domain.state import Limits
 from trading.domain.transfer_errors import BusinessKeyReused, InvalidTransfer
 
@@ -107,6 +110,26 @@ def test_keys_leave_memory_by_batch_number_alone(bench: Bench) -> None:
     bench.batch()
     assert ("user:alice", "k") not in bench.exchange.state.keys.idempotency
     assert not bench.exchange.state.keys.by_age or bench.exchange.state.keys.by_age[0][0] > 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_which_keys_are_too_old_is_told_as_if_nobody_had_looked_before(seed: int) -> None:
+    random, hour = Random(seed), 3_600_000
+    bench = Bench(limits=Limits(remembered_batches=20), check=False)
+    state, told = bench.exchange.state, set()
+    for number in range(120):
+        bench.batch(random.choice((0, 1_000, hour, hour, 7 * hour)))
+        bench.reference("100")
+        for key in range(random.choice((0, 1, 2, 80))):
+            if random.random() < 0.02:
+                place(bench, idempotency_key=f"{number}:{key}")
+            bench.done(CancelAll(actor("alice"), idempotency_key=f"cancel:{number}:{key}"))
+        for later in random.sample((1, hour, 24 * hour, 25 * hour, 48 * hour), 3):
+            asked = (state.batch_number + 1, state.batch_milliseconds + later)
+            known = keys_to_evict(state, *asked)
+            assert known == keys_to_evict(restore_snapshot(take_snapshot(state), state.limits), *asked)
+            told.add(known > asked[0] - 20)
+    assert told == {False, True}  # some for their age alone
 
 
 def test_the_history_sees_a_second_effect_of_a_key_until_the_key_is_forgotten(bench: Bench) -> None:

@@ -30,10 +30,10 @@ def drain(bench: Bench) -> list[Event]:
         assert (
             len([event for event in step if isinstance(event, Traded)]) <= bench.exchange.state.limits.fills_per_command
         )
-        limits = bench.exchange.state.limits
-        assert state_hash(restore_snapshot(take_snapshot(bench.exchange.state), limits)) == state_hash(
-            bench.exchange.state
-        )
+        state = bench.exchange.state
+        restored = restore_snapshot(take_snapshot(state), state.limits)
+        assert state_hash(restored) == state_hash(state)
+        assert markets_to_continue(restored) == markets_to_continue(state)
         events += step
     return events
 

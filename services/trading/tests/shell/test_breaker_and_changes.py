@@ -19,7 +19,7 @@ from trading.journal.codec import decode_events
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_batch import FinishedBatch
-from trading.sequencer.reference_prices import ReferencePrices, Tick
+from trading.sequencer.reference_prices import RECENT_PRICES_MAX, ReferencePrices, Tick
 
 JUMP = PRICE * 112 // 100
 
@@ -178,3 +178,18 @@ def test_the_window_holds_every_price_that_stood_in_it() -> None:
     assert recent.extremes(10_001) == (80, 101)
     assert recent.extremes(0) == (50, 101)
     assert recent.extremes(30_001) == (99, 99)
+
+
+def test_the_window_holds_every_price_that_came_also_where_the_clock_was_set_back() -> None:
+    prices = ReferencePrices()
+    for millisecond, price in ((5_000, 100), (4_700, 120), (4_900, 90), (6_000, 101)):
+        prices.update({MARKET: Tick(price, "simulator", 0)}, received_milliseconds=millisecond)
+    assert prices._recent[MARKET].extremes(5_000) == (90, 120)
+    assert prices._recent[MARKET].extremes(6_001) == (101, 101)
+
+
+def test_of_prices_without_end_the_last_thousand_are_kept() -> None:
+    prices = ReferencePrices()
+    for price in range(1, 3_000):
+        prices.update({MARKET: Tick(price, "simulator", 0)}, received_milliseconds=price)
+    assert prices._recent[MARKET].extremes(0) == (3_000 - RECENT_PRICES_MAX, 2_999)

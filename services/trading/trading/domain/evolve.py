@@ -338,10 +338,12 @@ def _use_key(state: ExchangeState, event: KeyUsed) -> None:
 
 def _postpone(state: ExchangeState, event: WorkPostponed) -> None:
     state.markets[event.market].postponed = True
+    state.at_work.add(event.market)
 
 
 def _finish_work(state: ExchangeState, event: WorkFinished) -> None:
     state.markets[event.market].postponed = False
+    state.at_work.discard(event.market)
 
 
 def _move(owner: Owner, asset: str, available: int, held: int) -> None:

@@ -104,8 +104,13 @@ def quotes(
 
 def crossed_orders(state: MarketState, quotation: Quotation, time_milliseconds: int) -> Iterator[tuple[Order, int]]:
     """(order, quantity) that the house would fill: resting orders whose limit its ladder has reached, best first."""
-    for book, house_side in ((state.bids, SELL), (state.asks, BUY)):
+    for book, house_side, best_quote in (
+        (state.bids, SELL, quotation.best_ask),
+        (state.asks, BUY, quotation.best_bid),
+    ):
         sign = book.sign
+        if not book.keys or book.keys[-1] < best_quote * sign:
+            continue  # as nearly always: nobody's limit comes near, so neither ladder nor orders are walked
         ladder = quotes(state, quotation, house_side, time_milliseconds, clipped=False)
         price, offered = next(ladder, (0, 0))
         for order in book.orders():

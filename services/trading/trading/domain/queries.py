@@ -78,7 +78,7 @@ def user_cursor(state: ExchangeState, user_id: str) -> UserCursor:
 
 def markets_to_continue(state: ExchangeState) -> list[str]:
     """Markets with postponed work: enter `Continue` for them before their next orders."""
-    return [symbol for symbol, market in state.markets.items() if market.postponed]
+    return [symbol for symbol in state.markets if symbol in state.at_work] if state.at_work else []
 
 
 def orders_are_due(state: ExchangeState, time_milliseconds: int) -> bool:

@@ -59,6 +59,8 @@ def restore_snapshot(snapshot: Plain, limits: Limits | None = None) -> ExchangeS
         market_state, taking_id = _restore_market(fields)
         market_state.owners = state.owners
         state.markets[market_state.market.symbol] = market_state
+        if market_state.postponed:
+            state.at_work.add(market_state.market.symbol)
         taking[market_state.market.symbol] = taking_id
     for fields in owners:
         owner = _restore_owner(fields)

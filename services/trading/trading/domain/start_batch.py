@@ -40,13 +40,25 @@ def _batch_before(state: ExchangeState, time_milliseconds: int) -> int:
     Only a placed order's key tells when it came, by the order's id. Other keys leave with the next older than a day: on
     an exchange so quiet that there is none, they stay until memory has had its number of batches.
     """
-    by_kind, found = state.keys.by_kind, 0
-    for batch, kind, name in islice(state.keys.by_age, _LOOKED_AT):
+    keys = state.keys
+    if not keys.by_age:
+        return 0
+    oldest_batch = keys.by_age[0][0]
+    if keys.looked_at == oldest_batch and time_milliseconds < keys.young_until_milliseconds:
+        return 0
+    by_kind, found = keys.by_kind, 0
+    young_until = state.batch_milliseconds  # what is still to come is no older
+    for batch, kind, name in islice(keys.by_age, _LOOKED_AT):
         remembered = by_kind[kind].get(name)
         # Of a key that came again the younger entry is remembered.
         if remembered is None or remembered.batch != batch or not is_of_order(remembered.fingerprint):
             continue
-        if milliseconds_of(remembered.order_ids[0]) > time_milliseconds:
+        came = milliseconds_of(remembered.order_ids[0])
+        if came > time_milliseconds:
+            young_until = came
             break
         found = batch
+    if not found:
+        # Every batch asks, and the answer seldom changes. It follows from the keys, so a snapshot need not hold it.
+        keys.looked_at, keys.young_until_milliseconds = oldest_batch, young_until
     return found

@@ -52,6 +52,10 @@ class RememberedKeys:
     # Held transfers that are pending no more, by their own business key.
     ended_hold: dict[KeyName, RememberedKey] = field(default_factory=dict)
     by_age: deque[tuple[int, str, KeyName]] = field(default_factory=deque)
+    # As of which oldest batch somebody last looked for keys of more than a day, and until when there is none; see
+    # `start_batch`. No part of the state.
+    looked_at: int = 0
+    young_until_milliseconds: int = 0
 
     @property
     def by_kind(self) -> dict[str, dict[KeyName, RememberedKey]]:
@@ -174,6 +178,7 @@ class ExchangeState:
     transfer_number: int = 0
     assets: dict[str, Asset] = field(default_factory=dict)
     markets: dict[str, MarketState] = field(default_factory=dict)
+    at_work: set[str] = field(default_factory=set)  # markets with postponed work, so that nobody looks through all
     owners: dict[str, Owner] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)  # open ones
     pending_transfers: dict[str, PendingTransfer] = field(default_factory=dict)  # by business key

@@ -9,6 +9,7 @@ GENESIS_DIGEST = bytes(32)  # the "previous digest" of batch 1
 # A user's event is found by `<user id>/<sequence, 12 hex digits>`: exact keys, so that a range of sequences is a list
 # of points that any index answers, and no bound has to meet inside one array element.
 _SEQUENCE_DIGITS = 12
+_write_header = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def seal(
 
 def digest_of(batch: SealedBatch) -> bytes:
     """SHA-256 over every stored field but itself."""
-    header = json.dumps(
+    header = _write_header(
         [
             batch.number,
             batch.epoch,
@@ -61,8 +62,7 @@ def digest_of(batch: SealedBatch) -> bytes:
             batch.core_version,
             batch.users,
             batch.previous_digest.hex(),
-        ],
-        separators=(",", ":"),
+        ]
     )
     return hashlib.sha256(b"%s\n%s" % (header.encode(), batch.body)).digest()
 

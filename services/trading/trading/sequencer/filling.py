@@ -63,7 +63,8 @@ class Filling:
         if transfers_are_due(self._state, batch.time_milliseconds):
             # A fault in the ledger is no single market's.
             self._run_own(batch, ExpireTransfers(), *self._state.markets)
-        for symbol in self._state.markets:
+        orders_due = orders_are_due(self._state, batch.time_milliseconds)
+        for symbol in self._state.markets if orders_due else markets_to_continue(self._state):
             self._go_on(batch, symbol)
         for symbol in self._crossings.markets:
             while symbol in self._crossings and not batch.is_full and self._go_on(batch, symbol):

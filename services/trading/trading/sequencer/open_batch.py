@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.commands import Command, StartBatch
+from trading.domain.decide import decide
 from trading.domain.events import BatchStarted, Event
 from trading.domain.outcomes import Decision, Repeat
 from trading.domain.queries import order as find_order
@@ -37,9 +38,11 @@ class OpenBatch:
     def __init__(self, memory: Memory, now_milliseconds: int) -> None:
         self._memory = memory
         self.number = memory.number + 1
-        started = self._start(max(memory.state.batch_milliseconds, now_milliseconds))
-        self.time_milliseconds = started.time_milliseconds
+        self.time_milliseconds = max(memory.state.batch_milliseconds, now_milliseconds)
         start = StartBatch(self.number, self.time_milliseconds)
+        started = self._started(start)
+        memory.evicted_keys.before_batch(memory.state, started.keys_evicted_up_to)
+        memory.exchange.apply(started)
         self._encoded = [encode_entry(start, [started])]
         self.entries = [Entry(start, [started])]
         self.events: list[Event] = [started]
@@ -102,17 +105,14 @@ class OpenBatch:
             previous=self._memory.digest,
         )
 
-    def _start(self, time_milliseconds: int) -> BatchStarted:
+    def _started(self, start: StartBatch) -> BatchStarted:
         memory = self._memory
-        memory.evicted_keys.before_batch(memory.state, keys_to_evict(memory.state, self.number, time_milliseconds))
         if memory.state.batch_number == self.number:
             # Opened before, and nothing came of it: the journal has no such batch. The same event with a later time
             # takes the place of the first; it names what has left memory by then, so that every fold forgets the same.
-            again = BatchStarted(self.number, time_milliseconds, memory.evicted_keys.up_to)
-            memory.exchange.apply(again)
-            return again
-        start = StartBatch(self.number, time_milliseconds)
-        outcome = memory.exchange.execute(start)
+            evicted = keys_to_evict(memory.state, self.number, self.time_milliseconds)
+            return BatchStarted(self.number, self.time_milliseconds, max(memory.evicted_keys.up_to, evicted))
+        outcome = decide(memory.state, start)
         if isinstance(outcome, Repeat) or not isinstance(outcome[0], BatchStarted):
             raise AssertionError("a batch starts with BatchStarted")  # noqa: TRY004 - no caller's type is at fault
         return outcome[0]

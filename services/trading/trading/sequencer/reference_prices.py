@@ -1,6 +1,6 @@
 """The newest ticks, in memory. They enter the journal as commands, and only when they matter."""
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -115,26 +115,31 @@ def _window_start(market: MarketState, now_milliseconds: int) -> int:
 
 
 class _RecentPrices:
-    """One market's prices of the last minutes, oldest first: (received, price)."""
+    """One market's prices of the last minutes, oldest first, and when each was received."""
 
     def __init__(self) -> None:
-        self._prices: deque[tuple[int, int]] = deque(maxlen=RECENT_PRICES_MAX)
+        # Two lists, so that a window is found and looked through without a step in Python for each price.
+        self._prices: list[int] = []
+        self._received: list[int] = []
 
     def add(self, price: int, received_milliseconds: int) -> None:
-        self._prices.append((received_milliseconds, price))
+        # As they came, also where a clock was set back a little.
+        newest = self._received[-1] if self._received else 0
+        self._received.append(max(newest, received_milliseconds))
+        self._prices.append(price)
+        if len(self._prices) > RECENT_PRICES_MAX:
+            del self._prices[0], self._received[0]
 
     @property
     def newest(self) -> int:
-        return self._prices[-1][1]
+        return self._prices[-1]
 
     def extremes(self, since_milliseconds: int) -> tuple[int, int]:
         """The lowest and the highest price that stood at any moment since then."""
-        lowest = highest = self.newest
-        for received, price in reversed(self._prices):
-            lowest, highest = min(lowest, price), max(highest, price)
-            if received < since_milliseconds:
-                break  # the last price of before stood when the window began
-        return lowest, highest
+        # The last price of before stood when the window began.
+        first = max(bisect_left(self._received, since_milliseconds) - 1, 0)
+        window = self._prices[first:]
+        return min(window), max(window)
 
 
 def adds_something(command: SetReferencePrice, known: ReferencePriceSet | None, now_milliseconds: int) -> bool:

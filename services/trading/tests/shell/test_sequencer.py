@@ -1,5 +1,4 @@
 import asyncio
-from typing import Any
 
 import pytest
 from chassis.errors import ServiceError
@@ -17,17 +16,17 @@ from shell_factory import (
     replayed_hash,
     running_shell,
 )
-from trading.domain import exchange as exchange_module
 from trading.domain.accounts import Posting
 from trading.domain.commands import Transfer
 from trading.domain.errors import IdempotencyKeyReused, InsufficientFunds
-from trading.domain.events import ReferencePriceSet
-from trading.domain.evolve import evolve
+from trading.domain.events import OrderPlaced, ReferencePriceSet
+from trading.domain.evolve import EVOLVERS
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.queries import balance
 from trading.domain.snapshot import state_hash
+from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import decode_body
 from trading.journal.store import AppendOutcomeUnknown
@@ -297,14 +296,14 @@ async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch:
         await shell.deposit("ann", "USD", 1_000 * UNIT)
         await shell.deposit("bob", "USD", 1_000 * UNIT)
         resting = await shell.send(limit("bob", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
-        real = evolve
+        real = EVOLVERS[OrderPlaced]
 
-        def breaks(state: Any, event: Any) -> None:
+        def breaks(state: ExchangeState, event: OrderPlaced) -> None:
             real(state, event)
-            if getattr(event, "idempotency_key", "") == "poison":
+            if event.idempotency_key == "poison":
                 raise ZeroDivisionError
 
-        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        monkeypatch.setitem(EVOLVERS, OrderPlaced, breaks)
         poison = shell.send(buy_for("ann", COST, key="poison"))
         bystander = shell.send(
             Transfer(actor(""), "by", "deposit", (Posting("external", "USD", -UNIT), Posting("user:eve", "USD", UNIT)))
@@ -312,7 +311,7 @@ async def test_a_broken_core_stops_the_market_and_harms_nobody_else(monkeypatch:
         with pytest.raises(Exception, match="core broken"):
             await poison
         assert (await bystander).transfer_id
-        monkeypatch.setattr(exchange_module, "evolve", real)
+        monkeypatch.setitem(EVOLVERS, OrderPlaced, real)
         assert shell.state.markets[MARKET].market.status is MarketStatus.CANCEL_ONLY
         assert shell.state.markets["ETH-USD"].market.status is MarketStatus.TRADING
         assert shell.balance("ann", "USD") == (1_000 * UNIT, 0)
@@ -329,15 +328,14 @@ async def test_whose_order_brought_the_price_that_broke_the_core_hears_of_it(
     """What broke was not the order itself: it was out of the line, and on no list of the batch's commands."""
     async with running_shell(MemoryJournal()) as shell:
         await shell.deposit("ann", "USD", 1_000 * UNIT)
-        real = evolve
+        real = EVOLVERS[ReferencePriceSet]
 
-        def breaks(state: Any, event: Any) -> None:
+        def breaks(state: ExchangeState, event: ReferencePriceSet) -> None:
             real(state, event)
-            if isinstance(event, ReferencePriceSet):
-                monkeypatch.setattr(exchange_module, "evolve", real)
-                raise ZeroDivisionError
+            monkeypatch.setitem(EVOLVERS, ReferencePriceSet, real)
+            raise ZeroDivisionError
 
-        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        monkeypatch.setitem(EVOLVERS, ReferencePriceSet, breaks)
         order, behind = shell.send(buy_for("ann", COST)), shell.send(buy_for("ann", COST))
         for caller, told in ((order, "core broken"), (behind, "takes no new orders")):
             with pytest.raises(Exception, match=told):
@@ -350,19 +348,19 @@ async def test_a_read_waits_while_memory_is_folded_anew(monkeypatch: pytest.Monk
     journal = SlowJournal()
     async with running_shell(journal) as shell:
         await shell.deposit("ann", "USD", 1_000 * UNIT)
-        real = evolve
+        real = EVOLVERS[OrderPlaced]
 
-        def breaks(state: Any, event: Any) -> None:
+        def breaks(state: ExchangeState, event: OrderPlaced) -> None:
             real(state, event)
-            if getattr(event, "idempotency_key", "") == "poison":
+            if event.idempotency_key == "poison":
                 raise ZeroDivisionError
 
-        monkeypatch.setattr(exchange_module, "evolve", breaks)
+        monkeypatch.setitem(EVOLVERS, OrderPlaced, breaks)
         journal.readable.clear()
         poison = shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 1_000 * UNIT, key="poison"))
         with pytest.raises(Exception, match="core broken"):
             await poison
-        monkeypatch.setattr(exchange_module, "evolve", real)
+        monkeypatch.setitem(EVOLVERS, OrderPlaced, real)
         assert shell.balance("ann", "USD")[1] > 0  # the half that never was
         read = asyncio.create_task(shell.sequencer.read(lambda state: balance(state, "ann", "USD")))
         await asyncio.sleep(0)

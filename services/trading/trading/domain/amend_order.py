@@ -77,10 +77,10 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
         )
     waits = order.status is OrderStatus.NEW
     measure = order.stop_price if waits else _reference_price(market_state)
-    check_steps(amended, market)
+    check_steps(amended.price, amended.quantity, market)
     if amended.price != order.price:
         check_price_band(amended.price, market, measure)
-    check_size(amended, market, measure)
+    check_size(amended.price, amended.quantity, amended.quote_quantity, market, measure)
     if amended.price:
         amended.protection_price = amended.price
     elif amended.protection_price:

@@ -2,13 +2,13 @@
 
 from trading.domain.accounts import owner_of_user
 from trading.domain.by_position import by_position
-from trading.domain.commands import CancelAll, CancelOrder
+from trading.domain.commands import Actor, CancelAll, CancelOrder
 from trading.domain.errors import InvalidOrder, MarketHalted, OrderNotOpen, UnknownMarket
 from trading.domain.events import KeyUsed
 from trading.domain.keys import fingerprint_of, repeat_of_key
-from trading.domain.markets import MarketStatus
+from trading.domain.markets import HALTED
 from trading.domain.order_rules import KEY_LENGTH_MAX
-from trading.domain.orders import CloseReason
+from trading.domain.orders import USER
 from trading.domain.outcomes import Decision
 from trading.domain.settlement import Draft
 from trading.domain.state import ExchangeState
@@ -17,22 +17,22 @@ _key_used = by_position(KeyUsed)
 
 
 def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
-    owner = owner_of_user(command.actor.user_id)
+    actor, order_id, idempotency_key = command
+    owner = owner_of_user(actor.user_id)
     fingerprint = fingerprint_of(command)
-    repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
+    repeat = repeat_of_key(state.keys, owner, idempotency_key, fingerprint, state.batch_milliseconds)
     if repeat is not None:
         return repeat
-    check_key(command.idempotency_key)
-    order = state.orders.get(command.order_id)
+    check_key(idempotency_key)
+    order = state.orders.get(order_id)
     # Another's order is answered like one that does not exist.
     if order is None or order.owner != owner:
-        raise OrderNotOpen(order_id=command.order_id)
-    market_state = state.markets[order.market]
-    if market_state.market.status is MarketStatus.HALTED:
+        raise OrderNotOpen(order_id=order_id)
+    if state.markets[order.market].market.status is HALTED:
         raise MarketHalted(market=order.market)
     draft = Draft(state)
-    draft.close(order, CloseReason.USER, command.actor)
-    _use_key(draft, command, fingerprint, (order.order_id,))
+    draft.close(order, USER, actor)
+    _use_key(draft, actor, idempotency_key, fingerprint, (order_id,))
     return draft.events
 
 
@@ -48,21 +48,21 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
         market_state = state.markets.get(command.market)
         if market_state is None:
             raise UnknownMarket(market=command.market)
-        if market_state.market.status is MarketStatus.HALTED:
+        if market_state.market.status is HALTED:
             raise MarketHalted(market=command.market)
     known = state.owners.get(owner)
     orders = [
         order
         for order in (known.orders.values() if known is not None else ())
-        if order.market == (command.market or order.market)
-        and state.markets[order.market].market.status is not MarketStatus.HALTED
+        if order.market == (command.market or order.market) and state.markets[order.market].market.status is not HALTED
     ]
     if not orders and not command.idempotency_key:
         return []
     draft = Draft(state)
     for order in orders:
-        draft.close(order, CloseReason.USER, command.actor)
-    _use_key(draft, command, fingerprint, tuple(order.order_id for order in orders))
+        draft.close(order, USER, command.actor)
+    order_ids = tuple(order.order_id for order in orders)
+    _use_key(draft, command.actor, command.idempotency_key, fingerprint, order_ids)
     return draft.events
 
 
@@ -71,6 +71,6 @@ def check_key(idempotency_key: str) -> None:
         raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
 
 
-def _use_key(draft: Draft, command: CancelOrder | CancelAll, fingerprint: str, order_ids: tuple[str, ...]) -> None:
-    if command.idempotency_key:
-        draft.events.append(_key_used(command.actor.user_id, command.idempotency_key, fingerprint, order_ids))
+def _use_key(draft: Draft, actor: Actor, idempotency_key: str, fingerprint: str, order_ids: tuple[str, ...]) -> None:
+    if idempotency_key:
+        draft.events.append(_key_used(actor.user_id, idempotency_key, fingerprint, order_ids))

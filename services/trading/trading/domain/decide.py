@@ -45,10 +45,10 @@ from trading.domain.transfer import transfer
 
 def decide(state: ExchangeState, command: Command) -> Decision:
     """Raises `ServiceError` for a refusal; nothing is written then."""
-    return _DECIDE[type(command)](state, command)
+    return DECIDERS[type(command)](state, command)
 
 
-_DECIDE: dict[type, Callable[[ExchangeState, Any], Decision]] = {
+DECIDERS: dict[type, Callable[[ExchangeState, Any], Decision]] = {
     StartBatch: start_batch,
     PlaceOrder: place_order,
     AmendOrder: amend_order,

@@ -49,7 +49,7 @@ _remembered_key = by_position(RememberedKey)
 
 def evolve(state: ExchangeState, event: Event) -> None:
     """Raises `KeyError` for an event it does not know: a reader must stop rather than skip."""
-    _APPLY[type(event)](state, event)
+    EVOLVERS[type(event)](state, event)
 
 
 def _start_batch(state: ExchangeState, event: BatchStarted) -> None:
@@ -126,10 +126,11 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
     owner = state.owners.get(name) or owner_named(state, name)
     now = state.batch_milliseconds
     order = new_order(Order)
+    # With the owner's own texts: what is known again by being the same needs no look at its letters.
     fill_in_order(
-        order, order_id, order_number, user_id, name, client_order_id, symbol, side, order_type, time_in_force,
-        post_only, quantity, quote_quantity, price, protection_price, maker_fee_basis_points, taker_fee_basis_points,
-        hold, OPEN, rests, now, now,
+        order, order_id, order_number, owner.user_id, owner.name, client_order_id, symbol, side, order_type,
+        time_in_force, post_only, quantity, quote_quantity, price, protection_price, maker_fee_basis_points,
+        taker_fee_basis_points, hold, OPEN, rests, now, now,
     )  # fmt: skip
     order.priority = order_number
     _move(owner, hold_asset, -hold, hold)
@@ -150,20 +151,21 @@ def _place_order(state: ExchangeState, event: OrderPlaced) -> None:
         state.expiries.add(expires_milliseconds, order)
         market.expiries.add(expires_milliseconds, order)
     if idempotency_key or client_order_id:
-        remembered = _remembered_key(fingerprint, state.batch_number, (order_id,), "", idempotency_key)
-        _remember_order(state, name, client_order_id, remembered)
+        _remember_order(state, order, idempotency_key, fingerprint)
 
 
-def _remember_order(state: ExchangeState, owner: str, client_order_id: str, remembered: RememberedKey) -> None:
-    keys = state.keys
-    if remembered.idempotency_key:
-        name = (owner, remembered.idempotency_key)
+def _remember_order(state: ExchangeState, order: Order, idempotency_key: str, fingerprint: str) -> None:
+    client_order_id = order.client_order_id
+    keys, batch = state.keys, state.batch_number
+    remembered = _remembered_key(fingerprint, batch, (order.order_id,), "", idempotency_key)
+    if idempotency_key:
+        name = (order.owner, idempotency_key)
         keys.idempotency[name] = remembered
-        keys.by_age.append((remembered.batch, "idempotency", name))
+        keys.by_age.append((batch, "idempotency", name))
     if client_order_id:
-        name = (owner, client_order_id)
+        name = (order.owner, client_order_id)
         keys.client_order[name] = remembered
-        keys.by_age.append((remembered.batch, "client_order", name))
+        keys.by_age.append((batch, "client_order", name))
 
 
 def _wait(market: MarketState, order: Order, stop_price: int) -> None:
@@ -358,7 +360,7 @@ def _side(market: MarketState, side: Side) -> BookSide:
     return market.bids if side is BUY else market.asks
 
 
-_APPLY: dict[type, Callable[[ExchangeState, Any], None]] = {
+EVOLVERS: dict[type, Callable[[ExchangeState, Any], None]] = {
     BatchStarted: _start_batch,
     AssetSet: _set_asset,
     MarketSet: _set_market,

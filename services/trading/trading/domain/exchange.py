@@ -1,9 +1,9 @@
 """The exchange as the shell sees it: `decide` checks and computes, `evolve` alone changes state."""
 
 from trading.domain.commands import Command
-from trading.domain.decide import decide
+from trading.domain.decide import DECIDERS
 from trading.domain.events import Event
-from trading.domain.evolve import evolve
+from trading.domain.evolve import EVOLVERS, evolve
 from trading.domain.outcomes import Decision, Repeat
 from trading.domain.state import ExchangeState, Limits
 
@@ -23,10 +23,11 @@ class Exchange:
         Any other exception is a bug: the state must then be thrown away and folded again.
         """
         state = self.state
-        decision = decide(state, command)
+        # Looked up here: through `decide` and `evolve`, each of them would be one call more.
+        decision = DECIDERS[type(command)](state, command)
         if not isinstance(decision, Repeat):
             for event in decision:
-                evolve(state, event)
+                EVOLVERS[type(event)](state, event)
         return decision
 
     def apply(self, event: Event) -> None:

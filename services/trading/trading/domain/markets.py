@@ -28,6 +28,10 @@ class MarketStatus(StrEnum):
     HALTED = "halted"  # nothing moves, not even by a cancel
 
 
+# By bare names as in `orders`.
+TRADING, HALTED = MarketStatus.TRADING, MarketStatus.HALTED
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     code: str

@@ -84,6 +84,7 @@ BUY, SELL = Side.BUY, Side.SELL
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 GTD, FOK = TimeInForce.GTD, TimeInForce.FOK
 MAKER, TAKER = Liquidity.MAKER, Liquidity.TAKER
+USER = CloseReason.USER
 NEW, OPEN, FILLED = OrderStatus.NEW, OrderStatus.OPEN, OrderStatus.FILLED
 
 # (status, step) -> status. What is not here cannot happen.

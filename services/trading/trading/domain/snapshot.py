@@ -1,7 +1,6 @@
 """The whole state as plain lists, strings and integers, always in the same order, and its hash (M20)."""
 
 import json
-from collections import deque
 from hashlib import sha256
 from typing import Any
 
@@ -171,7 +170,7 @@ def _restore_owner(fields: Plain) -> Owner:
     owner = Owner(name, user_id, sequence=sequence, last_batch=last_batch)
     owner.accounts = {code: Account(available, held) for code, available, held in accounts}
     for asset, days in volumes:
-        owner.volumes[asset] = TradedVolume(deque(list(day) for day in days), sum(amount for _, amount in days))
+        owner.volumes[asset] = TradedVolume.of(days)
     if rates:
         owner.fee_rates = FeeRates(*rates)
     return owner

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from trading.domain.accounts import Account, Posting
 from trading.domain.book import BookSide
 from trading.domain.events import ReferencePriceSet
-from trading.domain.markets import OPEN_ORDERS_MAX, Asset, FeeRates, Market, MarketStatus
+from trading.domain.markets import OPEN_ORDERS_MAX, TRADING, Asset, FeeRates, Market
 from trading.domain.orders import Order, Side, waits_for_a_rise
 from trading.domain.traded_volume import TradedVolume
 from trading.domain.waiting import WaitingOrders
@@ -159,7 +159,7 @@ class MarketState:
 
     def trades_at(self, time_milliseconds: int) -> bool:
         """May anything trade here: neither the operator nor the circuit breaker has stopped it."""
-        return self.market.status is MarketStatus.TRADING and self.paused_until_milliseconds <= time_milliseconds
+        return self.market.status is TRADING and self.paused_until_milliseconds <= time_milliseconds
 
     def queue_of(self, order: Order) -> tuple[WaitingOrders, int]:
         """Where an order waits for the reference price, and its key there: who is reached first has the smallest."""

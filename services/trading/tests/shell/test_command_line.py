@@ -15,6 +15,7 @@ from chassis.clock import SystemClock
 from chassis.mongo import MongoConnection, MongoDatabase
 from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
 from test_other_scales import MARKET as ORE_IN_EUROS
+from trading.command_line import compare_rows
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.command_line.verify import verify_journal
@@ -58,6 +59,8 @@ class Traded:
     state_hash: str
     filled: str
     cancelled: str
+    resting: str = ""
+    rested: int = 0  # the batch after which `cancelled` rests
 
     async def run(self, *arguments: str, **environment: str) -> Ran:
         return await ended(await begun(*arguments, **{**self.environment, **environment}))
@@ -89,14 +92,21 @@ async def traded(mongo_url: str, mongo_database: MongoDatabase, mongo_journal: M
         assert resting.order is not None
         assert await projector.stored(resting.batch, 20)
         await SnapshotTaker(projector, snapshots, SystemClock()).take()
-        await shell.send(cancel("ann", resting.order.order_id))
+        await shell.send(cancel("ann", resting.order.order_id, key="c"))
+        moves = (Posting("user:ann", "USD", -5 * UNIT), Posting("external", "USD", 5 * UNIT))
+        await shell.send(HoldTransfer(actor("ann"), "w1", "withdrawal", moves))
+        left = await shell.send(limit("ann", Side.BUY, UNIT // 1000, PRICE - 200 * UNIT))
+        assert left.order is not None
         last = await shell.send(buy_for("ann", COST))
         assert await projector.stored(last.batch, 20)
         hash_of_state = state_hash(shell.state)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     environment = {"CRYPTOVAULT_MONGO_URL": mongo_url, "CRYPTOVAULT_MONGO_DATABASE": mongo_database.name}
-    return Traded(mongo_database, environment, last.batch, hash_of_state, filled.order.order_id, resting.order.order_id)
+    return Traded(
+        mongo_database, environment, last.batch, hash_of_state, filled.order.order_id, resting.order.order_id,
+        left.order.order_id, resting.batch,
+    )  # fmt: skip
 
 
 async def test_a_replay_gives_the_live_states_hash_from_wherever_it_starts(traded: Traded) -> None:
@@ -110,7 +120,7 @@ async def test_a_replay_gives_the_live_states_hash_from_wherever_it_starts(trade
     # Progress is told beside the output, which stays JSON.
     assert "folding" in whole.complaint
     assert whole.facts["started_at"] == 0
-    assert shortened.facts["started_at"] == traded.head - 2
+    assert shortened.facts["started_at"] == traded.rested
     assert "state hash" in earlier.output
     assert traded.state_hash not in earlier.output
     beyond = await traded.run("replay", "--to", "1000")
@@ -124,7 +134,10 @@ async def test_a_sound_journal_is_verified(traded: Traded) -> None:
     assert ran.exit_code == 0
     assert ran.facts["state_hash"] == traded.state_hash
     assert ran.facts["commands_decided_again"] > 25
-    assert (ran.facts["newest_snapshot"], ran.facts["projected"]) == (traded.head - 2, traded.head)
+    assert (ran.facts["newest_snapshot"], ran.facts["projected"]) == (traded.rested, traded.head)
+    rows = [row for part in (await contents(traded.database)).values() for row in part]
+    assert ran.facts["rows_compared"] == len(rows)
+    assert "comparing rows" in ran.complaint
 
 
 async def alter_bytes(traded: Traded, last: SealedBatch) -> None:
@@ -178,6 +191,88 @@ async def test_what_is_wrong_is_found(traded: Traded, mongo_journal: MongoJourna
     ran = await traded.run("verify")
     assert told in ran.output
     assert ran.exit_code == 1
+
+
+async def alter_a_row(database: MongoDatabase, traded: Traded) -> None:
+    await database["orders"].update_one({"_id": traded.filled}, {"$set": {"status": "open"}})
+
+
+async def alter_a_fill(database: MongoDatabase, traded: Traded) -> None:
+    await database["orders"].update_one({"_id": traded.filled}, {"$set": {"fills.0.liquidity": "maker"}})
+
+
+async def alter_what_rests(database: MongoDatabase, traded: Traded) -> None:
+    await database["orders"].update_one({"_id": traded.resting}, {"$unset": {"price": ""}})
+
+
+async def drop_a_collection(database: MongoDatabase, _: Traded) -> None:
+    await database["transfers"].drop()
+
+
+async def end_a_pending_transfer(database: MongoDatabase, _: Traded) -> None:
+    await database["transfers"].update_one({"_id": "w1"}, {"$set": {"state": "posted"}})
+
+
+async def alter_a_key(database: MongoDatabase, _: Traded) -> None:
+    await database["used_keys"].update_one({}, {"$set": {"order_ids": []}})
+
+
+async def lose_a_key(database: MongoDatabase, _: Traded) -> None:
+    await database["used_keys"].delete_one({})
+
+
+async def alter_the_tape(database: MongoDatabase, _: Traded) -> None:
+    await database["tape"].update_one({}, {"$set": {"trades.0.price": "1"}})
+
+
+async def add_a_balance(database: MongoDatabase, traded: Traded) -> None:
+    await database["balance_points"].insert_one({"_id": "ann/000000000020", "batch": traded.head})
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (alter_a_row, "status is 'open', by the journal 'filled'"),
+        (alter_a_fill, "fills is"),
+        (alter_what_rests, "price is None, by the journal"),
+        (drop_a_collection, "transfers 'w1' is missing"),
+        (end_a_pending_transfer, "transfers 'w1': state is 'posted', by the journal 'pending'"),
+        (alter_a_key, "order_ids is []"),
+        (lose_a_key, "used_keys 'ann\\nc' is missing"),
+        (alter_the_tape, "trades is"),
+        (add_a_balance, "balance_points has 1 rows that the journal does not know"),
+    ],
+)
+async def test_a_row_that_does_not_follow_from_the_journal_is_found(traded: Traded, damage: Any, told: str) -> None:
+    await damage(traded.database, traded)
+    ran = await traded.run("verify")
+    assert told in ran.output
+    assert ran.exit_code == 1
+
+
+async def test_of_many_rows_that_are_lost_some_are_named_and_the_rest_is_counted(
+    traded: Traded, monkeypatch: pytest.MonkeyPatch, mongo: MongoConnection, mongo_journal: MongoJournal
+) -> None:
+    monkeypatch.setattr(compare_rows, "DIFFERENCES_SHOWN_MAX", 2)
+    await traded.database["orders"].delete_many({})
+    report = Report(as_json=True)
+    await verify_journal(OpenExchange(mongo, mongo_journal, MongoSnapshots(traded.database)), report)
+    assert [problem.rpartition(" ")[2] for problem in report.problems[:2]] == ["missing", "missing"]
+    assert report.problems[2:] == ["and 2 more such differences of rows"]
+
+
+async def test_rows_that_are_behind_or_ahead_of_their_cursor_are_no_difference(
+    traded: Traded, mongo_journal: MongoJournal
+) -> None:
+    """Rows are written behind the journal, and the cursor behind them."""
+    placed = await mongo_journal.read(traded.rested)
+    assert placed is not None
+    await Cursors(traded.database).put(ORDERS, Cursor(placed.number, placed.digest))
+    ahead = await traded.run("verify", "--json")
+    assert (ahead.facts["problems"], ahead.facts["projected"]) == ([], traded.rested)
+    await traded.database["orders"].delete_many({"placed_batch": {"$gt": traded.rested}})
+    behind = await traded.run("verify", "--json")
+    assert (behind.facts["problems"], behind.exit_code) == ([], 0)
 
 
 async def test_what_older_rules_decided_is_not_judged_by_todays(traded: Traded, mongo_journal: MongoJournal) -> None:
@@ -254,7 +349,7 @@ async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> No
 
 async def test_an_orders_life_goes_on_where_its_row_ends(traded: Traded, mongo_journal: MongoJournal) -> None:
     """Rows are written behind."""
-    placed = await mongo_journal.read(traded.head - 2)
+    placed = await mongo_journal.read(traded.rested)
     assert placed is not None
     await traded.database["orders"].update_one(
         {"_id": traded.cancelled}, {"$set": {"batch": placed.number, "status": "open"}}
@@ -288,11 +383,14 @@ async def test_the_figures_of_a_life_are_in_the_units_of_their_assets(
     assert (sold[1]["price_before"], sold[1]["quantity_before"], sold[1]["hold_change"]) == ("80", "1", "1")
 
 
-async def test_the_tools_leave_a_database_as_it_is(traded: Traded) -> None:
-    """They may be of another release than what runs: its indexes are not theirs to make."""
+async def test_of_a_database_without_a_journal_nothing_is_said_and_it_is_left_as_it_is(traded: Traded) -> None:
+    """The tools may be of another release than what runs: its indexes are not theirs to make."""
     empty = traded.database.client["nothing_here"]
     for command in ("verify", "replay"):
-        assert (await traded.run(command, CRYPTOVAULT_MONGO_DATABASE=empty.name)).exit_code == 0
+        ran = await traded.run(command, CRYPTOVAULT_MONGO_DATABASE=empty.name)
+        assert ran.exit_code == 2
+        assert "The database nothing_here has no journal" in ran.complaint
+        assert ran.output == ""
     assert await empty.list_collection_names() == []
 
 
@@ -307,9 +405,11 @@ async def test_a_balance_is_told_by_its_postings_and_what_holds_of_it(traded: Tr
     postings = ran.facts["newest_postings"]
     assert [posting["kind"] for posting in postings] == ["deposit", "trade", "trade"]
     assert (postings[0]["amount"], postings[0]["total"], postings[0]["with"]) == ("1000", "1000", "external")
-    assert ran.facts["holds"] == []
+    holds = {hold["by"]: Decimal(hold["amount"]) for hold in ran.facts["holds"]}
+    assert holds.keys() == {f"order {traded.resting}", "transfer w1"}
     sums = [Decimal(posting["amount"]) for posting in postings]
-    assert str(sum(sums)) == postings[-1]["total"] == ran.facts["sum_of_postings"] == ran.facts["available"]
+    assert str(sum(sums)) == postings[-1]["total"] == ran.facts["sum_of_postings"]
+    assert sum(sums) - sum(holds.values()) == Decimal(ran.facts["available"])
     paid = [Decimal(posting["amount"]) for posting in fees.facts["newest_postings"]]
     assert len(paid) == 2
     assert all(fee > 0 for fee in paid)

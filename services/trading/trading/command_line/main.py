@@ -44,8 +44,9 @@ def cryptovault() -> None:
 def exchange() -> None:
     """The journal of the exchange, and what is made of it.
 
-    Exit codes: 0 all is well, 1 something is wrong (it says what), 2 wrong arguments, 3 a server does not answer,
-    78 a setting is missing, 130 broken off by Ctrl-C. All but rebuild only read, and may run beside the exchange.
+    Exit codes: 0 all is well, 1 something is wrong (it says what), 2 wrong arguments or no journal, 3 a server does not
+    answer, 78 a setting is missing, 130 broken off by Ctrl-C. All but rebuild only read, and may run beside the
+    exchange.
     """
 
 
@@ -67,7 +68,7 @@ def verify(as_json: bool) -> None:  # noqa: FBT001
     """Check everything that can be checked.
 
     Digests and their chain, every decision made again where this release has the rules that made it, balances and
-    invariants, each snapshot's hash, the projection's place.
+    invariants, each snapshot's hash, the projection's place and each of its rows.
     """
     _run(verify_journal, as_json)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import click
 from beanie import init_beanie
 from chassis.mongo import MongoConnection, connect
 
@@ -22,6 +23,17 @@ class OpenExchange:
     mongo: MongoConnection
     journal: MongoJournal
     snapshots: MongoSnapshots
+
+    async def head(self) -> int:
+        """The newest batch's number. Raises `JournalUnreachable`, `UsageError` where there is no journal at all."""
+        head = await self.journal.head()
+        if head == 0:
+            # Of nothing all would be well.
+            raise click.UsageError(
+                f"The database {self.journal.database.name} has no journal: do CRYPTOVAULT_JOURNAL_URL and "
+                "CRYPTOVAULT_MONGO_DATABASE name the exchange's?"
+            )
+        return head
 
     async def batches(self, after: int, last: int) -> AsyncIterator[SealedBatch]:
         """Those in (after, last]; fewer where the journal has a gap. Raises `JournalUnreachable`."""

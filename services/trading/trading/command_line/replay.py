@@ -12,7 +12,7 @@ from trading.sequencer.recovery import newest_memory
 
 async def replay_journal(exchange: OpenExchange, report: Report, *, last: int | None, from_snapshot: bool) -> None:
     """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`."""
-    head = await exchange.journal.head()
+    head = await exchange.head()
     target = head if last is None else last
     if target > head:
         report.wrong(f"the journal ends at batch {head}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from trading.command_line.compare_rows import compare_rows
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.domain.commands import Command, StartBatch
@@ -16,7 +17,7 @@ from trading.journal.batch import CORE_VERSION, SealedBatch, check_follows
 from trading.journal.codec import BatchBody, decode_body
 from trading.sequencer.memory import Memory
 from trading.sequencer.snapshots import DamagedSnapshot, Manifest, restore
-from trading.storage.cursors import ORDERS, REBUILDING, Cursors
+from trading.storage.cursors import ORDERS, REBUILDING, Cursor, Cursors
 
 BATCHES_BETWEEN_CHECKS = 1_000  # of every invariant over the whole state
 
@@ -27,7 +28,7 @@ async def verify_journal(exchange: OpenExchange, report: Report) -> None:
     """
     # In this order: whatever is taken of the journal meanwhile, what was taken by now lies within it.
     manifests = {manifest.batch: manifest for manifest in await exchange.snapshots.manifests()}
-    head = await exchange.journal.head()
+    head = await exchange.head()
     verifier = _Verifier(report)
     with report.progress("verifying", head) as progress:
         async for batch in exchange.batches(0, head):
@@ -41,7 +42,9 @@ async def verify_journal(exchange: OpenExchange, report: Report) -> None:
     for manifest in manifests.values():
         report.wrong(f"there is a snapshot of batch {manifest.batch}, the journal ends at {head}")
     verifier.finish()
-    await _check_cursor(exchange, report)
+    cursor = await _checked_cursor(exchange, report)
+    if cursor is not None:
+        await compare_rows(exchange, report, cursor)
 
 
 class _Verifier:
@@ -125,7 +128,8 @@ async def _check_snapshot(exchange: OpenExchange, memory: Memory, manifest: Mani
     report.fact("newest_snapshot", manifest.batch)
 
 
-async def _check_cursor(exchange: OpenExchange, report: Report) -> None:
+async def _checked_cursor(exchange: OpenExchange, report: Report) -> Cursor | None:
+    """The projection's, where it stands in this journal."""
     cursor = await Cursors(exchange.mongo.database).read(ORDERS)
     head = await exchange.journal.head()  # after the cursor, which moves on with it
     report.fact("projected", cursor.batch)
@@ -137,3 +141,6 @@ async def _check_cursor(exchange: OpenExchange, report: Report) -> None:
         batch = await exchange.journal.read(cursor.batch)
         if batch is None or batch.digest != cursor.digest:
             report.wrong(f"the projection was made of another batch {cursor.batch}")
+        else:
+            return cursor
+    return None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from local_stack.platform import Platform
 from local_stack.platform_plan import REPLICAS_OF_TRADING
 
-from tests.chaos.audit import audit
+from tests.chaos.audit import Effect, audit
 from tests.chaos.conftest import LEADER
 from tests.chaos.followers import Followed, followed
 from tests.customers import Customer, MarketRules, patiently, sign_up
@@ -38,6 +38,18 @@ RECOVERY_SECONDS = 90.0  # a few in peace; the machine may be running all other 
 # Far longer than any recovery: a command without a final answer by then is an error of the platform.
 ANSWER_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.05
+ASKED_AGAIN_MAX = 100  # of each trader's answers, the newest: beyond the batches that the exchange has at hand
+# What rests is near enough to the price for the house to take it, now and then.
+NEAR, NEARER = Decimal("0.9990"), Decimal("0.9995")
+
+
+class Told(NamedTuple):
+    """A command and the answer to it."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None
+    answer: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -48,9 +60,10 @@ class Trader:
 
     customer: Customer
     rules: MarketRules
-    limit_price: str
+    price: Decimal
     dice: random.Random
-    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)  # by key
+    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)  # orders as they were placed, by key
     cancelled: set[str] = field(default_factory=set)
     trades: int = 0
     allowed: int = 0
@@ -66,35 +79,50 @@ class Trader:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _trade(self, key: str) -> None:
-        if self.dice.random() < 0.6:
+        """What rests ends with its trade, so that nothing is held after the last."""
+        if self.dice.random() < 0.4:
             await self._place(key, type="market", quote_quantity=f"{self.dice.randint(2, 9)}.10")
             return
         order = await self._place(
-            key, type="limit", price=self.limit_price, quantity=self.rules.quantity(Decimal("0.0002"))
+            key,
+            type="limit",
+            price=self.rules.price(self.price * NEAR),
+            quantity=self.rules.quantity(Decimal("0.0002")),
         )
-        if self.dice.random() < 0.7:
-            await self._until_known("DELETE", f"/orders/{order['id']}", None, key=f"cancel-{key}", expected=200)
+        path = f"/orders/{order['id']}"
+        terms = {
+            "price": self.rules.price(self.price * NEARER),
+            "quantity": self.rules.quantity(Decimal("0.0003")),
+        }
+        changed = dict(self.dice.sample(sorted(terms.items()), self.dice.randint(1, 2)))
+        await self._until_known("PATCH", path, changed, key=f"amend-{key}")
+        if await self._until_known("DELETE", path, None, key=f"cancel-{key}") is not None:
             self.cancelled.add(order["id"])
 
     async def _place(self, key: str, **order: str) -> dict[str, Any]:
         body = {"market": "BTC-USD", "side": "buy", "client_order_id": key, **order}
-        placed = await self._until_known("POST", "/orders", body, key=key, expected=201)
+        placed = await self._until_known("POST", "/orders", body, key=key)
+        assert placed is not None
         self.acknowledged[key] = placed
         return placed
 
     async def _until_known(
-        self, method: str, path: str, body: dict[str, Any] | None, *, key: str, expected: int
-    ) -> dict[str, Any]:
+        self, method: str, path: str, body: dict[str, Any] | None, *, key: str
+    ) -> dict[str, Any] | None:
+        """None where the order had ended before."""
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             while True:
                 try:
                     reply = await self.customer.send(method, path, body, key=key)
                 except httpx.TransportError:
                     reply = None
-                if reply is not None and reply.status_code == expected:
+                if reply is not None and reply.is_success:
                     self.replays += reply.headers.get("idempotency-replayed") == "true"
-                    document: dict[str, Any] = reply.json()
-                    return document
+                    answer: dict[str, Any] = reply.json()
+                    self.told[key] = Told(method, path, body, answer)
+                    return answer
+                if reply is not None and reply.status_code == 404 and "order_not_open" in reply.text:
+                    return None
                 assert reply is None or reply.status_code == 503, reply.text
                 self.repeats += 1
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -147,10 +175,7 @@ async def _traders(http: httpx.AsyncClient) -> list[Trader]:
     rules = MarketRules.of((await http.get("/api/v1/markets/BTC-USD")).raise_for_status().json())
     price = Decimal((await http.get("/api/v1/markets/BTC-USD/ticker")).raise_for_status().json()["price"])
     customers = await asyncio.gather(*(sign_up(http) for _ in range(TRADERS)))
-    return [
-        Trader(customer, rules, rules.price(price * Decimal("0.95")), random.Random(number))
-        for number, customer in enumerate(customers)
-    ]
+    return [Trader(customer, rules, price, random.Random(number)) for number, customer in enumerate(customers)]
 
 
 @pytest.mark.parametrize(
@@ -298,6 +323,14 @@ async def _check_people(traders: list[Trader]) -> None:
         key, placed = next(iter(trader.acknowledged.items()))
         repeated = await trader.customer.send("GET", f"/orders/by-client-id/{key}")
         assert repeated.json()["id"] == placed["id"]
+        for key, told in list(trader.told.items())[-ASKED_AGAIN_MAX:]:
+            await _check_repeat(trader.customer, key, told)
+
+
+async def _check_repeat(customer: Customer, key: str, told: Told) -> None:
+    reply = await patiently(lambda: customer.send(told.method, told.path, told.body, key=key))
+    assert reply.headers.get("idempotency-replayed") == "true", reply.text
+    assert reply.json() == told.answer
 
 
 async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
@@ -308,6 +341,8 @@ async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
         customer = trader.customer
         placed = [order_id for user_id, order_id in found.placed if user_id == customer.user_id]
         assert Counter(placed) == Counter(order["id"] for order in trader.acknowledged.values())
+        effects = {key: done for (user_id, key), done in found.effects.items() if user_id == customer.user_id}
+        assert effects == {key: [_as_told(told.answer)] for key, told in trader.told.items()}
         told = {
             asset: (Decimal(balance["available"]), Decimal(balance["held"]))
             for asset, balance in (await customer.balances()).items()
@@ -316,6 +351,18 @@ async def _check_journal(platform: Platform, traders: list[Trader]) -> None:
             asset: (Decimal(available), Decimal(held))
             for asset, (available, held) in found.balances_of(customer.user_id).items()
         }
+        assert {held for _, held in told.values()} == {0}
+
+
+def _as_told(answer: dict[str, Any]) -> Effect:
+    return Effect(
+        answer["id"],
+        answer["status"],
+        Decimal(answer["price"] or 0),
+        Decimal(answer["quantity"] or 0),
+        Decimal(answer["filled_quantity"]),
+        {balance["asset"]: (Decimal(balance["available"]), Decimal(balance["held"])) for balance in answer["balances"]},
+    )
 
 
 async def _check_followers(platform: Platform, traders: list[Trader]) -> None:

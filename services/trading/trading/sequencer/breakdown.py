@@ -5,7 +5,19 @@ from dataclasses import replace
 from chassis.errors import MustEnd
 from chassis.logs import get_logger
 
-from trading.domain.commands import Actor, AmendOrder, CancelOrder, Command, PlaceOrder, SetMarket
+from trading.domain.commands import (
+    Actor,
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    Command,
+    Continue,
+    ExpireOrders,
+    PlaceOrder,
+    ResumeMarket,
+    SetMarket,
+    SetReferencePrice,
+)
 from trading.domain.markets import Market, MarketStatus
 from trading.domain.state import ExchangeState
 from trading.sequencer.tickets import Committed, Ticket
@@ -33,8 +45,10 @@ class Deposed(MustEnd):
 def markets_to_stop(state: ExchangeState, command: Command) -> list[str]:
     """The market the command was about; all of them where that cannot be told."""
     symbol = ""
-    if isinstance(command, PlaceOrder):
+    if isinstance(command, PlaceOrder | CancelAll | SetReferencePrice | Continue | ExpireOrders | ResumeMarket):
         symbol = command.market
+    elif isinstance(command, SetMarket):
+        symbol = command.market.symbol
     elif isinstance(command, AmendOrder | CancelOrder) and command.order_id in state.orders:
         symbol = state.orders[command.order_id].market
     return [symbol] if symbol in state.markets else list(state.markets)

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from chassis.clock import SystemClock
 from chassis.mongo import MongoConnection, MongoDatabase
+from click.testing import CliRunner
 from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
 from test_other_scales import MARKET as ORE_IN_EUROS
 from trading.command_line import compare_rows
+from trading.command_line.main import cryptovault
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.command_line.verify import verify_journal
@@ -491,6 +493,35 @@ async def test_a_projection_of_another_journal_is_left_alone_unless_a_restore_is
     await put_the_cursor_ahead(traded, last)
     assert (await traded.run("rebuild", "--yes")).exit_code == 1
     assert (await traded.run("rebuild", "--yes", "--other-journal")).exit_code == 0
+    assert await contents(traded.database) == before
+
+
+async def test_history_whose_volume_is_gone_is_told_in_a_sentence(traded: Traded, mongo_journal: MongoJournal) -> None:
+    await mongo_journal.leave_stubs([2], volume=2)
+    for command in (("replay",), ("verify",), ("rebuild", "--yes")):
+        ran = await traded.run(*command)
+        assert ran.exit_code == 1
+        assert "WRONG  What happened then is archived and cannot be read here." in ran.output
+        assert "Traceback" not in ran.complaint
+
+
+async def test_of_two_rebuilds_at_a_time_the_first_ends_with_a_sentence(
+    traded: Traded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one begins while it folds: what each has filled so far is dropped."""
+    move = Cursors.move
+
+    async def after_the_other_began(self: Cursors, name: str, *, before: Cursor, after: Cursor) -> None:
+        await self.put(name, Cursor(1, b"of the other"))
+        await move(self, name, before=before, after=after)
+
+    monkeypatch.setattr(Cursors, "move", after_the_other_began)
+    for name, value in traded.environment.items():
+        monkeypatch.setenv(name, value)
+    before = await contents(traded.database)
+    ran = await asyncio.to_thread(CliRunner().invoke, cryptovault, ["exchange", "rebuild", "--yes"])
+    assert "WRONG  another process moved the cursor orders_rebuilt from batch 0" in ran.output
+    assert ran.exit_code == 1
     assert await contents(traded.database) == before
 
 

@@ -256,7 +256,7 @@ def test_there_are_two_hundred_tricks() -> None:
 @pytest.mark.parametrize(
     ("seconds", "nanos", "reason"),
     [
-        (0, 0, "invalid_argument"), (-1, 0, "invalid_argument"), (2**62, 0, "invalid_argument"),
+        (0, 0, "expiry_in_past"), (-1, 0, "expiry_in_past"), (2**62, 0, "invalid_argument"),
         (253_402_300_800, 0, "invalid_argument"), (4_000_000_000, -1, "invalid_argument"),
         (4_000_000_000, 2**31 - 1, "invalid_argument"), (NOW // 1000, 0, "expiry_in_past"),
         (1, 0, "expiry_in_past"), (NOW // 1000, 999_999, "expiry_in_past"), (NOW // 1000, 1_000_000, ""),

@@ -89,6 +89,25 @@ async def test_a_preview_waits_for_what_is_due_before_it_as_the_order_does(excha
     assert not exchange.shell.state.orders
 
 
+async def test_what_no_other_body_mends_says_so_with_its_rule_limit_and_given(exchange: Exchange) -> None:
+    await exchange.pay("ann", "1000", "practice:ann")
+    order = place(market="BTC-USD", side="buy", type="limit", quantity="0.01", price="59000", client_order_id="mine")
+    await exchange.ask(exchange.request("ann", "k", place_order=order))
+    order.quantity = "0.02"
+    unknown = trading_pb2.AmendOrder(order_id="0" * 36, quantity="0.01")
+    nameless = trading_pb2.AmendOrder(order_id="1", quantity="0.01")
+    for request, reason, given in (
+        (exchange.request("ann", "k", place_order=order), "idempotency_key_reused", "k"),
+        (exchange.request("ann", "", place_order=order), "client_order_id_reused", "mine"),
+        (exchange.request("ann", "u", amend_order=unknown), "order_not_open", "0" * 36),
+        (exchange.request("ann", "n", amend_order=nameless), "invalid_argument", "1"),
+    ):
+        (answer,) = await exchange.ask(request)
+        details = answer.failure.details
+        assert (answer.failure.reason, details["given"], "suggested" in details) == (reason, given, False)
+        assert all(details[name] for name in ("rule", "limit", "no_suggestion"))
+
+
 async def test_under_a_key_that_is_taken_no_body_is_suggested(exchange: Exchange) -> None:
     await exchange.pay("ann", "1000", "practice:ann")
     order = place(market="BTC-USD", side="buy", type="limit", quantity="0.01", price="59000")
@@ -117,6 +136,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
      "expiry_in_past"),
     ({"type": "limit", "quantity": "0.01", "price": LIMIT, "expires_at": {"seconds": 4_000_000_000}}, "invalid_order"),
     ({"type": "market", "quantity": "0.01", "time_in_force": "gtc"}, "invalid_order"),
+    ({"type": "limit", "quantity": "999999999999999999", "price": LIMIT}, "invalid_argument"),
+    ({"type": "limit", "quantity": "0.01", "price": "92233720369"}, "invalid_argument"),
+    ({"type": "limit", "quantity": "0.01", "price": LIMIT, "time_in_force": "gtd", "expires_at": {"seconds": -1}},
+     "expiry_in_past"),
+    ({"type": "limit", "quantity": "0.01", "price": LIMIT, "time_in_force": "gtd", "expires_at": {"seconds": 0}},
+     "expiry_in_past"),
+    ({"type": "limit", "quantity": "0.01", "price": LIMIT, "time_in_force": "gtd",
+      "expires_at": {"seconds": 253_402_300_800}}, "invalid_argument"),
+    ({"type": "limit", "quantity": "0.01", "price": LIMIT, "time_in_force": "gtd", "expires_at": {"seconds": -(2**62)}},
+     "expiry_in_past"),
 ]  # fmt: skip
 
 
@@ -132,6 +161,7 @@ async def test_a_refused_order_and_its_preview_suggest_the_same_body_and_it_is_a
     assert (answer.failure.reason, caught.value.reason) == (reason, reason)
     details = dict(answer.failure.details)
     assert "no_suggestion" not in details
+    assert {"rule", "limit", "given"} <= details.keys() & caught.value.details.keys()
     suggested = json.loads(details["suggested"])
     assert json.loads(caught.value.details["suggested"]).keys() == suggested.keys()
     expires = suggested.pop("expires_at", None)
@@ -149,6 +179,13 @@ async def test_a_refused_order_and_its_preview_suggest_the_same_body_and_it_is_a
         ({"market": "ETH-USD", "type": "limit", "quantity": "1", "price": "1"}, ErrorKind.UNAVAILABLE, "stale_price"),
         ({"market": "BTC-USD", "type": "limit", "quantity": "1", "price": LIMIT}, ErrorKind.REJECTED,
          "insufficient_funds"),
+        ({"market": "BTC-USD", "type": "limit", "quantity": "x" * 65, "price": "1"}, ErrorKind.INVALID,
+         "invalid_argument"),
+        ({"market": "BTC-USD", "type": "iceberg", "quantity": "1"}, ErrorKind.INVALID, "invalid_argument"),
+        ({"market": "BTC-USD", "type": "limit", "quantity": "1", "time_in_force": "day"}, ErrorKind.INVALID,
+         "invalid_argument"),
+        ({"market": "BTC-USD", "type": "market", "quantity": "1", "client_order_id": "\n"}, ErrorKind.INVALID,
+         "invalid_argument"),
     ],
 )  # fmt: skip
 async def test_where_there_is_nothing_to_suggest_it_says_why(
@@ -159,6 +196,8 @@ async def test_where_there_is_nothing_to_suggest_it_says_why(
     assert (caught.value.kind, caught.value.reason) == (kind, reason)
     assert "suggested" not in caught.value.details
     assert caught.value.details["no_suggestion"]
+    assert {"rule", "limit", "given"} <= caught.value.details.keys()
+    assert len(caught.value.details["given"]) <= 64
 
 
 async def test_a_refused_amendment_suggests_figures_that_are_accepted(exchange: Exchange) -> None:
@@ -166,11 +205,16 @@ async def test_a_refused_amendment_suggests_figures_that_are_accepted(exchange: 
     order = place(market="BTC-USD", side="buy", type="limit", quantity="0.01", price="59000")
     (placed,) = await exchange.ask(exchange.request("ann", "k", place_order=order))
     order_id = placed.result.order.id
-    for number, figures in enumerate(({"quantity": "0.5"}, {"price": "58999.123"}, {"price": "1"})):
+    refused: tuple[dict[str, str], ...] = (
+        {"quantity": "0.5"}, {"price": "58999.123"}, {"price": "1"}, {"quantity": "999999999999999999"},
+        {"quantity": "0"}, {"price": "58000", "quantity": "0"},
+    )  # fmt: skip
+    for number, figures in enumerate(refused):
         amend = trading_pb2.AmendOrder(order_id=order_id, **figures)
         (answer,) = await exchange.ask(exchange.request("ann", f"a{number}", amend_order=amend))
+        assert {"rule", "limit", "given"} <= answer.failure.details.keys()
         suggested = json.loads(answer.failure.details["suggested"])
-        assert suggested.keys() == figures.keys()
+        assert suggested.keys() == {name for name, figure in figures.items() if figure != "0"} or {"quantity"}
         amend = trading_pb2.AmendOrder(order_id=order_id, **suggested)
         (answer,) = await exchange.ask(exchange.request("ann", f"b{number}", amend_order=amend))
         assert answer.result.order.status == "open", answer

@@ -183,11 +183,11 @@ class _StreamTicket:
             self._send(self._response)
 
     def refuse(self, error: BaseException) -> None:
-        if isinstance(error, Rejection):
+        if isinstance(error, Rejection | InvalidArgument):
             self._teach(error)
         self._send(_Response(correlation_id=self._correlation_id, failure=failure_of(error)))
 
-    def _teach(self, refusal: Rejection) -> None:
+    def _teach(self, refusal: Rejection | InvalidArgument) -> None:
         request, actor = self._request, _actor(self._request)
         kind = request.WhichOneof("command")
         if kind == "place_order":

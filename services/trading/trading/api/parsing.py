@@ -19,9 +19,9 @@ from trading.domain.commands import (
     Transfer,
     VoidTransfer,
 )
-from trading.domain.errors import UnknownAsset, UnknownMarket
-from trading.domain.moments import MOMENT_MAX
-from trading.domain.order_rules import CLIENT_ORDER_ID_LENGTH_MAX, KEY_LENGTH_MAX
+from trading.domain.errors import ExpiryInPast, UnknownAsset, UnknownMarket
+from trading.domain.moments import MOMENT_MAX, moment_text
+from trading.domain.order_rules import CLIENT_ORDER_ID_LENGTH_MAX, KEY_LENGTH_MAX, POSITIVE
 from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.state import ExchangeState
 
@@ -47,11 +47,11 @@ def place_order(
     market = market_state.market
     side = _SIDES.get(request.side)
     if side is None:
-        raise InvalidArgument("A side is buy or sell.", field="side", rule="one_of", allowed="buy, sell")
+        raise InvalidArgument("A side is buy or sell.", field="side", rule="one_of", limit="buy, sell")
     order_type = _TYPES.get(request.type)
     if order_type is None:
-        allowed = ", ".join(_TYPES)
-        raise InvalidArgument("There is no such type of order.", field="type", rule="one_of", allowed=allowed)
+        limit = ", ".join(_TYPES)
+        raise InvalidArgument("There is no such type of order.", field="type", rule="one_of", limit=limit)
     return PlaceOrder(
         actor,
         request.market,
@@ -65,7 +65,7 @@ def place_order(
         _printable(request.client_order_id, "client_order_id", CLIENT_ORDER_ID_LENGTH_MAX),
         _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX),
         market.price_from_text(request.stop_price, "stop_price") if request.stop_price else 0,
-        milliseconds_of_timestamp(request.expires_at, "expires_at") if request.HasField("expires_at") else 0,
+        _expiry(request.expires_at, state) if request.HasField("expires_at") else 0,
     )
 
 
@@ -152,8 +152,8 @@ def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
         return TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce.GTC
     known = _TIMES_IN_FORCE.get(text)
     if known is None:
-        allowed = ", ".join(_TIMES_IN_FORCE)
-        raise InvalidArgument("There is no such time in force.", field="time_in_force", rule="one_of", allowed=allowed)
+        limit = ", ".join(_TIMES_IN_FORCE)
+        raise InvalidArgument("There is no such time in force.", field="time_in_force", rule="one_of", limit=limit)
     return known
 
 
@@ -163,8 +163,23 @@ def _positive(text: str, field: str) -> int:
         return 0
     amount = parse_amount(text, SCALE_MAX, field=field)
     if not amount:
-        raise InvalidArgument("The number must be above zero.", field=field, rule="positive")
+        raise InvalidArgument("The number must be above zero.", field=field, rule="positive", limit=POSITIVE)
     return amount
+
+
+def _expiry(moment: Timestamp, state: ExchangeState) -> int:
+    if moment.seconds * 1_000 + moment.nanos // 1_000_000 <= 0:
+        # Before 1970, which is as past as yesterday.
+        raise ExpiryInPast(limit=moment_text(state.batch_milliseconds), given=text_of_timestamp(moment))
+    return milliseconds_of_timestamp(moment, "expires_at")
+
+
+def text_of_timestamp(moment: Timestamp) -> str:
+    """Of any, also one that no calendar has."""
+    try:
+        return moment.ToJsonString()
+    except ValueError:
+        return f"{moment.seconds} s {moment.nanos} ns since 1970"
 
 
 def milliseconds_of_timestamp(moment: Timestamp, field: str) -> int:
@@ -174,13 +189,13 @@ def milliseconds_of_timestamp(moment: Timestamp, field: str) -> int:
     """
     milliseconds = moment.seconds * 1_000 + moment.nanos // 1_000_000
     if not (0 < milliseconds <= MOMENT_MAX and 0 <= moment.nanos < _NANOS_PER_SECOND):
-        raise InvalidArgument("There is no such moment.", field=field, rule="range")
+        raise InvalidArgument("There is no such moment.", field=field, rule="range", limit=moment_text(MOMENT_MAX))
     return milliseconds
 
 
 def _check_order_id(order_id: str) -> None:
     if len(order_id) != ORDER_ID_LENGTH:
-        raise InvalidArgument("An order id is a UUID.", field="order_id", rule="uuid")
+        raise InvalidArgument("An order id is a UUID.", field="order_id", rule="uuid", limit="a UUID")
 
 
 def _printable(text: str, field: str, length_max: int) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from chassis.errors import InvalidArgument
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2
 
@@ -35,11 +36,11 @@ class Previews:
         caller = current_caller()
         actor = Actor(caller.required_user(), caller.session_id or "", caller.request_id, caller.address or "")
 
-        def question(state: ExchangeState) -> trading_pb2.PreviewOrderResponse | Rejection:
+        def question(state: ExchangeState) -> trading_pb2.PreviewOrderResponse | Rejection | InvalidArgument:
             shown = as_next_batch(state, request.market, self._prices, self._time.now())
             try:
                 return _preview(shown, request, actor)
-            except Rejection as refusal:
+            except (Rejection, InvalidArgument) as refusal:
                 teach(refusal, request, shown, actor)
                 # Told like an answer: once what it rests on is durable.
                 return refusal
@@ -51,7 +52,7 @@ class Previews:
             self._sequencer.look_at_the_clock()
             await asyncio.sleep(_FIRST_SECONDS)
             answer = await self._sequencer.read(question)
-        if isinstance(answer, Rejection):
+        if isinstance(answer, Rejection | InvalidArgument):
             raise answer
         return answer
 

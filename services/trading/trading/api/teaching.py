@@ -2,44 +2,46 @@
 that would be accepted now, or in `no_suggestion` why there is none.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import orjson
-from chassis.errors import ServiceError
+from chassis.errors import InvalidArgument, ServiceError
 from chassis.logs import get_logger
 from cryptovault.trading.v1 import trading_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.api import parsing
 from trading.domain.amounts import SCALE_MAX, format_amount
 from trading.domain.commands import Actor, AmendOrder, PlaceOrder
-from trading.domain.errors import IdempotencyKeyReused, InvalidLot, InvalidTick, Rejection, TooManyDecimals
+from trading.domain.errors import IdempotencyKeyReused, Rejection
 from trading.domain.markets import Market
 from trading.domain.moments import moment_text
 from trading.domain.state import ExchangeState
 from trading.domain.suggest_amendment import suggest_amendment
 from trading.domain.suggestions import WHY_NONE, WHY_NONE_DEFAULT, suggest_order
 
-_TEXTS_MAX = 5  # the fields of an order that hold a number
+_TEXTS_MAX = 6  # the fields of an order that hold a number or a moment, and the order itself
+_GIVEN_LENGTH_MAX = 64
+_UNCLEAR = "What is meant by {} is not clear; nobody else can say it."
 
 log = get_logger(__name__)
 
 
 def teach(
-    error: Rejection,
+    error: Rejection | InvalidArgument,
     request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder,
     state: ExchangeState,
     actor: Actor,
 ) -> None:
     """Adds to the refusal's details; `state` is what the request would meet if it came again now. Never raises."""
+    _say_what_was_given(error, request)
     if isinstance(error, IdempotencyKeyReused):
         # Whatever the body, the key that comes with it is taken.
         error.details["no_suggestion"] = WHY_NONE[error.reason]
         return
     try:
-        if isinstance(request, trading_pb2.PlaceOrder):
-            suggested = _suggest_order(request, state, actor)
-        else:
-            suggested = _suggest_amendment(request, state, actor)
+        suggested = _suggest(request, state, actor)
     except Exception:
         # The refusal stands without it, and whoever waits for the refusal must not suffer.
         log.exception("No suggestion could be made", event="suggestion_failed", reason=error.reason)
@@ -50,37 +52,52 @@ def teach(
         error.details["suggested"] = orjson.dumps(suggested).decode()
 
 
-def _suggest_order(request: trading_pb2.PlaceOrder, state: ExchangeState, actor: Actor) -> dict[str, Any] | str:
-    given = trading_pb2.PlaceOrder()
-    given.CopyFrom(request)
+def _say_what_was_given(error: ServiceError, request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder) -> None:
+    """As it came, where the rule itself does not say: the core knows numbers, not their text."""
+    field = error.details.get("field", "")
+    if "given" in error.details or field not in request.DESCRIPTOR.fields_by_name:
+        return
+    value = getattr(request, field)
+    if isinstance(value, Timestamp):
+        text = parsing.text_of_timestamp(value) if value.ByteSize() else ""
+    else:
+        text = value if isinstance(value, str) else str(value).lower()
+    error.details["given"] = text[:_GIVEN_LENGTH_MAX] or "none"
+
+
+def _suggest(
+    request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder, state: ExchangeState, actor: Actor
+) -> dict[str, Any] | str:
+    """A body, or why there is none."""
+    given = deepcopy(request)
     for _ in range(_TEXTS_MAX):
         try:
-            command = parsing.place_order(given, state, actor, "")
-        except (InvalidTick, InvalidLot, TooManyDecimals) as refusal:
-            # Digits beyond what the market counts in: as text, before there is an amount to mend.
-            setattr(given, refusal.details["field"], refusal.details["nearest"])
-        except ServiceError as refusal:
-            return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
-        else:
-            suggested = suggest_order(state, command)
-            return suggested if isinstance(suggested, str) else _order_body(suggested, state)
+            if isinstance(given, trading_pb2.PlaceOrder):
+                order = suggest_order(state, parsing.place_order(given, state, actor, ""))
+                return order if isinstance(order, str) else _order_body(order, state)
+            amendment = suggest_amendment(state, parsing.amend_order(given, actor, ""))
+            return amendment if isinstance(amendment, str) else _amendment_body(amendment)
+        except (Rejection, InvalidArgument) as refusal:
+            if not _mend_text(given, refusal):
+                unclear = _UNCLEAR.format(refusal.details.get("field", ""))
+                return WHY_NONE.get(refusal.reason, unclear)
     return WHY_NONE_DEFAULT
 
 
-def _suggest_amendment(request: trading_pb2.AmendOrder, state: ExchangeState, actor: Actor) -> dict[str, Any] | str:
-    given = trading_pb2.AmendOrder()
-    given.CopyFrom(request)
-    for _ in range(_TEXTS_MAX):
-        try:
-            command = parsing.amend_order(given, actor, "")
-        except TooManyDecimals as refusal:
-            setattr(given, refusal.details["field"], refusal.details["nearest"])
-        except ServiceError as refusal:
-            return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
-        else:
-            suggested = suggest_amendment(state, command)
-            return suggested if isinstance(suggested, str) else _amendment_body(suggested)
-    return WHY_NONE_DEFAULT
+def _mend_text(given: trading_pb2.PlaceOrder | trading_pb2.AmendOrder, refusal: ServiceError) -> bool:
+    """What stands in the way before there is a command to mend: digits and moments beyond what can be counted."""
+    details = refusal.details
+    field = details.get("field", "")
+    if isinstance(given, trading_pb2.PlaceOrder) and field == "expires_at":
+        # No moment that can be counted becomes one that is over: the rule that comes after this one knows a better one.
+        given.expires_at.FromMilliseconds(1)
+    elif "nearest" in details:
+        setattr(given, field, details["nearest"])
+    elif details.get("rule") == "positive":
+        setattr(given, field, "")  # an amendment's figure: as it is
+    else:
+        return False
+    return True
 
 
 def _order_body(command: PlaceOrder, state: ExchangeState) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from trading.domain.house import fresh_quotation
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import Market
 from trading.domain.matching import Stop, Walk, walk
-from trading.domain.order_rules import check_price_band, check_size, check_steps, market_for_orders, protection_price
+from trading.domain.order_rules import (
+    NONE,
+    POSITIVE,
+    RANGE,
+    check_price_band,
+    check_size,
+    check_steps,
+    market_for_orders,
+    protection_price,
+)
 from trading.domain.orders import LIFE, Order, OrderStatus, OrderStep, Side
 from trading.domain.outcomes import Decision
 from trading.domain.place_order import check_funds, check_post_only, take
@@ -57,14 +66,16 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
     amended = copy(order)
     if not (0 <= command.price <= AMOUNT_MAX and 0 <= command.quantity <= AMOUNT_MAX):
         field = "quantity" if 0 <= command.price <= AMOUNT_MAX else "price"
-        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range")
+        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range", limit=RANGE)
     if not (command.price or command.quantity):
-        raise InvalidOrder("A new price or a new quantity is needed.", field="quantity", rule="price_or_quantity")
+        raise InvalidOrder(
+            "A new price or a new quantity is needed.", field="quantity", rule="price_or_quantity", limit=POSITIVE
+        )
     price, quantity = _in_minor_units(market, command)
     if command.price and not order.price:
-        raise InvalidOrder("This order has no limit.", field="price", rule="only_for_limits")
+        raise InvalidOrder("This order has no limit.", field="price", rule="only_for_limits", limit=NONE)
     if command.quantity and not order.quantity:
-        raise InvalidOrder("This order is by quote amount.", field="quantity", rule="only_by_quantity")
+        raise InvalidOrder("This order is by quote amount.", field="quantity", rule="only_by_quantity", limit=NONE)
     if order.amendments >= state.limits.amendments_per_order:
         raise TooManyAmendments(limit=state.limits.amendments_per_order)
     amended.price = price or order.price

@@ -18,6 +18,7 @@ _FORMATTED_AMOUNTS = 8_192
 
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,18}))?", re.ASCII)
 _WHOLE_MAX = 10**18 - 1  # 18 digits
+_GIVEN_LENGTH_MAX = 64  # of what is no number: enough to be recognised
 
 
 def parse_amount(text: str, scale: int, *, field: str) -> int:
@@ -28,20 +29,24 @@ def parse_amount(text: str, scale: int, *, field: str) -> int:
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise InvalidArgument("A plain decimal number such as 12.5 is needed.", field=field, rule="decimal")
+        raise InvalidArgument(
+            "A plain decimal number such as 12.5 is needed.",
+            field=field, rule="decimal", limit="a plain decimal number", given=text[:_GIVEN_LENGTH_MAX],
+        )  # fmt: skip
     whole, fraction = match.group(1), (match.group(2) or "").rstrip("0")
     if len(fraction) > scale:
         digits = int(whole + fraction)
         unit = 10 ** (len(fraction) - scale)
-        # One unit at least, and no more than can be said: where this is refused, so is zero, and so is what is larger.
-        most = min(AMOUNT_MAX, _WHOLE_MAX * _power_of_ten(scale))
-        nearest = min(max(1, (2 * digits + unit) // (2 * unit)), most)
+        # One unit at least: where this is refused, so is zero.
+        nearest = min(max(1, (2 * digits + unit) // (2 * unit)), _most(scale))
         raise TooManyDecimals(field=field, limit=scale, given=text, nearest=format_amount(nearest, scale))
     amount = int(whole + fraction) * _power_of_ten(scale - len(fraction))
     if amount > AMOUNT_MAX:
         raise InvalidArgument(
-            "The number is too large.", field=field, rule="maximum", limit=format_amount(AMOUNT_MAX, scale)
-        )
+            "The number is too large.",
+            field=field, rule="maximum", limit=format_amount(AMOUNT_MAX, scale), given=text,
+            nearest=format_amount(_most(scale), scale),
+        )  # fmt: skip
     return amount
 
 
@@ -72,6 +77,11 @@ def average_price(notional: int, quantity: int, base_scale: int) -> int:
     if quantity == 0:
         return 0
     return (2 * notional * _power_of_ten(base_scale) + quantity) // (2 * quantity)
+
+
+def _most(scale: int) -> int:
+    """What can be held, and said."""
+    return min(AMOUNT_MAX, _WHOLE_MAX * _power_of_ten(scale))
 
 
 def _power_of_ten(exponent: int) -> int:

@@ -68,7 +68,9 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
 
 def check_key(idempotency_key: str) -> None:
     if len(idempotency_key) > KEY_LENGTH_MAX:
-        raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
+        raise InvalidOrder(
+            "The idempotency key is too long.", field="idempotency_key", rule="length", limit=str(KEY_LENGTH_MAX)
+        )
 
 
 def _use_key(draft: Draft, actor: Actor, idempotency_key: str, fingerprint: str, order_ids: tuple[str, ...]) -> None:

@@ -28,8 +28,9 @@ class InvalidOrder(Rejection):
     kind = ErrorKind.INVALID
     reason = "invalid_order"
 
-    def __init__(self, message: str, *, field: str, rule: str) -> None:
-        super().__init__(message, field=field, rule=rule)
+    def __init__(self, message: str, *, field: str, rule: str, limit: str) -> None:
+        """`limit` is what the field may be. What it was is for whoever has the request as it came."""
+        super().__init__(message, field=field, rule=rule, limit=limit)
 
 
 class InvalidTick(Rejection):
@@ -112,10 +113,10 @@ class InsufficientFunds(Rejection):
 class NoLiquidity(Rejection):
     reason = "no_liquidity"
 
-    def __init__(self, *, market: str, worst_price: str) -> None:
+    def __init__(self, *, market: str, worst_price: str, given: str) -> None:
         super().__init__(
             f"Nobody offers the other side of {market} up to the price limit of {worst_price}.",
-            rule="slippage_cap", market=market, limit=worst_price,
+            rule="slippage_cap", market=market, limit=worst_price, given=given,
         )  # fmt: skip
 
 
@@ -223,7 +224,7 @@ class MarketPaused(Rejection):
         seconds = -(-remaining_milliseconds // 1_000)
         super().__init__(
             f"The price of {market} jumped; trading goes on in {seconds} seconds. Cancels are possible.",
-            market=market, rule="circuit_breaker", retry_after_seconds=str(seconds),
+            market=market, rule="circuit_breaker", limit="trading", given="paused", retry_after_seconds=str(seconds),
         )  # fmt: skip
 
 
@@ -234,7 +235,10 @@ class MarketDraining(Rejection):
     reason = "market_draining"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__(f"{market} is still working on an earlier command.", market=market)
+        super().__init__(
+            f"{market} is still working on an earlier command.",
+            market=market, rule="in_turn", limit="trading", given="draining",
+        )  # fmt: skip
 
 
 class ExpiriesDue(Rejection):
@@ -244,7 +248,9 @@ class ExpiriesDue(Rejection):
     reason = "expiries_due"
 
     def __init__(self) -> None:
-        super().__init__("Orders whose time is over are being closed.")
+        super().__init__(
+            "Orders whose time is over are being closed.", rule="in_turn", limit="trading", given="expiring"
+        )
 
 
 class StalePrice(Rejection):
@@ -254,7 +260,7 @@ class StalePrice(Rejection):
     reason = "stale_price"
 
     def __init__(self, *, market: str, age_milliseconds: int | None, limit_milliseconds: int | None) -> None:
-        facts = {"market": market}
+        facts = {"market": market, "limit": "a price", "given": "none"}
         if age_milliseconds is not None and limit_milliseconds is not None:
             facts |= {"limit": str(limit_milliseconds), "given": str(age_milliseconds)}
         super().__init__(f"There is no fresh price for {market}.", rule="price_age_milliseconds", **facts)
@@ -273,7 +279,10 @@ class UnknownMarket(Rejection):
     reason = "unknown_market"
 
     def __init__(self, *, market: str) -> None:
-        super().__init__("There is no such market.", market=market[:32], rule="known_market", given=market[:32])
+        super().__init__(
+            "There is no such market.", market=market[:32], rule="known_market", limit="a listed market",
+            given=market[:32],
+        )  # fmt: skip
 
 
 class UnknownAsset(Rejection):
@@ -293,15 +302,21 @@ class OrderNotOpen(Rejection):
     reason = "order_not_open"
 
     def __init__(self, *, order_id: str) -> None:
-        super().__init__("There is no such open order.", order_id=order_id[:64], rule="open_order")
+        super().__init__(
+            "There is no such open order.",
+            order_id=order_id[:64], rule="open_order", limit="an open order of yours", given=order_id[:64],
+        )  # fmt: skip
 
 
 class IdempotencyKeyReused(Rejection):
     kind = ErrorKind.CONFLICT
     reason = "idempotency_key_reused"
 
-    def __init__(self) -> None:
-        super().__init__("This idempotency key was used for another request.", rule="idempotency_key")
+    def __init__(self, *, idempotency_key: str) -> None:
+        super().__init__(
+            "This idempotency key was used for another request.",
+            rule="idempotency_key", limit="one request", given=idempotency_key[:64],
+        )  # fmt: skip
 
 
 class ClientOrderIdReused(Rejection):
@@ -310,6 +325,7 @@ class ClientOrderIdReused(Rejection):
 
     def __init__(self, *, client_order_id: str, order_id: str) -> None:
         super().__init__(
-            "This client order id belongs to another order.",
-            client_order_id=client_order_id, order_id=order_id, rule="client_order_id",
+            "An order with this client order id is placed already.",
+            client_order_id=client_order_id, order_id=order_id, rule="client_order_id", limit="one order",
+            given=client_order_id,
         )  # fmt: skip

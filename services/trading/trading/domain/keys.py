@@ -77,7 +77,7 @@ def repeat_of_key(
     if known is None or _is_free(known, time_milliseconds):
         return None
     if known.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
+        raise IdempotencyKeyReused(idempotency_key=idempotency_key)
     return Repeat(known.batch, known.order_ids)
 
 

@@ -38,6 +38,10 @@ from trading.domain.state import ExchangeState, MarketState
 
 CLIENT_ORDER_ID_LENGTH_MAX = 64  # a UUID with a prefix fits
 KEY_LENGTH_MAX = 255  # the public API's
+# Limits that are no number.
+NONE = "none"
+POSITIVE = "above 0"
+RANGE = "above 0, at most 63 bits"
 
 
 class Terms(Protocol):
@@ -82,13 +86,22 @@ def check_shape(command: PlaceOrder) -> None:
     ) = command  # fmt: skip
     if not (0 <= quantity <= AMOUNT_MAX and 0 <= price <= AMOUNT_MAX):
         field = "price" if 0 <= quantity <= AMOUNT_MAX else "quantity"
-        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range")
+        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range", limit=RANGE)
     if not 0 <= quote_quantity <= AMOUNT_MAX:
-        raise InvalidOrder("The number must be above zero and fit 63 bits.", field="quote_quantity", rule="range")
+        raise InvalidOrder(
+            "The number must be above zero and fit 63 bits.", field="quote_quantity", rule="range", limit=RANGE
+        )
     if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
-        raise InvalidOrder("The client order id is too long.", field="client_order_id", rule="length")
+        raise InvalidOrder(
+            "The client order id is too long.",
+            field="client_order_id",
+            rule="length",
+            limit=str(CLIENT_ORDER_ID_LENGTH_MAX),
+        )
     if len(key) > KEY_LENGTH_MAX:
-        raise InvalidOrder("The idempotency key is too long.", field="idempotency_key", rule="length")
+        raise InvalidOrder(
+            "The idempotency key is too long.", field="idempotency_key", rule="length", limit=str(KEY_LENGTH_MAX)
+        )
     if order_type is MARKET:
         _check_market_order(command)
     elif order_type is LIMIT:
@@ -96,23 +109,29 @@ def check_shape(command: PlaceOrder) -> None:
     else:
         _check_trigger(command)
     if stop and order_type not in TRIGGERS:
-        raise InvalidOrder("Only an order that waits has a stop price.", field="stop_price", rule="only_for_triggers")
+        raise InvalidOrder(
+            "Only an order that waits has a stop price.", field="stop_price", rule="only_for_triggers", limit=NONE
+        )
     if expires or time_in_force is GTD:
         _check_expiry(command)
 
 
 def _check_market_order(command: PlaceOrder) -> None:
     if command.price:
-        raise InvalidOrder("A market order has no price.", field="price", rule="not_for_market_orders")
+        raise InvalidOrder("A market order has no price.", field="price", rule="not_for_market_orders", limit=NONE)
     if (command.quantity > 0) == (command.quote_quantity > 0):
         raise InvalidOrder(
             "A market order has either a quantity or a quote quantity, above zero.",
-            field="quantity", rule="either_quantity_or_quote_quantity",
+            field="quantity", rule="either_quantity_or_quote_quantity", limit="one of the two",
         )  # fmt: skip
     if command.time_in_force in RESTING_TIMES:
-        raise InvalidOrder("A market order cannot rest.", field="time_in_force", rule="not_for_market_orders")
+        raise InvalidOrder(
+            "A market order cannot rest.", field="time_in_force", rule="not_for_market_orders", limit="ioc, fok"
+        )
     if command.post_only:
-        raise InvalidOrder("A market order always takes.", field="post_only", rule="not_for_market_orders")
+        raise InvalidOrder(
+            "A market order always takes.", field="post_only", rule="not_for_market_orders", limit="false"
+        )
 
 
 def _check_limit_order(
@@ -124,47 +143,57 @@ def _check_limit_order(
 ) -> None:
     if quote_quantity:
         raise InvalidOrder(
-            "An order with a limit has no quote quantity.", field="quote_quantity", rule="not_for_limits"
+            "An order with a limit has no quote quantity.", field="quote_quantity", rule="not_for_limits", limit=NONE
         )
     if not quantity:
-        raise InvalidOrder("The quantity must be above zero.", field="quantity", rule="positive")
+        raise InvalidOrder("The quantity must be above zero.", field="quantity", rule="positive", limit=POSITIVE)
     if not price:
-        raise InvalidOrder("The price must be above zero.", field="price", rule="positive")
+        raise InvalidOrder("The price must be above zero.", field="price", rule="positive", limit=POSITIVE)
     if post_only and time_in_force not in RESTING_TIMES:
-        raise InvalidOrder("An order that must not take must be able to rest.", field="post_only", rule="must_rest")
+        raise InvalidOrder(
+            "An order that must not take must be able to rest.", field="post_only", rule="must_rest", limit="false"
+        )
 
 
 def _check_trigger(command: PlaceOrder) -> None:
     if not 0 < command.stop_price <= AMOUNT_MAX:
-        raise InvalidOrder("An order that waits has a stop price, above zero.", field="stop_price", rule="positive")
+        raise InvalidOrder(
+            "An order that waits has a stop price, above zero.", field="stop_price", rule="positive", limit=POSITIVE
+        )
     if command.order_type is OrderType.STOP_LIMIT:
         _check_limit_order(
             command.quantity, command.quote_quantity, command.price, command.time_in_force, command.post_only
         )
         return
     if command.price:
-        raise InvalidOrder("Only a stop_limit order has a limit.", field="price", rule="only_for_limits")
+        raise InvalidOrder("Only a stop_limit order has a limit.", field="price", rule="only_for_limits", limit=NONE)
     if (command.quantity > 0) == (command.quote_quantity > 0):
         raise InvalidOrder(
             "The order has either a quantity or a quote quantity, above zero.",
-            field="quantity", rule="either_quantity_or_quote_quantity",
+            field="quantity", rule="either_quantity_or_quote_quantity", limit="one of the two",
         )  # fmt: skip
     if command.quote_quantity and command.side is SELL:
         # How much base it takes is not known before the price is, so there is nothing definite to hold.
-        raise InvalidOrder("A sell that waits is by quantity.", field="quote_quantity", rule="not_for_waiting_sells")
+        raise InvalidOrder(
+            "A sell that waits is by quantity.", field="quote_quantity", rule="not_for_waiting_sells", limit=NONE
+        )
     if command.time_in_force not in RESTING_TIMES:
-        raise InvalidOrder("An order that waits is gtc or gtd.", field="time_in_force", rule="must_wait")
+        raise InvalidOrder(
+            "An order that waits is gtc or gtd.", field="time_in_force", rule="must_wait", limit="gtc, gtd"
+        )
     if command.post_only:
-        raise InvalidOrder("An order without a limit takes.", field="post_only", rule="only_for_limits")
+        raise InvalidOrder("An order without a limit takes.", field="post_only", rule="only_for_limits", limit="false")
 
 
 def _check_expiry(command: PlaceOrder) -> None:
     if command.time_in_force is not GTD:
-        raise InvalidOrder("Only a gtd order expires.", field="expires_at", rule="only_for_gtd")
+        raise InvalidOrder("Only a gtd order expires.", field="expires_at", rule="only_for_gtd", limit=NONE)
     if not command.expires_milliseconds:
-        raise InvalidOrder("A gtd order needs its last moment.", field="expires_at", rule="required")
+        raise InvalidOrder(
+            "A gtd order needs its last moment.", field="expires_at", rule="required", limit="a moment to come"
+        )
     if not 0 < command.expires_milliseconds <= MOMENT_MAX:
-        raise InvalidOrder("There is no such moment.", field="expires_at", rule="range")
+        raise InvalidOrder("There is no such moment.", field="expires_at", rule="range", limit=moment_text(MOMENT_MAX))
 
 
 def check_expiry(command: PlaceOrder, now_milliseconds: int) -> None:

@@ -212,7 +212,7 @@ def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
         by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
             fillable=market.quantity_text(result.quantity) if by_quantity else market.quote_text(result.notional),
-            given=market.quantity_text(command.quantity) if by_quantity else market.quote_text(command.quote_quantity),
+            given=_wanted(command, market),
         )
     if result.fills or command.price or result.stop is SELF_TRADE:
         return
@@ -228,7 +228,11 @@ def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
             given=market.quote_text(command.quote_quantity),
             nearest=market.quote_text(lot),
         )
-    raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price))
+    raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price), given=_wanted(command, market))
+
+
+def _wanted(command: Terms, market: Market) -> str:
+    return market.quantity_text(command.quantity) if command.quantity else market.quote_text(command.quote_quantity)
 
 
 def _check_open_orders(state: ExchangeState, market: Market, owner: Owner | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.errors import ErrorKind, RemoteError
+from facts import ORDER as ID
 from replies import checked
 
 if TYPE_CHECKING:
@@ -190,6 +191,37 @@ async def test_a_refused_secret_is_not_repeated(up: "Running", path: str, body: 
     checked(reply, 400, "VALIDATION_ERROR")
     if body.get("email") != SECRET:
         assert SECRET not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "field", "given"),
+    [
+        ("POST", {"quantity": "-1"}, "quantity", "-1"),
+        ("POST", {"quantity": 1}, "quantity", "1"),
+        ("POST", {"quantity": 10**30}, "quantity", None),
+        ("POST", {"quantity": "9" * 65}, "quantity", None),
+        ("POST", {"quantity": {"of": "it"}}, "quantity", "an object"),
+        ("POST", {"side": "BUY"}, "side", "BUY"),
+        ("POST", {"market": None}, "market", "null"),
+        ("POST", {"post_only": "yes"}, "post_only", "yes"),
+        ("POST", {"client_order_id": "a b"}, "client_order_id", "a b"),
+        ("POST", {"expires_at": "tomorrow"}, "expires_at", "tomorrow"),
+        ("POST", {"expires_at": "2030-02-30T00:00:00Z"}, "expires_at", "2030-02-30T00:00:00Z"),
+        ("POST", {"leverage": "100"}, "leverage", "leverage"),
+        ("PATCH", {"price": "1e5"}, "price", "1e5"),
+        ("PATCH", {}, "body", "none"),
+    ],
+)
+async def test_an_order_that_cannot_be_read_is_told_the_rule_the_limit_and_what_was_given(
+    up: "Running", method: str, changes: dict[str, Any], field: str, given: str | None
+) -> None:
+    path, body = ("/api/v1/orders", {**ORDER, **changes}) if method == "POST" else (f"/api/v1/orders/{ID}", changes)
+    details = checked(await up.client.request(method, path, json=body, headers=up.bearer()), 400, "VALIDATION_ERROR")
+    assert (details["field"], details["given"]) == (field, given or "what is not repeated here")
+    assert details["rule"]
+    assert details["limit"]
+    assert details["no_suggestion"]
+    assert up.platform.trading.commands == []
 
 
 async def test_a_value_is_shown_only_where_it_is_short_and_printable(up: "Running") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.edge.door_limits import BODY_BYTES_MAX, BODY_SECONDS_MAX
 from gateway.edge.json_shape import check_shape
-from gateway.errors import error_of_validation, invalid, too_large
+from gateway.errors import PublicError, error_of_validation, invalid, too_large
 from gateway.schemas.fields import RULES, RequestBody
 
 _JSON = re.compile(r"\s*application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
@@ -17,8 +18,14 @@ _JSON = re.compile(r"\s*application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s*)?",
 B = TypeVar("B", bound=RequestBody)
 
 
-async def read_body(request: Request, model: type[B]) -> B:
-    """PublicError 400 or 413 where it is not such a body."""
+def _refuse(error: ValidationError) -> PublicError:
+    return error_of_validation(error, rules=RULES)
+
+
+async def read_body(
+    request: Request, model: type[B], *, refuse: Callable[[ValidationError], PublicError] = _refuse
+) -> B:
+    """PublicError 400 or 413 where it is not such a body; `refuse` words what the model says."""
     content_type = request.headers.get("content-type", "")
     if content_type != "application/json" and _JSON.fullmatch(content_type) is None:
         raise invalid("The body must be application/json.", field="Content-Type", rule="application_json")
@@ -27,7 +34,7 @@ async def read_body(request: Request, model: type[B]) -> B:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise error_of_validation(error, rules=RULES) from None
+        raise refuse(error) from None
 
 
 async def read_optional_body(request: Request, model: type[B]) -> B:

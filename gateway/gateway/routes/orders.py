@@ -12,11 +12,11 @@ from starlette.responses import Response
 from gateway.admission.policy import Access, LimitClass
 from gateway.clients.newest_batches import NewestBatches
 from gateway.clients.order_entry import Command, NotSent, OrderEntry, OutcomeUnknown
-from gateway.edge.bodies import read_body
 from gateway.edge.facts import facts_of
 from gateway.edge.idempotency import idempotency_key
 from gateway.edge.metrics import ORDERS_UNKNOWN
 from gateway.edge.moments import read_moment
+from gateway.edge.order_bodies import UNREAD, read_order
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
 from gateway.edge.shedding import Urgency
@@ -94,20 +94,23 @@ class OrderRoutes:
         ]  # fmt: skip
 
     async def place(self, request: Request) -> Response:
-        body = await read_body(request, schemas.PlaceOrder)
+        body = await read_order(request, schemas.PlaceOrder)
         answer = await self._enter(request, _order(body), client_order_id=body.client_order_id)
         return json_reply(placed_view(answer.result), status=201)
 
     async def preview(self, request: Request) -> Response:
-        body = await read_body(request, schemas.PlaceOrder)
+        body = await read_order(request, schemas.PlaceOrder)
         answer = await self._trading.PreviewOrder(pb.PreviewOrderRequest(order=_order(body)))
         return json_reply(preview_view(answer))
 
     async def amend(self, request: Request) -> Response:
         path = read_path(request, queries.OrderPath)
-        body = await read_body(request, schemas.AmendOrder)
+        body = await read_order(request, schemas.AmendOrder)
         if body.price is None and body.quantity is None:
-            raise invalid("A new price or a new quantity is needed.", field="body", rule="price_or_quantity")
+            raise invalid(
+                "A new price or a new quantity is needed.",
+                field="body", rule="price_or_quantity", limit="one of the two", given="none", no_suggestion=UNREAD,
+            )  # fmt: skip
         command = pb.AmendOrder(order_id=path.order_id, price=body.price or "", quantity=body.quantity or "")
         answer = await self._enter(request, command)
         return json_reply(placed_view(answer.result))
@@ -171,7 +174,9 @@ def _order(body: schemas.PlaceOrder) -> pb.PlaceOrder:
         price=body.price or "",
         stop_price=body.stop_price or "",
         time_in_force=body.time_in_force or "",
-        expires_at=None if body.expires_at is None else read_moment(body.expires_at, field="expires_at"),
+        expires_at=None
+        if body.expires_at is None
+        else read_moment(body.expires_at, field="expires_at", no_suggestion=UNREAD),
         post_only=body.post_only,
         client_order_id=body.client_order_id or "",
     )

@@ -271,6 +271,30 @@ def test_a_stop_that_is_reached_already_suggests_the_next_that_waits_and_its_lim
     assert (suggested.stop_price, suggested.price) == (units("99.9"), units("98.9"))
 
 
+@pytest.mark.parametrize(("side", "crossing"), [(Side.BUY, "101"), (Side.SELL, "99")])
+def test_what_is_suggested_beside_the_live_price_is_still_accepted_when_that_has_moved_a_little(
+    side: Side, crossing: str
+) -> None:
+    bench = Bench()
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, tick=units("0.001")), "start"))
+    bench.reference("100")
+    resting = bench.done(bench.limit("alice", side, "1", "95" if side is Side.BUY else "105", post_only=True))[0]
+    assert isinstance(resting, OrderPlaced)
+    state = bench.exchange.state
+    orders = [
+        bench.limit("alice", side, "1", crossing, post_only=True),
+        trigger("alice", OrderType.STOP, side, "100"),
+        trigger("alice", OrderType.TAKE_PROFIT, side, "100"),
+    ]
+    suggested = [suggest_order(state, order) for order in orders]
+    amended = suggest_amendment(state, AmendOrder(actor("alice"), resting.order_id, price=units(crossing)))
+    for moved in ("99.96", "100.04"):
+        bench.reference(moved)
+        for command in (*suggested, amended):
+            assert isinstance(command, PlaceOrder | AmendOrder)
+            bench.done(command)
+
+
 def test_no_room_for_another_open_order_suggests_one_that_takes_where_that_would_trade() -> None:
     bench = Bench(limits=Limits(open_orders_per_user=1))
     bench.reference("100")

@@ -1,5 +1,6 @@
 """Why the exchange says no. A refusal writes nothing. Details hold the rule, the limit, the given and the nearest valid
-value as decimal strings, so that a client can mend its order without a manual.
+value as strings, amounts as decimals, so that a client can mend its order without a manual. The nearest value is this
+rule's alone: what passes all of them is for the suggestion to say (`suggestions.py`).
 """
 
 from chassis.errors import ErrorKind, ServiceError
@@ -17,7 +18,7 @@ class TooManyDecimals(Rejection):
 
     def __init__(self, *, field: str, limit: int, given: str, nearest: str) -> None:
         super().__init__(
-            f"At most {limit} decimals are allowed; {nearest} would pass.",
+            f"At most {limit} decimals are allowed; the nearest is {nearest}.",
             field=field, rule="too_many_decimals", limit=str(limit), given=given, nearest=nearest,
         )  # fmt: skip
 
@@ -38,7 +39,7 @@ class InvalidTick(Rejection):
 
     def __init__(self, *, tick: str, given: str, nearest: str, field: str = "price") -> None:
         super().__init__(
-            f"The price must be a multiple of {tick}; {nearest} would pass.",
+            f"The price must be a multiple of {tick}; the nearest is {nearest}.",
             field=field, rule="tick", limit=tick, given=given, nearest=nearest,
         )  # fmt: skip
 
@@ -48,7 +49,7 @@ class InvalidLot(Rejection):
 
     def __init__(self, *, lot: str, given: str, nearest: str) -> None:
         super().__init__(
-            f"The quantity must be a multiple of {lot}; {nearest} would pass.",
+            f"The quantity must be a multiple of {lot}; the nearest is {nearest}.",
             field="quantity", rule="lot", limit=lot, given=given, nearest=nearest,
         )  # fmt: skip
 
@@ -58,7 +59,7 @@ class BelowMinNotional(Rejection):
 
     def __init__(self, *, field: str, limit: str, given: str, nearest: str) -> None:
         super().__init__(
-            f"The order is worth {given}, less than the minimum of {limit}; {field} {nearest} would pass.",
+            f"The order is worth {given}, less than the minimum of {limit}; {field} {nearest} would be enough.",
             field=field, rule="min_notional", limit=limit, given=given, nearest=nearest,
         )  # fmt: skip
 
@@ -90,7 +91,7 @@ class OutsidePriceBand(Rejection):
 
     def __init__(self, *, lowest: str, highest: str, given: str, nearest: str) -> None:
         """`nearest` is empty where no price on the market's tick lies within its band."""
-        advice = f"{nearest} would pass" if nearest else "no multiple of the tick does"
+        advice = f"the nearest is {nearest}" if nearest else "no multiple of the tick does"
         facts = {"nearest": nearest} if nearest else {}
         super().__init__(
             f"The price must lie between {lowest} and {highest}; {advice}.",

@@ -13,7 +13,7 @@ from trading.domain.orders import Order, Side
 from trading.domain.queries import balance
 from trading.domain.settlement import required_hold
 from trading.domain.state import ExchangeState
-from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT
+from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, at_a_distance
 
 _WHY_NONE = WHY_NONE | {
     "order_not_open": "There is no such open order to amend.",
@@ -49,7 +49,13 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
         return _affordable(state, market, order, command)
     if isinstance(refusal, errors.InvalidOrder):
         return _well_formed(market, order, command, refusal)
-    return _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
+    nearest = _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
+    reference = state.markets[order.market].reference
+    if nearest is None or reference is None or not isinstance(refusal, errors.PostOnlyWouldTake):
+        return nearest
+    unit = _common(1, market.quote_scale)
+    price = at_a_distance(market, reference.price, order.side, nearest.price // unit)
+    return nearest._replace(price=price * unit)
 
 
 def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:

@@ -11,13 +11,15 @@ from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Traded
-from trading.domain.markets import Market
-from trading.domain.order_rules import protection_price
-from trading.domain.orders import TRIGGERS, OrderType, TimeInForce, waits_for_a_rise
+from trading.domain.markets import BASIS_POINTS, Market
+from trading.domain.order_rules import price_band, protection_price
+from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce, waits_for_a_rise
 from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
 from trading.domain.state import ExchangeState
 
+# The price has moved on by some ticks when the suggestion comes back: beside it no less than this is kept.
+_DISTANCE_BASIS_POINTS = 5
 TRIES_MAX = 10  # an order can break several rules, and mending one can break the next
 _DAY_MILLISECONDS = 86_400_000
 
@@ -115,16 +117,38 @@ def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection
     return command._replace(price=price) if price else None
 
 
+def at_a_distance(market: Market, reference_price: int, side: Side, nearest: int) -> int:
+    """For a maker beside the best opposite price, whose nearest price is `nearest`: one that will still rest in a
+    moment. Within the price band, where the nearest is.
+    """
+    lowest, highest = price_band(market, reference_price)
+    if side is Side.BUY:
+        return max(nearest - _distance(market, nearest), min(nearest, lowest))
+    return min(nearest + _distance(market, nearest), max(nearest, highest))
+
+
+def _distance(market: Market, price: int) -> int:
+    return price * _DISTANCE_BASIS_POINTS // (BASIS_POINTS * market.tick) * market.tick
+
+
+def _where_it_rests(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    nearest, reference = _nearest_price(state, command, refusal), state.markets[command.market].reference
+    if nearest is None or reference is None:
+        return None
+    return nearest._replace(price=at_a_distance(_market(state, command), reference.price, command.side, nearest.price))
+
+
 def _next_stop_price(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
-    """The first that the reference has not reached. A limit goes along."""
+    """The first that the reference has not reached, at a distance. A limit goes along."""
     reference = state.markets[command.market].reference
     if reference is None:
         return None
-    tick = _market(state, command).tick
+    market = _market(state, command)
+    tick, distance = market.tick, _distance(market, reference.price)
     if waits_for_a_rise(command.order_type, command.side):
-        stop_price = reference.price // tick * tick + tick
+        stop_price = reference.price // tick * tick + tick + distance
     else:
-        stop_price = -(-reference.price // tick) * tick - tick
+        stop_price = -(-reference.price // tick) * tick - tick - distance
     price = max(tick, command.price + stop_price - command.stop_price) if command.price else 0
     return command._replace(stop_price=stop_price, price=price) if stop_price > 0 else None
 
@@ -263,7 +287,7 @@ _REPAIRS: dict[type[Rejection], Callable[[ExchangeState, PlaceOrder, Any], Place
     errors.OutsidePriceBand: _nearest_price,
     errors.StopPriceReached: _next_stop_price,
     errors.ExpiryInPast: _tomorrow,
-    errors.PostOnlyWouldTake: _nearest_price,
+    errors.PostOnlyWouldTake: _where_it_rests,
     errors.FillOrKillUnfilled: _what_there_is,
     errors.NoLiquidity: _as_a_limit,
     errors.InsufficientFunds: _affordable,

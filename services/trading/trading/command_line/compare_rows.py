@@ -103,7 +103,7 @@ class _Comparison:
             for row_id in some:
                 if row_id not in stored:
                     self._miss(name, rows[row_id])
-                elif not (may_have_changed and stored[row_id]["batch"] > self._last):
+                elif not (may_have_changed and stored[row_id].get("batch", 0) > self._last):
                     self._compare_row(name, rows[row_id], stored[row_id])
 
     def _miss(self, name: str, row: Row) -> None:
@@ -113,7 +113,7 @@ class _Comparison:
         self._differs(f"{name} {row['_id']!r} is missing")
 
     def _compare_row(self, name: str, row: Row, stored: Row) -> None:
-        if name == USED_KEYS and stored["batch"] > row["batch"]:
+        if name == USED_KEYS and stored.get("batch", 0) > row["batch"]:
             return  # the key was free again, and has been used again
         # As it would be read back: amounts are decimals of another kind.
         row = bson.decode(bson.encode(row), self._database.codec_options)

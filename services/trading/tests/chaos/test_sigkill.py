@@ -13,6 +13,9 @@ from exchange_processes import (
     pay_everybody,
 )
 from order_load import KINDS, Load, check_outcomes, loaded
+from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.report import Report
+from trading.command_line.verify import verify_journal
 from trading.domain.events import OrderPlaced, Traded
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
@@ -44,7 +47,9 @@ async def test_five_kills_under_load_lose_and_double_nothing(
 
 
 async def check_records(mongo: MongoConnection, mongo_database: MongoDatabase, load: Load) -> None:
-    """The journal, and the rows that were made of it: every order and every fill once."""
+    """The journal, and the rows that were made of it: every order and every fill once, and nothing in them that an
+    operator would be told of.
+    """
     journal = await read_whole_journal(mongo)
     check_outcomes(load, journal)
     head = journal.exchange.state.batch_number
@@ -62,6 +67,9 @@ async def check_records(mongo: MongoConnection, mongo_database: MongoDatabase, l
                     fills[side.order_id].append(event.trade_number)
     rows = await mongo_database["orders"].find({}, {"fills.number": 1}).to_list()
     assert {row["_id"]: [fill["number"] for fill in row["fills"]] for row in rows} == fills
+    report = Report(as_json=True)
+    await verify_journal(OpenExchange(mongo, MongoJournal(mongo), MongoSnapshots(mongo_database)), report)
+    assert report.problems == []
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.long)])

@@ -262,6 +262,19 @@ class UnheardProjection(Projection):
             raise AutoReconnect("connection closed")
 
 
+async def test_a_cursor_moves_on_only_from_the_very_batch_that_was_folded(mongo_database: MongoDatabase) -> None:
+    """Another journal's batch may have the same number, as after a restore."""
+    cursors = Cursors(mongo_database)
+    there, after = Cursor(5, b"ours"), Cursor(6, b"next")
+    await cursors.put(ORDERS, there)
+    for elsewhere in (Cursor(5, b"another's"), Cursor(4, b"ours")):
+        with pytest.raises(CursorMoved):
+            await cursors.move(ORDERS, before=elsewhere, after=after)
+    assert await cursors.read(ORDERS) == there
+    await cursors.move(ORDERS, before=there, after=after)
+    assert await cursors.read(ORDERS) == after
+
+
 async def test_a_write_that_was_not_answered_is_not_taken_for_anothers(
     mongo_journal: MongoJournal, mongo_database: MongoDatabase
 ) -> None:

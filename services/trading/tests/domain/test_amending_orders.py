@@ -1,7 +1,8 @@
 import pytest
-from exchange_factory import UNIT, Bench, actor, trades, units
+from exchange_factory import COIN_USD, UNIT, Bench, actor, trades, units
 from test_triggers import drain, move, trigger
-from trading.domain.commands import AmendOrder, CancelOrder, PlaceOrder
+from trading.domain.amounts import AMOUNT_MAX
+from trading.domain.commands import AmendOrder, CancelOrder, PlaceOrder, SetReferencePrice
 from trading.domain.errors import InvalidOrder, OutsidePriceBand, Rejection
 from trading.domain.events import Event, OrderAmended, OrderClosed, OrderPlaced
 from trading.domain.orders import CloseReason, OrderStatus, OrderType, Side
@@ -268,3 +269,13 @@ def test_amendments_of_one_order_have_an_end() -> None:
     with pytest.raises(Rejection) as caught:
         bench.do(amend("alice", order_id, quantity="1"))
     assert (caught.value.reason, caught.value.details["limit"]) == ("too_many_amendments", "2")
+
+
+def test_no_price_beyond_63_bits_is_amended_to_where_the_band_would_let_it() -> None:
+    bench = Bench()
+    highest = AMOUNT_MAX // COIN_USD.tick * COIN_USD.tick
+    bench.do(SetReferencePrice("COIN-USD", highest, "simulator", bench.now, bench.now))
+    order_id = placed(bench, bench.limit("alice", Side.SELL, "0.001", "1")._replace(price=highest))
+    with pytest.raises(InvalidOrder) as refusal:
+        bench.do(AmendOrder(actor("alice"), order_id, price=highest // UNIT + 1, price_scale=0))
+    assert (refusal.value.details["field"], refusal.value.details["rule"]) == ("price", "range")

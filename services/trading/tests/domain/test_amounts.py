@@ -3,7 +3,14 @@ from chassis.errors import InvalidArgument
 from exchange_factory import COIN_USD
 from hypothesis import given
 from hypothesis import strategies as st
-from trading.domain.amounts import AMOUNT_MAX, average_price, format_amount, nearest_multiple, parse_amount
+from trading.domain.amounts import (
+    AMOUNT_MAX,
+    average_price,
+    format_amount,
+    nearest_multiple,
+    parse_amount,
+    parse_at_largest_scale,
+)
 from trading.domain.errors import InvalidLot, InvalidTick, TooManyDecimals
 
 
@@ -68,6 +75,21 @@ def test_the_nearest_to_one_that_is_too_large_as_well_is_one_that_would_pass(sca
     with pytest.raises(TooManyDecimals) as caught:
         parse_amount("999999999999999999.999999999999999999", scale, field="price")
     assert 0 < parse_amount(caught.value.details["nearest"], scale, field="price") <= AMOUNT_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "scale"),
+    [
+        ("1.5", 150_000_000, 8),
+        ("92233720368.54775807", AMOUNT_MAX, 8),
+        ("92233720368.5477581", 922_337_203_685_477_581, 7),
+        ("150000000000.5", 1_500_000_000_005_000_000, 7),
+        ("999999999999999999", 999_999_999_999_999_999, 0),
+    ],
+)
+def test_an_amount_of_no_known_asset_is_at_the_largest_scale_that_holds_it(text: str, amount: int, scale: int) -> None:
+    assert parse_at_largest_scale(text, field="quantity") == (amount, scale)
+    assert format_amount(amount, scale) == text
 
 
 @pytest.mark.parametrize(

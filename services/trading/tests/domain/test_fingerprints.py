@@ -39,7 +39,9 @@ COMMANDS: tuple[tuple[Any, dict[str, tuple[Any, ...]]], ...] = (
         "time_in_force": tuple(TimeInForce)[1:], "quantity": (UNIT + 1, 0), "quote_quantity": (1,), "price": (1, 0),
         "post_only": (True,), "client_order_id": ("c",), "stop_price": (1, 2), "expires_milliseconds": (1, 2),
     }),
-    (AmendOrder(ANN, "o1", 1, 2), {"order_id": ("o2",), "price": (0, 2), "quantity": (0, 1)}),
+    (AmendOrder(ANN, "o1", 1, 2), {
+        "order_id": ("o2",), "price": (0, 2), "quantity": (0, 1), "price_scale": (7, 0), "quantity_scale": (7, 0),
+    }),
     (CancelOrder(ANN, "o1"), {"order_id": ("o2",)}),
     (CancelAll(ANN, ""), {"market": ("COIN-USD", "DUST-USD")}),
     (SetMarket(OPERATOR, COIN_USD, "r"), {

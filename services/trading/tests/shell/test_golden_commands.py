@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trading.domain.commands import Actor, AddMarket, CancelOrder, ExpireOrders, SetMarket
+from trading.domain.commands import Actor, AddMarket, AmendOrder, CancelOrder, ExpireOrders, SetMarket
 from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
@@ -47,6 +47,21 @@ def test_what_was_first_asked_for_is_read_with_all_its_figures_and_keys() -> Non
     (order,) = state.orders.values()
     assert (order.price, order.hold) == (58_000 * UNIT, state.owners["user:ann"].accounts["USD"].held)
     assert state_hash(state) == "1c66dacaba95738d13cb6d33aa4b04455a432a91eae56ff43235a2dd48b35405"
+
+
+def test_an_amendment_beyond_63_bits_of_hundred_millionths_is_read_at_the_scale_it_was_written_with() -> None:
+    exchange = Exchange()
+    for line in (FOLDER / "amendments_v1.jsonl").read_bytes().splitlines():
+        entries = decode_body(line).entries
+        for entry in entries:
+            for event in entry.events:
+                exchange.apply(event)
+    (order,) = exchange.state.orders.values()
+    assert order.quantity == 150_000_000_000
+    assert entries[-1].command == AmendOrder(
+        Actor("ann", "session-1", "request-1", "203.0.113.7"), order.order_id, 0, 15 * 10**17, "amend-key", 8, 7
+    )
+    assert check_all(exchange.state) == []
 
 
 def test_every_command_of_every_version_is_in_a_golden_journal() -> None:

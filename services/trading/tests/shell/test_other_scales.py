@@ -11,9 +11,12 @@ from chassis.mongo import MongoDatabase
 from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, running_exchange
 from shell_factory import actor
-from trading.domain.commands import SetAsset, SetMarket
+from trading.domain.commands import AmendOrder, SetAsset, SetMarket
 from trading.domain.default_markets import default_markets
 from trading.domain.markets import Asset, HouseQuoting
+from trading.domain.state import Limits
+from trading.journal.codec import decode_body
+from trading.sequencer.recovery import recover
 from trading.sequencer.reference_prices import Tick
 from trading.storage.journal import MongoJournal
 
@@ -122,3 +125,45 @@ async def test_what_is_off_its_units_is_refused_and_mended_in_them(exchange: Exc
     assert (answer.result.order.price, answer.result.order.quantity) == ("72.5", "1.032")
     # 74.82 euros and 13 basis points of them, rounded up.
     assert money(answer.result.balances)["EUR"] == ("925.08", "74.92")
+
+
+async def test_an_order_of_more_than_63_bits_hold_in_hundred_millionths_is_amended(exchange: Exchange) -> None:
+    """Coins of which there are billions have few decimals, or none."""
+    await exchange.shell.send(SetAsset(actor("operator"), Asset("BIT", "Bits", 0), "listed"))
+    market = replace(
+        MARKET, base="BIT", base_scale=0, tick=1, lot=100, minimum_notional=100, maximum_quantity=10**13,
+        house=HouseQuoting(0, 0, 0, 0, 0, 0),
+    )  # fmt: skip
+    await exchange.shell.send(SetMarket(actor("operator"), market, "listed"))
+    now = exchange.shell.time.now()
+    exchange.shell.prices.update({"BIT-EUR": Tick(2, "simulator", now)}, received_milliseconds=now)
+    leg = trading_pb2.TransferLeg(
+        asset="BIT", amount="400000000000", debit_account="external", credit_account="user:ann"
+    )
+    await exchange.ledger.Transfer(
+        trading_pb2.TransferRequest(business_key="d:bits", kind="deposit", legs=[leg]), timeout=30
+    )
+    sell = trading_pb2.PlaceOrder(market="BIT-EUR", type="limit", side="sell", quantity="200000000000", price="0.02")
+    (placed,) = await exchange.ask(exchange.request("ann", "k", place_order=sell))
+    order_id = placed.result.order.id
+    assert placed.result.order.status == "open", placed
+    amend = trading_pb2.AmendOrder(order_id=order_id, quantity="150000000000")
+    (answer,) = await exchange.ask(exchange.request("ann", "a", amend_order=amend))
+    assert answer.result.order.quantity == "150000000000"
+    assert money(answer.result.balances)["BIT"] == ("250000000000", "150000000000")
+    (again,) = await exchange.ask(exchange.request("ann", "a", amend_order=amend))
+    assert (again.result.replayed, again.result.order.quantity) == (True, "150000000000")
+    for refused, reason, mended in (
+        ("999999999999999900", "above_max_quantity", "400000000000"),
+        ("150000000000.5", "invalid_lot", "150000000000"),
+    ):
+        amend.quantity = refused
+        (answer,) = await exchange.ask(exchange.request("ann", amend_order=amend))
+        assert (answer.failure.reason, answer.failure.details["given"]) == (reason, refused)
+        assert json.loads(answer.failure.details["suggested"]) == {"quantity": mended}
+    folded = await recover(exchange.shell.sequencer._journal, Limits())
+    assert folded.state.orders[order_id].quantity == 150_000_000_000
+    batch = await exchange.shell.sequencer._journal.read(again.result.batch)
+    assert batch is not None
+    (command,) = (entry.command for entry in decode_body(batch.body).entries if isinstance(entry.command, AmendOrder))
+    assert (command.quantity, command.quantity_scale) == (15 * 10**17, 7)

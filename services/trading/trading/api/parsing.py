@@ -7,7 +7,7 @@ from cryptovault.trading.v1 import trading_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.domain.accounts import Posting
-from trading.domain.amounts import SCALE_MAX, parse_amount
+from trading.domain.amounts import SCALE_MAX, parse_amount, parse_at_largest_scale
 from trading.domain.commands import (
     Actor,
     AmendOrder,
@@ -71,13 +71,10 @@ def place_order(
 
 def amend_order(request: trading_pb2.AmendOrder, actor: Actor, idempotency_key: str) -> AmendOrder:
     _check_order_id(request.order_id)
-    return AmendOrder(
-        actor,
-        request.order_id,
-        _positive(request.price, "price"),
-        _positive(request.quantity, "quantity"),
-        _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX),
-    )
+    price, price_scale = _positive(request.price, "price")
+    quantity, quantity_scale = _positive(request.quantity, "quantity")
+    key = _printable(idempotency_key, "idempotency_key", KEY_LENGTH_MAX)
+    return AmendOrder(actor, request.order_id, price, quantity, key, price_scale, quantity_scale)
 
 
 def cancel_order(request: trading_pb2.CancelOrder, actor: Actor, idempotency_key: str) -> CancelOrder:
@@ -157,14 +154,14 @@ def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
     return known
 
 
-def _positive(text: str, field: str) -> int:
-    """An amount at the largest scale; 0 where there is none."""
+def _positive(text: str, field: str) -> tuple[int, int]:
+    """An amount, and the largest scale at which it fits; 0 where there is none."""
     if not text:
-        return 0
-    amount = parse_amount(text, SCALE_MAX, field=field)
+        return 0, SCALE_MAX
+    amount, scale = parse_at_largest_scale(text, field=field)
     if not amount:
         raise InvalidArgument("The number must be above zero.", field=field, rule="positive", limit=POSITIVE)
-    return amount
+    return amount, scale
 
 
 def _expiry(moment: Timestamp, state: ExchangeState) -> int:

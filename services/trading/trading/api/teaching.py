@@ -12,7 +12,7 @@ from cryptovault.trading.v1 import trading_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.api import parsing
-from trading.domain.amounts import SCALE_MAX, format_amount
+from trading.domain.amounts import format_amount
 from trading.domain.commands import Actor, AmendOrder, PlaceOrder
 from trading.domain.errors import IdempotencyKeyReused, Rejection
 from trading.domain.markets import Market
@@ -126,5 +126,8 @@ def _order_body(command: PlaceOrder, state: ExchangeState) -> dict[str, Any]:
 
 
 def _amendment_body(command: AmendOrder) -> dict[str, Any]:
-    figures = (("price", command.price), ("quantity", command.quantity))
-    return {name: format_amount(amount, SCALE_MAX) for name, amount in figures if amount}
+    figures = (
+        ("price", command.price, command.price_scale),
+        ("quantity", command.quantity, command.quantity_scale),
+    )
+    return {name: format_amount(amount, scale) for name, amount, scale in figures if amount}

@@ -3,7 +3,7 @@
 from copy import copy
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.amounts import AMOUNT_MAX, SCALE_MAX, format_amount
+from trading.domain.amounts import AMOUNT_MAX, format_amount
 from trading.domain.cancel_orders import check_key
 from trading.domain.commands import AmendOrder
 from trading.domain.errors import AmendBelowFilled, InvalidOrder, OrderNotOpen, StalePrice, TooManyAmendments
@@ -64,14 +64,12 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
     """A copy with the new figures, if they pass."""
     market = market_state.market
     amended = copy(order)
-    if not (0 <= command.price <= AMOUNT_MAX and 0 <= command.quantity <= AMOUNT_MAX):
-        field = "quantity" if 0 <= command.price <= AMOUNT_MAX else "price"
-        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range", limit=RANGE)
+    _check_range(command.price, command.quantity)
     if not (command.price or command.quantity):
         raise InvalidOrder(
             "A new price or a new quantity is needed.", field="quantity", rule="price_or_quantity", limit=POSITIVE
         )
-    price, quantity = _in_minor_units(market, command)
+    price, quantity = in_minor_units(market, command)
     if command.price and not order.price:
         raise InvalidOrder("This order has no limit.", field="price", rule="only_for_limits", limit=NONE)
     if command.quantity and not order.quantity:
@@ -92,6 +90,7 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
     if amended.price != order.price:
         check_price_band(amended.price, market, measure)
     check_size(amended.price, amended.quantity, amended.quote_quantity, market, measure)
+    _check_range(amended.price, amended.quantity)  # last: those before it say what would do
     if amended.price:
         amended.protection_price = amended.price
     elif amended.protection_price:
@@ -99,15 +98,28 @@ def _amended(state: ExchangeState, market_state: MarketState, order: Order, comm
     return amended
 
 
-def _in_minor_units(market: Market, command: AmendOrder) -> tuple[int, int]:
+def in_minor_units(market: Market, command: AmendOrder) -> tuple[int, int]:
     """Price and quantity. Digits beyond the market's scale are off its tick or its lot."""
-    price, beyond = divmod(command.price, 10 ** (SCALE_MAX - market.quote_scale))
+    price, beyond = _rescaled(command.price, command.price_scale, market.quote_scale)
     if beyond:
-        raise market.invalid_tick(price, format_amount(command.price, SCALE_MAX))
-    quantity, beyond = divmod(command.quantity, 10 ** (SCALE_MAX - market.base_scale))
+        raise market.invalid_tick(price, format_amount(command.price, command.price_scale))
+    quantity, beyond = _rescaled(command.quantity, command.quantity_scale, market.base_scale)
     if beyond:
-        raise market.invalid_lot(quantity, format_amount(command.quantity, SCALE_MAX))
+        raise market.invalid_lot(quantity, format_amount(command.quantity, command.quantity_scale))
     return price, quantity
+
+
+def _rescaled(amount: int, given: int, wanted: int) -> tuple[int, int]:
+    """At the wanted scale, and what that does not hold."""
+    if given <= wanted:
+        return amount * int(10 ** (wanted - given)), 0
+    return divmod(amount, int(10 ** (given - wanted)))
+
+
+def _check_range(price: int, quantity: int) -> None:
+    if not (0 <= price <= AMOUNT_MAX and 0 <= quantity <= AMOUNT_MAX):
+        field = "quantity" if 0 <= price <= AMOUNT_MAX else "price"
+        raise InvalidOrder("The number must be above zero and fit 63 bits.", field=field, rule="range", limit=RANGE)
 
 
 def _reference_price(market_state: MarketState) -> int:

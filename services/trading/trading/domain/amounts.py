@@ -50,6 +50,17 @@ def parse_amount(text: str, scale: int, *, field: str) -> int:
     return amount
 
 
+def parse_at_largest_scale(text: str, *, field: str) -> tuple[int, int]:
+    """(amount, scale): for an asset that is not known yet. Raises as `parse_amount`."""
+    for scale in range(SCALE_MAX, 0, -1):
+        try:
+            return parse_amount(text, scale, field=field), scale
+        except InvalidArgument as refusal:
+            if refusal.details["rule"] != "maximum":
+                raise
+    return parse_amount(text, 0, field=field), 0
+
+
 @lru_cache(maxsize=_FORMATTED_AMOUNTS)
 def format_amount(amount: int, scale: int) -> str:
     """Canonical: no exponent, no trailing zeros, `0` for zero and never `-0`."""

@@ -5,6 +5,7 @@ units per whole base unit, times in milliseconds since 1970.
 from typing import NamedTuple
 
 from trading.domain.accounts import Posting
+from trading.domain.amounts import SCALE_MAX
 from trading.domain.markets import Asset, FeeRates, Market
 from trading.domain.orders import OrderType, Side, TimeInForce
 
@@ -49,8 +50,9 @@ class PlaceOrder(NamedTuple):
 
 
 class AmendOrder(NamedTuple):
-    """Another limit, another quantity (what was filled included), or both; 0 leaves it as it is. Both in 10^-8 of their
-    asset, the largest scale there is: the market, whose own scale it would be, is for the exchange to find.
+    """Another limit, another quantity (what was filled included), or both; 0 leaves it as it is. Each in 10^-scale of
+    its asset, with the largest scale there is where 63 bits hold that, else the largest at which they do: the market,
+    whose own scale it would be, is for the exchange to find.
 
     The order keeps its place in the book where the price stays and the quantity does not grow; else it goes to the end
     of its new level, and takes first where its new price meets somebody.
@@ -61,6 +63,8 @@ class AmendOrder(NamedTuple):
     price: int = 0
     quantity: int = 0
     idempotency_key: str = ""
+    price_scale: int = SCALE_MAX
+    quantity_scale: int = SCALE_MAX
 
 
 class CancelOrder(NamedTuple):

@@ -3,6 +3,7 @@
 A fingerprint is what makes two commands the same: plain text rather than a digest, so that no two ever collide.
 """
 
+from trading.domain.amounts import SCALE_MAX
 from trading.domain.commands import (
     AddAsset,
     AddMarket,
@@ -37,7 +38,10 @@ def fingerprint_of(
     if isinstance(command, PlaceOrder):
         return fingerprint_of_order(command)
     if isinstance(command, AmendOrder):
-        return f"amend|{command.order_id}|{command.price}|{command.quantity}"
+        text = f"amend|{command.order_id}|{command.price}|{command.quantity}"
+        scales = (command.price_scale, command.quantity_scale)
+        # Only then, so that what was remembered while all amendments had one scale still matches.
+        return text if scales == (SCALE_MAX, SCALE_MAX) else f"{text}|{command.price_scale}|{command.quantity_scale}"
     if isinstance(command, CancelOrder):
         return f"cancel|{command.order_id}"
     if isinstance(command, CancelAll):

@@ -4,8 +4,8 @@ from copy import copy
 
 from trading.domain import errors
 from trading.domain.accounts import owner_of_user
-from trading.domain.amend_order import amend_order
-from trading.domain.amounts import SCALE_MAX, units_of
+from trading.domain.amend_order import amend_order, in_minor_units
+from trading.domain.amounts import units_of
 from trading.domain.commands import AmendOrder
 from trading.domain.errors import Rejection
 from trading.domain.markets import Market
@@ -53,17 +53,15 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
     reference = state.markets[order.market].reference
     if nearest is None or reference is None or not isinstance(refusal, errors.PostOnlyWouldTake):
         return nearest
-    unit = _common(1, market.quote_scale)
-    price = at_a_distance(market, reference.price, order.side, nearest.price // unit)
-    return nearest._replace(price=price * unit)
+    return _at_price(market, nearest, at_a_distance(market, reference.price, order.side, nearest.price))
 
 
 def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
     nearest, field = refusal.details["nearest"], refusal.details.get("field")
     if field == "price":
-        return command._replace(price=_common(units_of(nearest, market.quote_scale), market.quote_scale))
+        return _at_price(market, command, units_of(nearest, market.quote_scale))
     if field == "quantity":
-        return command._replace(quantity=_common(units_of(nearest, market.base_scale), market.base_scale))
+        return _at_quantity(market, command, units_of(nearest, market.base_scale))
     return None
 
 
@@ -72,21 +70,21 @@ def _well_formed(market: Market, order: Order, command: AmendOrder, refusal: Rej
     if rule == "range":
         if field == "price":
             return command._replace(price=0)
-        return command._replace(quantity=_common(market.maximum_quantity, market.base_scale))
+        return _at_quantity(market, command, market.maximum_quantity)
     if rule == "only_for_limits":
         return command._replace(price=0)
     if rule == "only_by_quantity":
         return command._replace(quantity=0)
     # Nothing was to change: the order as it is.
-    return command._replace(quantity=_common(order.quantity, market.base_scale)) if order.quantity else None
+    return _at_quantity(market, command, order.quantity) if order.quantity else None
 
 
 def _affordable(state: ExchangeState, market: Market, order: Order, command: AmendOrder) -> AmendOrder | None:
     """As much at that price as what is held and what is available pay for."""
     asset = market.quote if order.side is Side.BUY else market.base
     means = order.hold + balance(state, order.user_id, asset).available
-    price = command.price // 10 ** (SCALE_MAX - market.quote_scale) or order.price
-    quantity = command.quantity // 10 ** (SCALE_MAX - market.base_scale) or order.quantity
+    price, quantity = in_minor_units(market, command)
+    price, quantity = price or order.price, quantity or order.quantity
     wanted = _with(order, price, quantity)
     remaining = (quantity - order.filled_quantity) * means // required_hold(wanted, market)
     remaining -= remaining % market.lot
@@ -95,7 +93,7 @@ def _affordable(state: ExchangeState, market: Market, order: Order, command: Ame
         remaining -= market.lot
     if remaining <= 0:
         return None
-    return command._replace(quantity=_common(order.filled_quantity + remaining, market.base_scale))
+    return _at_quantity(market, command, order.filled_quantity + remaining)
 
 
 def _with(order: Order, price: int, quantity: int) -> Order:
@@ -104,6 +102,9 @@ def _with(order: Order, price: int, quantity: int) -> Order:
     return changed
 
 
-def _common(amount: int, scale: int) -> int:
-    """As amendments name amounts: in 10^-8, whatever the asset's scale."""
-    return amount * int(10 ** (SCALE_MAX - scale))
+def _at_price(market: Market, command: AmendOrder, price: int) -> AmendOrder:
+    return command._replace(price=price, price_scale=market.quote_scale)
+
+
+def _at_quantity(market: Market, command: AmendOrder, quantity: int) -> AmendOrder:
+    return command._replace(quantity=quantity, quantity_scale=market.base_scale)

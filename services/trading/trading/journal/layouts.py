@@ -115,6 +115,7 @@ _ORDER_PLACED = (
 _PLACE_ORDER = (
     "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id idempotency_key"
 )
+_AMEND_ORDER = "actor order_id price quantity idempotency_key"
 _SET_MARKET = "actor market reason expected_version idempotency_key change"
 _ADD_MARKET = "actor market reason idempotency_key change"
 
@@ -199,7 +200,8 @@ COMMANDS: tuple[Layout, ...] = (
     _layout(108, 2, commands.SetMarket, _SET_MARKET),
     _layout(108, 3, commands.SetMarket, _SET_MARKET + " reference_price"),
     _layout(109, 1, commands.Continue, "market"),
-    _layout(120, 1, commands.AmendOrder, "actor order_id price quantity idempotency_key"),
+    _layout(120, 1, commands.AmendOrder, _AMEND_ORDER),
+    _layout(120, 2, commands.AmendOrder, _AMEND_ORDER + " price_scale quantity_scale"),
     _layout(121, 1, commands.ExpireOrders, ""),
     _layout(121, 2, commands.ExpireOrders, "market"),
     _layout(150, 1, commands.ResumeMarket, "actor market reason"),

@@ -5,6 +5,7 @@ import pytest
 from chassis.mongo import MongoDatabase
 from shell_factory import MARKET, PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
 from trading.domain.commands import SetMarket
+from trading.domain.errors import ClientOrderIdReused
 from trading.domain.events import OrderPlaced
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.snapshot import state_hash
@@ -127,12 +128,14 @@ async def test_old_keys_are_found_in_the_real_projection(
         again = await shell.send(buy_for("ann", COST, key="k", client_order_id="mine"))
         assert again.replayed
         assert again.order == first.order
-        reason = None
-        try:
-            await shell.send(buy_for("ann", COST, key="another", client_order_id="mine"))
-        except Exception as error:  # noqa: BLE001 - looked at below
-            reason = getattr(error, "reason", None)
-        assert reason == "client_order_id_reused"
+        by_its_id = await shell.send(buy_for("ann", COST, client_order_id="mine"))
+        assert (by_its_id.replayed, by_its_id.order) == (True, first.order)
+        for other in (
+            buy_for("ann", COST, key="another", client_order_id="mine"),
+            buy_for("ann", COST + UNIT, client_order_id="mine"),
+        ):
+            with pytest.raises(ClientOrderIdReused):
+                await shell.send(other)
         cancelled_again = await shell.send(cancel("ann", resting.order.order_id, key="c"))
         assert cancelled_again.replayed
         assert cancelled_again.order == cancelled.order

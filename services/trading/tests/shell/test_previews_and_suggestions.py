@@ -11,7 +11,9 @@ from chassis.mongo import MongoDatabase
 from chassis.testing import eventually
 from cryptovault.trading.v1 import trading_pb2
 from exchange_over_grpc import Exchange, running_exchange
-from shell_factory import PRICE, UNIT
+from shell_factory import PRICE, UNIT, actor
+from trading.api.teaching import teach
+from trading.domain.errors import ClientOrderIdReused
 from trading.domain.queries import orders_are_due
 from trading.domain.snapshot import state_hash
 from trading.storage.journal import MongoJournal
@@ -117,6 +119,16 @@ async def test_under_a_key_that_is_taken_no_body_is_suggested(exchange: Exchange
     assert answer.failure.reason == "idempotency_key_reused"
     assert "suggested" not in answer.failure.details
     assert "key of its own" in answer.failure.details["no_suggestion"]
+
+
+async def test_of_a_client_order_id_that_memory_has_forgotten_no_body_is_suggested(exchange: Exchange) -> None:
+    """The rows know it: the order would be refused again, though memory would take it."""
+    await exchange.pay("ann", "1000", "practice:ann")
+    order = place(market="BTC-USD", side="buy", type="limit", quantity="0.01", price="59000", client_order_id="mine")
+    refusal = ClientOrderIdReused(client_order_id="mine", order_id="first")
+    teach(refusal, order, exchange.shell.sequencer.as_next_batch("BTC-USD"), actor("ann"))
+    assert "suggested" not in refusal.details
+    assert "id of its own" in refusal.details["no_suggestion"]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from trading.api import parsing
 from trading.domain.amounts import format_amount
 from trading.domain.commands import Actor, AmendOrder, PlaceOrder
-from trading.domain.errors import IdempotencyKeyReused, Rejection
+from trading.domain.errors import ClientOrderIdReused, IdempotencyKeyReused, Rejection
 from trading.domain.markets import Market
 from trading.domain.moments import moment_text
 from trading.domain.state import ExchangeState
@@ -46,6 +46,9 @@ def teach(
         # The refusal stands without it, and whoever waits for the refusal must not suffer.
         log.exception("No suggestion could be made", event="suggestion_failed", reason=error.reason)
         return
+    if isinstance(error, ClientOrderIdReused) and not isinstance(suggested, str):
+        # The id has left memory, which would take the order; its row, which has not, refuses that one too.
+        suggested = WHY_NONE[error.reason]
     if isinstance(suggested, str):
         error.details["no_suggestion"] = suggested
     else:

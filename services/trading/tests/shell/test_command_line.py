@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from shell_factory import PRICE, UNIT, actor, buy_for, cancel, limit, running_shell
 from test_other_scales import MARKET as ORE_IN_EUROS
 from trading.command_line import compare_rows
+from trading.command_line.explain_order import explain_order
 from trading.command_line.main import cryptovault
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
@@ -31,7 +32,7 @@ from trading.journal.codec import decode_body
 from trading.projector.projector import Projector
 from trading.projector.snapshot_taker import SnapshotTaker
 from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
-from trading.storage.documents import DOCUMENTS
+from trading.storage.documents import DOCUMENTS, OrderDocument
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Projection
 from trading.storage.snapshots import KEPT, MongoSnapshots
@@ -367,16 +368,44 @@ async def test_an_orders_life_is_told_also_without_its_row(traded: Traded) -> No
     assert "no order nobody" in unknown.output
 
 
-async def test_an_orders_life_goes_on_where_its_row_ends(traded: Traded, mongo_journal: MongoJournal) -> None:
-    """Rows are written behind."""
-    placed = await mongo_journal.read(traded.rested)
+async def put_behind(traded: Traded, journal: MongoJournal) -> None:
+    """Rows are written behind: that of `cancelled` does not tell of its end yet."""
+    placed = await journal.read(traded.rested)
     assert placed is not None
     await traded.database["orders"].update_one(
         {"_id": traded.cancelled}, {"$set": {"batch": placed.number, "status": "open"}}
     )
     await Cursors(traded.database).put(ORDERS, Cursor(placed.number, placed.digest))
+
+
+async def test_an_orders_life_goes_on_where_its_row_ends(traded: Traded, mongo_journal: MongoJournal) -> None:
+    await put_behind(traded, mongo_journal)
     ran = await traded.run("explain", traded.cancelled, "--json")
     assert [step["event"] for step in ran.facts["life"]] == ["OrderPlaced", "OrderClosed"]
+
+
+async def test_an_orders_life_is_whole_where_its_row_is_written_meanwhile(
+    traded: Traded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mongo: MongoConnection,
+    mongo_journal: MongoJournal,
+) -> None:
+    read, head = OrderDocument.get, await Cursors(traded.database).read(ORDERS)
+    await put_behind(traded, mongo_journal)
+
+    async def read_and_go_on(order_id: str) -> OrderDocument | None:
+        row = await read(order_id)
+        await Cursors(traded.database).put(ORDERS, head)
+        return row
+
+    monkeypatch.setattr(OrderDocument, "get", read_and_go_on)
+    report = Report(as_json=True)
+    exchange = OpenExchange(mongo, mongo_journal, MongoSnapshots(traded.database))
+    await explain_order(exchange, report, traded.cancelled)
+    report.finish()
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [step["event"] for step in facts["life"]] == ["OrderPlaced", "OrderClosed"]
 
 
 async def test_the_figures_of_a_life_are_in_the_units_of_their_assets(

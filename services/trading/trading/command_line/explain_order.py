@@ -54,10 +54,12 @@ async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> 
     """Those that the order's row names, and all that its projection has not reached; the whole journal where there is
     no row.
     """
+    # Before the row, which may be ahead of it then, but not behind: the projector goes on meanwhile.
+    cursor = await Cursors(exchange.mongo.database).read(ORDERS)
     reached = 0
     row = await OrderDocument.get(order_id)
     if row is not None:
-        reached = max(reached, (await Cursors(exchange.mongo.database).read(ORDERS)).batch)
+        reached = max(reached, cursor.batch)
         numbers = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
         numbers |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
         for number in sorted(number for number in numbers if number <= reached):

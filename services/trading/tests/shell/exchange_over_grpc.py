@@ -126,7 +126,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
         tape=Tape(mongo_database, projector.unwritten),
         event_log=EventLog(journal=mongo_journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=mongo_journal, queries=queries, projector=projector),
-        ledger=LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints(), clock=clock),
+        ledger=LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints()),
         fills=FillReader(journal=mongo_journal, queries=queries, projector=projector),
     )
     add, add_queries = (

@@ -119,9 +119,8 @@ async def test_a_balance_is_explained_and_read_as_it_was(exchange: Exchange) -> 
         first = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(sequence=1))
         early = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=Timestamp(seconds=1)))
         then = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=now.time, asset="USD"))
-        just_now = Timestamp()
-        just_now.GetCurrentTime()  # whatever has happened by now
-        newest = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=just_now))
+        at_last = Timestamp(seconds=253_402_300_799)  # 9999-12-31T23:59:59Z: whatever has happened by now
+        newest = await queries.GetBalancesAsOf(trading_pb2.GetBalancesAsOfRequest(time=at_last))
     usd = next(balance for balance in balances.balances if balance.asset == "USD")
     assert explained.balance == usd
     assert (newest.sequence, newest.balances) == (balances.sequence, now.balances)
@@ -199,7 +198,6 @@ async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> Non
         (queries.GetBalancesAsOf, as_of(sequence=2), "no_such_event"),
         (queries.GetBalancesAsOf, as_of(sequence=2**63), "no_such_event"),
         (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=2**60)), "invalid_argument"),
-        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=4_000_000_000)), "invalid_argument"),
         (queries.GetBalancesAsOf, as_of(sequence=1, asset="NONE"), "unknown_asset"),
         (queries.ListPostings, postings(asset="NONE"), "unknown_asset"),
         (queries.ListPostings, postings(limit=201), "invalid_argument"),

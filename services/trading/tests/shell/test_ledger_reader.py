@@ -71,7 +71,7 @@ async def past(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> As
     await projector.catch_up()
     following = asyncio.create_task(projector.run())
     async with running_shell(mongo_journal) as shell:
-        reader = LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints(), clock=shell.clock)
+        reader = LedgerReader(journal=mongo_journal, projector=projector, points=BalancePoints())
         past = Past(shell, reader, projector)
         shell.sequencer.on_batch(past.note)
         await live_a_little(shell)
@@ -113,21 +113,11 @@ async def test_balances_as_of_any_event_are_those_that_were_told_then(past: Past
 
 
 async def test_balances_as_of_any_time_hold_everything_up_to_it(past: Past) -> None:
-    past.shell.clock.advance(1)
     moments = sorted({time + shift for time in past.times[1:] for shift in (-1, 0, 1)})
     for moment in moments:
         newest = max(sequence for sequence, time in enumerate(past.times) if time <= moment)
         found = await past.reader.at_time("ann", moment)
         assert (found.sequence, found.balances) == (newest, past.after[newest])
-
-
-async def test_balances_of_a_time_to_come_are_refused(past: Past) -> None:
-    now = int(past.shell.clock.now().timestamp() * 1000)
-    assert (await past.reader.at_time("ann", now)).balances == past.after[-1]
-    with pytest.raises(InvalidArgument) as refusal:
-        await past.reader.at_time("ann", now + 1)
-    assert (refusal.value.details["field"], refusal.value.details["rule"]) == ("as_of", "past")
-    assert refusal.value.details["limit"] < refusal.value.details["given"]
 
 
 async def test_the_postings_sum_to_the_balance_and_say_it_on_the_way(past: Past) -> None:

@@ -41,7 +41,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
         tape=Tape(mongo.database, projector.unwritten),
         event_log=EventLog(journal=journal, queries=queries, projector=projector),
         journal_reader=JournalReader(journal=journal, queries=queries, projector=projector),
-        ledger=LedgerReader(journal=journal, projector=projector, points=BalancePoints(), clock=runtime.clock),
+        ledger=LedgerReader(journal=journal, projector=projector, points=BalancePoints()),
         fills=FillReader(journal=journal, queries=queries, projector=projector),
     )
     await projector.catch_up()

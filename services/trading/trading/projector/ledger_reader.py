@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from chassis.clock import Clock
 from chassis.errors import ErrorKind, InvalidArgument, ServiceError
 
-from trading.domain.moments import moment_text
 from trading.domain.queries import user_cursor
 from trading.domain.state import ExchangeState
 from trading.journal.codec import decode_events
@@ -73,11 +71,10 @@ class PostingFilter:
 class LedgerReader:
     """Everything raises `JournalUnreachable`, or `HistoryArchived` where the journal no longer has what is needed."""
 
-    def __init__(self, *, journal: Journal, projector: Projector, points: BalancePoints, clock: Clock) -> None:
+    def __init__(self, *, journal: Journal, projector: Projector, points: BalancePoints) -> None:
         self._journal = journal
         self._projector = projector
         self._points = points
-        self._clock = clock
 
     @property
     def _state(self) -> ExchangeState:
@@ -92,14 +89,7 @@ class LedgerReader:
         return await self._walk(user_id, point, sequence, None)
 
     async def at_time(self, user_id: str, milliseconds: int) -> BalancesAsOf:
-        """After the last event up to and at that time. Raises `InvalidArgument` for one that has not come."""
-        now = int(self._clock.now().timestamp() * 1000)
-        newest = max(now, self._state.batch_milliseconds)  # a clock that was wrong may have left the journal ahead
-        if milliseconds > newest:
-            raise InvalidArgument(
-                "What the balances will be is not known.",
-                field="as_of", rule="past", limit=moment_text(newest), given=moment_text(milliseconds),
-            )  # fmt: skip
+        """After the last event up to and at that time."""
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
         point = await self._points.before_time(user_id, moment, self._state.assets)
         return await self._walk(user_id, point, user_cursor(self._state, user_id).sequence, milliseconds)

@@ -20,7 +20,7 @@ from trading.api.teaching import teach
 from trading.domain.commands import Actor, CancelAll, Command
 from trading.domain.errors import Rejection
 from trading.domain.state import ExchangeState
-from trading.sequencer.errors import DeadlinePassed, QueueFull
+from trading.sequencer.errors import DeadlinePassed, NotLeading, QueueFull
 from trading.sequencer.journal_time import JournalTime
 from trading.sequencer.sequencer import Sequencer
 from trading.sequencer.tickets import Committed
@@ -42,6 +42,7 @@ class OrderEntry:
     def __init__(self, sequencer: Sequencer, time: JournalTime) -> None:
         self._sequencer = sequencer
         self._time = time
+        self._refusing: set[asyncio.Task[None]] = set()
 
     async def serve(self, requests: AsyncIterator[_Request]) -> AsyncIterator[_Response]:
         """The responses to `requests`, each as soon as it is known. Ends when the requests have, and are answered."""
@@ -70,13 +71,26 @@ class OrderEntry:
             self._sequencer.must_lead()
             ticket.deadline_milliseconds = self._deadline(request, stream)
             ticket.command = self._parse(request)
+        except (Rejection, InvalidArgument) as error:
+            task = asyncio.get_running_loop().create_task(self._refuse(ticket, error), name="refusal")
+            self._refusing.add(task)
+            task.add_done_callback(self._refusing.discard)
         except ServiceError as error:
-            ticket.refuse(error)
+            ticket.fail(error)
         except Exception as error:
             log.exception("Command could not be parsed", event="parse_failed")
-            ticket.refuse(error)
+            ticket.fail(error)
         else:
             self._sequencer.enter(ticket)
+
+    async def _refuse(self, ticket: "_StreamTicket", refusal: Rejection | InvalidArgument) -> None:
+        """Told like an answer: once what is taught beside it, of orders and balances, is durable."""
+        try:
+            await self._sequencer.read(lambda _: ticket.teach(refusal))
+        except NotLeading as error:
+            ticket.fail(error)
+        else:
+            ticket.fail(refusal)
 
     def _deadline(self, request: _Request, stream: "_Stream") -> int:
         if stream.in_flight > IN_FLIGHT_MAX:
@@ -184,10 +198,14 @@ class _StreamTicket:
 
     def refuse(self, error: BaseException) -> None:
         if isinstance(error, Rejection | InvalidArgument):
-            self._teach(error)
+            self.teach(error)
+        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """As `refuse`, with nothing more beside it."""
         self._send(_Response(correlation_id=self._correlation_id, failure=failure_of(error)))
 
-    def _teach(self, refusal: Rejection | InvalidArgument) -> None:
+    def teach(self, refusal: Rejection | InvalidArgument) -> None:
         request, actor = self._request, _actor(self._request)
         kind = request.WhichOneof("command")
         if kind == "place_order":

@@ -527,19 +527,27 @@ async def test_nobody_projects_while_the_projection_is_exchanged(traded: Traded,
 async def test_a_projection_of_another_journal_is_left_alone_unless_a_restore_is_said(
     traded: Traded, mongo_journal: MongoJournal
 ) -> None:
-    """As where the journal's server is not named, and the service's own database answers for it."""
-    await traded.database["journal"].rename("elsewhere")
     before = await contents(traded.database)
-    refused = await traded.run("rebuild", "--yes")
-    assert refused.exit_code == 1
-    assert f"another journal, up to its batch {traded.head}; this one ends at 0" in refused.output
-    assert await contents(traded.database) == before
-    await traded.database["elsewhere"].rename("journal")
     last = await mongo_journal.read(traded.head)
     assert last is not None
     await put_the_cursor_ahead(traded, last)
-    assert (await traded.run("rebuild", "--yes")).exit_code == 1
+    refused = await traded.run("rebuild", "--yes")
+    assert refused.exit_code == 1
+    assert f"another journal, up to its batch {traded.head + 1}; this one ends at {traded.head}" in refused.output
     assert (await traded.run("rebuild", "--yes", "--other-journal")).exit_code == 0
+    assert await contents(traded.database) == before
+
+
+@pytest.mark.parametrize("broken_off", [False, True])
+async def test_without_a_journal_no_projection_is_made_of_nothing(traded: Traded, *, broken_off: bool) -> None:
+    """As where the journal's server is not named, and the service's own database answers for it."""
+    if broken_off:
+        await Cursors(traded.database).put(ORDERS, REBUILDING)
+    await traded.database["journal"].rename("elsewhere")
+    before = await contents(traded.database)
+    refused = await traded.run("rebuild", "--yes", "--other-journal")
+    assert refused.exit_code == 2
+    assert "has no journal" in refused.complaint
     assert await contents(traded.database) == before
 
 

@@ -23,15 +23,16 @@ BATCHES_PER_WRITE = 64
 
 
 async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_journal: bool) -> None:
-    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`, `CursorMoved` where somebody else begins a
-    rebuild; the projection in use is then untouched, as it is where it was made of another journal.
+    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`, `UsageError` where there is no journal at all,
+    `CursorMoved` where somebody else begins a rebuild; the projection in use is then untouched, as it is where it was
+    made of another journal.
     """
     database = exchange.mongo.database
     cursors = Cursors(database)
-    head = await exchange.journal.head()
+    head = await exchange.head()
     in_use = await cursors.read(ORDERS)
     if not (other_journal or await _was_made_of(exchange.journal, in_use)):
-        # As where the setting of the journal's server is forgotten: an empty projection would take this one's place.
+        # As where the setting of the journal's server names another: its projection would take this one's place.
         report.wrong(
             f"the projection was made of another journal, up to its batch {in_use.batch}; this one ends at {head}"
         )

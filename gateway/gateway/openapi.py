@@ -189,7 +189,9 @@ def _headers(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.limit is not None:
         headers |= _LIMIT_HEADERS
     if endpoint.idempotent:
-        headers["Idempotency-Replayed"] = _header("`true` where an earlier request with this key had the effect.")
+        headers["Idempotency-Replayed"] = _header(
+            "`true` where an earlier request with this key, or an order with this client order id, had the effect."
+        )
     if endpoint.may_lag:
         headers["X-Data-Behind"] = _header("`true` where the reply may not hold everything yet. Absent otherwise.")
     if endpoint.sets_cookies:

@@ -60,10 +60,10 @@ class _Pending:
 class OrderEntry:
     """`connect` waits until trading can be reached and opens a stream; it raises RemoteError where that fails.
 
-    A command that was under way when a stream broke goes out again on the next one, with the same key: trading answers
-    a repeat with the first result, so it takes effect at most once. Where several in a row had no answer the next ones
-    are not sent for a while, but for one that tries. Whatever a process that does not lead refused goes
-    out again too, wherever the leader is found before the deadline.
+    A command that was under way when a stream broke goes out again on the next one as it was: by its key, or without
+    one by its client order id, trading knows a repeat and answers with the first result, so it takes effect at most
+    once. Where several in a row had no answer the next ones are not sent for a while, but for one that tries. Whatever
+    a process that does not lead refused goes out again too, wherever the leader is found before the deadline.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class OrderEntry:
         return self._connected
 
     async def enter(self, command: Command, principal: pb.Principal, *, key: str) -> pb.EnterOrdersResponse:
-        """The answer to one command, whatever stream it came by; its failure raised as RemoteError.
+        """The answer to one command, whatever stream it came by; its failure raised as RemoteError. `key` may be empty
+        where the command is an order with a client order id.
 
         OutcomeUnknown or NotSent after the deadline.
         """

@@ -11496,7 +11496,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -11850,7 +11850,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -12971,7 +12971,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -13798,7 +13798,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -14142,7 +14142,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -15047,7 +15047,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };
@@ -15368,7 +15368,7 @@ export interface operations {
                     "RateLimit-Remaining"?: number;
                     /** @description Seconds until the whole limit is back. */
                     "RateLimit-Reset"?: number;
-                    /** @description `true` where an earlier request with this key had the effect. */
+                    /** @description `true` where an earlier request with this key, or an order with this client order id, had the effect. */
                     "Idempotency-Replayed"?: string;
                     [name: string]: unknown;
                 };

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import httpx
 from chassis.mongo import connect as mongo_connection
+from local_stack.nursery.nursery import STARTING_ENVIRONMENT
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -41,10 +42,10 @@ async def floor_server(name: str, port: int, *numbers: int) -> AsyncIterator[str
 async def floor_process(
     name: str, port: int, *numbers: int, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
-    """The same; yields the process. `environment` adds to ours."""
+    """The same; yields the process. It starts as the platform's processes do, `environment` adds to that."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(Path(__file__).with_name("floor_servers.py")), name, str(port), *map(str, numbers),
-        env={**os.environ, **(environment or {})}, stdout=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **STARTING_ENVIRONMENT, **(environment or {})}, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         await _listening(port)

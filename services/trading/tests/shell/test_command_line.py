@@ -20,6 +20,7 @@ from trading.command_line import compare_rows
 from trading.command_line.explain_order import explain_order
 from trading.command_line.main import cryptovault
 from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.rebuild import _begin_anew
 from trading.command_line.report import Report
 from trading.command_line.verify import verify_journal
 from trading.domain.accounts import Posting
@@ -578,6 +579,26 @@ async def test_of_two_rebuilds_at_a_time_the_first_ends_with_a_sentence(
     assert "WRONG  another process moved the cursor orders_rebuilt from batch 0" in ran.output
     assert ran.exit_code == 1
     assert await contents(traded.database) == before
+
+
+async def test_a_rebuild_that_begins_while_another_puts_its_own_in_use_ends_that_one(
+    traded: Traded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await contents(traded.database)
+    put = Cursors.put
+
+    async def and_the_other_begins(self: Cursors, name: str, cursor: Cursor) -> None:
+        await put(self, name, cursor)
+        if (name, cursor) == (ORDERS, REBUILDING):
+            await _begin_anew(self._collection.database, self)
+
+    monkeypatch.setattr(Cursors, "put", and_the_other_begins)
+    for name, value in traded.environment.items():
+        monkeypatch.setenv(name, value)
+    ran = await asyncio.to_thread(CliRunner().invoke, cryptovault, ["exchange", "rebuild", "--yes"])
+    assert "WRONG  another rebuild has begun" in ran.output
+    assert await contents(traded.database) == before
+    assert await Cursors(traded.database).read(ORDERS) == REBUILDING
 
 
 async def test_exit_codes_tell_why_nothing_was_looked_at(traded: Traded) -> None:

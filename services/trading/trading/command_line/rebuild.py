@@ -14,7 +14,7 @@ from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.journal.store import Journal
 from trading.projector.fold import Fold
-from trading.storage.cursors import ORDERS, REBUILDING, Cursor, Cursors
+from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
 from trading.storage.documents import DOCUMENTS
 from trading.storage.projection import Changes, Projection
 
@@ -46,6 +46,9 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
     # What came meanwhile. Whoever projected ends at its next write: what it wrote of these batches is dropped.
     await _project(exchange, fold, projection, await exchange.journal.head(), lambda _: None)
     for document in DOCUMENTS:
+        # Who begins another rebuild now has emptied what would be put in use.
+        if await cursors.read(ORDERS + SUFFIX) != fold.cursor:
+            raise CursorMoved("another rebuild has begun; it will put the projection right")
         name = document.Settings.name
         await database.get_collection(name + SUFFIX).rename(name, dropTarget=True)
     await cursors.put(ORDERS, fold.cursor)

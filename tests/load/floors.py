@@ -42,10 +42,10 @@ async def floor_server(name: str, port: int, *numbers: int) -> AsyncIterator[str
 async def floor_process(
     name: str, port: int, *numbers: int, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
-    """The same; yields the process. It starts as the platform's processes do, `environment` adds to that."""
+    """The same; yields the process. `environment` adds to ours."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(Path(__file__).with_name("floor_servers.py")), name, str(port), *map(str, numbers),
-        env={**os.environ, **STARTING_ENVIRONMENT, **(environment or {})}, stdout=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})}, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         await _listening(port)
@@ -95,16 +95,18 @@ class OrderFloor:
     All in seconds, medians of what `measure` has seen so far.
     """
 
-    def __init__(self, hop: Work, append: Work, append_by_line: Work) -> None:
+    def __init__(self, hop: Work, append: Work, our_hop: Work, our_append: Work) -> None:
+        """The latter two as the platform does them: decisions 0119 and 0112."""
+
         async def in_turn() -> None:
             await hop()
             await append()
 
-        async def by_line() -> None:
-            await hop()
-            await append_by_line()
+        async def ours_in_turn() -> None:
+            await our_hop()
+            await our_append()
 
-        self._works = (hop, append, in_turn, by_line)
+        self._works = (hop, append, in_turn, ours_in_turn)
         self._seconds: tuple[list[float], ...] = ([], [], [], [])
 
     async def measure(self, turns: int) -> None:
@@ -129,41 +131,47 @@ class OrderFloor:
         return median(self._seconds[2])
 
     @property
-    def by_line(self) -> float:
-        """The same, with the append over a line as the exchange's own (decision 0113)."""
+    def ours_in_turn(self) -> float:
+        """The same with the platform's pollers and line: what is left above it is the platform's own."""
         return median(self._seconds[3])
 
 
 @asynccontextmanager
 async def order_floor(mongo_url: str) -> AsyncIterator[OrderFloor]:
-    request = request_bytes("POST", "/hop", body=b'{"text":"' + b"x" * 200 + b'"}')
-    grpc_port = free_port()
-    async with (
-        floor_server("echo-grpc", grpc_port),
-        floor_server("hop", free_port(), grpc_port) as url,
-        _scratch(mongo_url) as database,
-    ):
-        connection, journal = await connect(url), database["journal"]
+    async with _hop({}) as hop, _hop(STARTING_ENVIRONMENT) as our_hop, _scratch(mongo_url) as database:
+        journal = database["journal"]
         mongo = mongo_connection(mongo_url, database.name)
         line = Appends(mongo, "journal", timeout_seconds=FLOOR_SECONDS)
         await journal.create_index("users")
         numbers = count(1)
 
-        async def hop() -> None:
-            reply = await connection.send(request)
-            if reply.status != httpx.codes.OK:
-                raise RuntimeError(f"unexpected reply {reply.status}: {reply.body[:500].decode()}")
-
         async def append() -> None:
             await journal.insert_one(_batch_like(next(numbers)))
 
-        async def append_by_line() -> None:
+        async def our_append() -> None:
             await line.insert(_batch_like(next(numbers)))
 
-        yield OrderFloor(hop, append, append_by_line)
-        connection.close()
+        yield OrderFloor(hop, append, our_hop, our_append)
         line.close()
         await mongo.close()
+
+
+@asynccontextmanager
+async def _hop(environment: Mapping[str, str]) -> AsyncIterator[Work]:
+    request = request_bytes("POST", "/hop", body=b'{"text":"' + b"x" * 200 + b'"}')
+    grpc_port = free_port()
+    async with floor_process("echo-grpc", grpc_port, environment=environment):
+        port = free_port(grpc_port + 1)
+        async with floor_process("hop", port, grpc_port, environment=environment):
+            connection = await connect(f"http://127.0.0.1:{port}")
+
+            async def hop() -> None:
+                reply = await connection.send(request)
+                if reply.status != httpx.codes.OK:
+                    raise RuntimeError(f"unexpected reply {reply.status}: {reply.body[:500].decode()}")
+
+            yield hop
+            connection.close()
 
 
 def _batch_like(number: int) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class NoHistory:
     async def cursor(self) -> int:
         return self.at
 
-    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
+    async def keys_of(self, command: KeyedCommand, *, up_to: int) -> RememberedKeys:
         self.questions += 1
         return self.known
 

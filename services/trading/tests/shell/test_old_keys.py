@@ -45,8 +45,8 @@ class SlowHistory(NoHistory):
         super().__init__()
         self.may_answer = asyncio.Event()
 
-    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
-        known = await super().keys_of(command)
+    async def keys_of(self, command: KeyedCommand, *, up_to: int) -> RememberedKeys:
+        known = await super().keys_of(command, up_to=up_to)
         await self.may_answer.wait()
         return known
 

@@ -19,12 +19,12 @@ class History(Protocol):
         """The newest batch folded in."""
         ...
 
-    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
-        """Those of the command's keys that are known, as memory would hold them.
+    async def keys_of(self, command: KeyedCommand, *, up_to: int) -> RememberedKeys:
+        """Those of the command's keys that batches up to that one used, as memory would hold them.
 
-        Order keys (and those of operators' changes) are good for 24 h, business keys and what became of held transfers
-        for ever. Raises `HistoryBehind`
-        where it cannot be asked.
+        None of later ones: rows come one by one, and half of what a batch did would look like somebody else's.
+        `up_to` is what `cursor` gave. Order keys (and those of operators' changes) are good for 24 h, business keys and
+        what became of held transfers for ever. Raises `HistoryBehind` where it cannot be asked.
         """
         ...
 

@@ -111,7 +111,8 @@ class Repeats:
         back: list[Ticket] = []
         try:
             cursor = await self._history.cursor()
-            known = await self._history.keys_of(ticket.command)  # type: ignore[arg-type]  # only those with keys get here
+            # Only those with keys get here.
+            known = await self._history.keys_of(ticket.command, up_to=cursor)  # type: ignore[arg-type]
             repeat = _repeat_of(known, ticket.command)  # type: ignore[arg-type]
             if repeat is None:
                 if cursor <= ticket.cleared_batch:

@@ -43,19 +43,19 @@ class MongoHistory:
         with _asking():
             return (await self._cursors.read(ORDERS)).batch
 
-    async def keys_of(self, command: KeyedCommand) -> RememberedKeys:
+    async def keys_of(self, command: KeyedCommand, *, up_to: int) -> RememberedKeys:
         known = RememberedKeys()
         with _asking():
             if isinstance(command, TransferCommand):
-                await self._business_key(command.business_key, known)
+                await self._business_key(command.business_key, known, up_to)
                 if isinstance(command, PostTransfer | VoidTransfer):
-                    await self._ended_hold(command.hold_key, known)
+                    await self._ended_hold(command.hold_key, known, up_to)
                 return known
             # One name space: a key that placed an order cannot cancel one, and the other way round.
             if command.idempotency_key:
-                await self._idempotency_key(command.actor.user_id, command.idempotency_key, known)
+                await self._idempotency_key(command.actor.user_id, command.idempotency_key, known, up_to)
             if isinstance(command, PlaceOrder) and command.client_order_id:
-                await self._client_order_id(command.actor.user_id, command.client_order_id, known)
+                await self._client_order_id(command.actor.user_id, command.client_order_id, known, up_to)
         return known
 
     async def order_as_of(self, order_id: str, *, batch: int, time_milliseconds: int) -> OrderView | None:
@@ -66,35 +66,37 @@ class MongoHistory:
         market = self._state().markets[document.trading_pair].market
         return view_as_of(document, market, batch=batch, time_milliseconds=time_milliseconds)
 
-    async def _business_key(self, business_key: str, known: RememberedKeys) -> None:
+    async def _business_key(self, business_key: str, known: RememberedKeys, up_to: int) -> None:
         document = await TransferDocument.get(business_key)
-        if document is not None:
+        if document is not None and document.first_batch <= up_to:
             remembered = RememberedKey(document.fingerprint, document.first_batch, (), document.transfer_id, "")
             known.business["", business_key] = remembered
 
-    async def _ended_hold(self, hold_key: str, known: RememberedKeys) -> None:
+    async def _ended_hold(self, hold_key: str, known: RememberedKeys, up_to: int) -> None:
         document = await TransferDocument.get(hold_key)
-        if document is not None and document.phase == HELD and document.state != PENDING:
+        if document is None or document.batch > up_to:  # what ended it is of that batch
+            return
+        if document.phase == HELD and document.state != PENDING:
             ended = RememberedKey(document.state, document.batch, (), document.transfer_id, "")
             known.ended_hold["", hold_key] = ended
 
-    async def _idempotency_key(self, user_id: str, key: str, known: RememberedKeys) -> None:
+    async def _idempotency_key(self, user_id: str, key: str, known: RememberedKeys, up_to: int) -> None:
         name = (owner_of_user(user_id), key)
-        placed = await self._newest(user_id, {"idempotency_key": key})
+        placed = await self._newest(user_id, {"idempotency_key": key}, up_to)
         if placed is not None:
             known.idempotency[name] = placed
         document = await UsedKeyDocument.get(used_key_id(user_id, key))
-        if document is not None and document.created_at > self._oldest():
+        if document is not None and document.batch <= up_to and document.created_at > self._oldest():
             cancelled = RememberedKey(document.fingerprint, document.batch, tuple(document.order_ids), "", "")
             known.idempotency[name] = cancelled
 
-    async def _client_order_id(self, user_id: str, client_order_id: str, known: RememberedKeys) -> None:
-        found = await self._newest(user_id, {"client_order_id": client_order_id})
+    async def _client_order_id(self, user_id: str, client_order_id: str, known: RememberedKeys, up_to: int) -> None:
+        found = await self._newest(user_id, {"client_order_id": client_order_id}, up_to)
         if found is not None:
             known.client_order[owner_of_user(user_id), client_order_id] = found
 
-    async def _newest(self, user_id: str, key: dict[str, str]) -> RememberedKey | None:
-        documents = await OrderDocument.find({"user_id": user_id, **key}).to_list()
+    async def _newest(self, user_id: str, key: dict[str, str], up_to: int) -> RememberedKey | None:
+        documents = await OrderDocument.find({"user_id": user_id, "placed_batch": {"$lte": up_to}, **key}).to_list()
         young = [document for document in documents if document.created_at > self._oldest()]
         if not young:
             return None

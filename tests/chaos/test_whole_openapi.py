@@ -96,6 +96,8 @@ async def _stepped_up(http: httpx.AsyncClient) -> Customer:
     return customer
 
 
+# Hypothesis takes it for the strategies' doing when another thread draws a number, as drivers do for their messages.
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_no_generated_request_finds_a_bug_or_a_reply_that_is_not_documented(
     platform: Platform, http: httpx.AsyncClient, people: tuple[list[Asker], dict[str, str]], examples: int

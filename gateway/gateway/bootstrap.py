@@ -227,7 +227,11 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),
         WalletRoutes(
-            trading=stubs.trading, trading_queries=stubs.queries, freshness=freshness, newest_batches=newest_batches
+            trading=stubs.trading,
+            trading_queries=stubs.queries,
+            freshness=freshness,
+            newest_batches=newest_batches,
+            clock=clock,
         ),
         KeyRoutes(keys),
         HealthRoutes(checks.all(), checks.missing, clock),

@@ -2,10 +2,12 @@
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, get_args
 
 import httpx
 import pytest
+from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1.trading_pb2 import ListPostingsRequest
 from facts import ORDER, USER
@@ -14,7 +16,7 @@ from replies import checked
 from trading_stand_in import posting
 
 if TYPE_CHECKING:
-    from conftest import Running
+    from conftest import Running, Start
 
 LEDGER = "/api/v1/wallet/ledger"
 BALANCES = "/api/v1/wallet/balances"
@@ -130,6 +132,43 @@ async def test_balances_are_read_as_of_a_time_or_an_event(up: "Running") -> None
     up.platform.queries.error = NOT_FOUND
     refused = await up.client.get(f"{BALANCES}?as_of=9", headers=up.bearer())
     assert checked(refused, 404, "NOT_FOUND")["reason"] == "no_such_event"
+
+
+async def test_balances_of_a_time_that_has_not_been_are_refused(start: "Start") -> None:
+    """Today's would be taken for what will be then. A little ahead is but another clock."""
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    async with start(clock=_Stopped(now)) as up:
+        bearer = {"Authorization": f"Bearer {up.platform.minter.token(int(now.timestamp()))}"}
+        for text in ("2026-03-01T12:00:05.001Z", "9999-12-31T23:59:59Z"):
+            reply = await up.client.get(f"{BALANCES}?as_of={text}", headers=bearer)
+            assert checked(reply, 400, "VALIDATION_ERROR") == {
+                "reason": "invalid_argument", "field": "as_of", "rule": "past", "limit": "2026-03-01T12:00:00.000Z",
+                "given": text, "value": text,
+            }  # fmt: skip
+        assert up.platform.queries.requests == []
+        reply = await up.client.get(f"{BALANCES}?as_of=2026-03-01T12:00:05Z", headers=bearer)
+        assert reply.status_code == 200
+        # Up to which time a table reaches is a filter, no moment whose balances anybody reads.
+        reply = await up.client.get(f"{LEDGER}?to=2030-01-01T00:00:00Z", headers=bearer | {"Accept": "text/csv"})
+        assert reply.status_code == 200
+
+
+class _Stopped(SystemClock):
+    """Its wall time stands still; what waits and times out goes on."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+
+async def test_a_kind_of_posting_that_there_is_not_is_refused_with_those_that_there_are(up: "Running") -> None:
+    details = checked(await up.client.get(f"{LEDGER}?kind=trades", headers=up.bearer()), 400, "VALIDATION_ERROR")
+    assert (details["field"], details["rule"], details["value"]) == ("kind", "one_of", "trades")
+    assert all(f"'{kind}'" in details["one_of"] for kind in get_args(wallet.PostingKind))
+    assert checked(await table(up, f"{LEDGER}?kind=trades"), 400, "VALIDATION_ERROR")["rule"] == "one_of"
+    assert up.platform.queries.requests == []
 
 
 async def test_what_is_behind_says_so(up: "Running") -> None:

@@ -1,8 +1,10 @@
 """A user's part of the ledger: balances of now and of then, every posting."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
+from chassis.clock import Clock
 from chassis.identity import Caller, current_caller, use_caller
 from cryptovault.trading.v1 import trading_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,7 +23,7 @@ from gateway.errors import invalid
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries, wallet
 from gateway.schemas.fields import PAGE_SIZE_MAX
-from gateway.views.times import time_text
+from gateway.views.times import datetime_text, time_text
 from gateway.views.trading import balance_view
 from gateway.views.wallet import CSV_COLUMNS, csv_lines, posting_row, posting_view
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 LEDGER_DEADLINE_SECONDS = 5.0
 # Of one table: some 15 MB and a minute. Years of a person's trading; a bot asks for a month at a time.
 TABLE_EVENTS_MAX = 100_000
+CLOCK_SKEW_MAX = timedelta(seconds=5)  # between the clock that gave an event its time, the caller's and ours
 _END_OF_TIME = Timestamp(seconds=253_402_300_799)  # 9999-12-31T23:59:59Z, the last that a message can name
 _ONE_FORM = (b"vary", b"Accept, Origin")
 
@@ -47,11 +50,13 @@ class WalletRoutes:
         trading_queries: "TradingQueryServiceAsyncStub",
         freshness: Freshness,
         newest_batches: NewestBatches,
+        clock: Clock,
     ) -> None:
         self._trading = trading
         self._queries = trading_queries
         self._freshness = freshness
         self._newest_batches = newest_batches
+        self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -103,16 +108,30 @@ class WalletRoutes:
         return reply
 
     async def _balances_as_of(self, request: Request, as_of: str) -> Response:
-        asked = pb.GetBalancesAsOfRequest(at_least_batch=await self._freshness.needed(request))
+        asked = pb.GetBalancesAsOfRequest()
         if as_of.isdigit():
             asked.sequence = int(as_of)
         else:
-            asked.time.CopyFrom(read_moment(as_of, field="as_of"))
+            asked.time.CopyFrom(self._past(as_of))
+        asked.at_least_batch = await self._freshness.needed(request)
         answer = await self._queries.GetBalancesAsOf(asked, timeout=LEDGER_DEADLINE_SECONDS)
         self._freshness.report(request, behind=answer.behind)
         last = {"sequence": answer.sequence, "time": time_text(answer.time)} if answer.sequence else None
         items = [balance_view(balance) for balance in answer.balances]
         return json_reply({"items": items, "last_event": last, "next_cursor": None})
+
+    def _past(self, as_of: str) -> Timestamp:
+        """The exchange answers what has not been yet with what is, which a table relies on. Whoever names a time wants
+        what was then, and would take today's balances for it.
+        """
+        moment = read_moment(as_of, field="as_of")
+        now = self._clock.now()
+        if moment.ToDatetime(UTC) - now > CLOCK_SKEW_MAX:
+            raise invalid(
+                "as_of has not been yet.",
+                field="as_of", rule="past", limit=datetime_text(now), given=as_of, value=as_of,
+            )  # fmt: skip
+        return moment
 
     async def _csv(self, request: Request, query: queries.LedgerQuery, asked: pb.ListPostingsRequest) -> Response:
         for field in ("limit", "cursor"):

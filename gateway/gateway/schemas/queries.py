@@ -20,6 +20,7 @@ from gateway.schemas.fields import (
     MarketSymbol,
     RequestBody,
 )
+from gateway.schemas.wallet import PostingKind
 
 BOOK_DEPTH_MAX = 100
 BOOK_DEPTH_DEFAULT = 20
@@ -64,7 +65,8 @@ class BalancesQuery(RequestBody):
             str,
             Field(
                 pattern=MOMENT_OR_SEQUENCE_PATTERN,
-                description="A time (RFC 3339, UTC), or the sequence of one of your events: the balances right then.",
+                description="A time that has been (RFC 3339, UTC), or the sequence of one of your events: the balances "
+                "right then.",
             ),
         ]
         | None
@@ -82,7 +84,7 @@ class _TimedPage(_CursorPage):
 
 class LedgerQuery(_TimedPage):
     asset: Annotated[str, Field(pattern=ASSET_PATTERN)] | None = None
-    kind: Annotated[str, Field(pattern=KIND_PATTERN, description="Such as `trade` or `deposit`.")] | None = None
+    kind: PostingKind | None = None
 
 
 class AuditQuery(_TimedPage):

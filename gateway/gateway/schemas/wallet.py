@@ -7,6 +7,9 @@ from pydantic import Field
 from gateway.schemas.fields import Figure, Identifier, Moment, ReplyBody
 from gateway.schemas.trading import Balance
 
+# Trading's, in its order. A contract test compares them.
+PostingKind = Literal["trade", "practice_money", "deposit", "withdrawal", "user_transfer", "fee", "adjustment"]
+
 
 class LastEvent(ReplyBody):
     sequence: int = Field(description="Of your events; see `/events`.")
@@ -30,7 +33,7 @@ class Posting(ReplyBody):
     asset: str
     amount: Figure = Field(description="Negative where it left you.")
     balance_after: Figure = Field(description="The sum of this asset's postings up to this one.")
-    kind: str = Field(description="`trade`, `practice_money`, `deposit`, `withdrawal`, `user_transfer`, `fee`, ...")
+    kind: PostingKind
     counterparties: list[Literal["user", "house", "fees", "external", "rounding"]] = Field(
         description="What kind of account took the other side."
     )

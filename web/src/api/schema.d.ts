@@ -2857,9 +2857,9 @@ export interface components {
             balance_after: string;
             /**
              * Kind
-             * @description `trade`, `practice_money`, `deposit`, `withdrawal`, `user_transfer`, `fee`, ...
+             * @enum {string}
              */
-            kind: string;
+            kind: "trade" | "practice_money" | "deposit" | "withdrawal" | "user_transfer" | "fee" | "adjustment";
             /**
              * Counterparties
              * @description What kind of account took the other side.
@@ -16830,7 +16830,7 @@ export interface operations {
                 /** @description Before this time. */
                 to?: string | null;
                 asset?: string | null;
-                kind?: string | null;
+                kind?: ("trade" | "practice_money" | "deposit" | "withdrawal" | "user_transfer" | "fee" | "adjustment") | null;
             };
             header?: never;
             path?: never;

@@ -190,7 +190,7 @@ async def test_who_took_the_other_side_of_a_trade_stays_unknown(exchange: Exchan
 
 
 async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> None:
-    await exchange.pay("ann", "1000", "practice:ann")
+    paid = await exchange.pay("ann", "1000", "practice:ann")
     queries = exchange.queries
     as_of, postings = trading_pb2.GetBalancesAsOfRequest, trading_pb2.ListPostingsRequest
     cases: list[tuple[Any, Any, str]] = [
@@ -200,6 +200,7 @@ async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> Non
         (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=2**60)), "invalid_argument"),
         (queries.GetBalancesAsOf, as_of(sequence=1, asset="NONE"), "unknown_asset"),
         (queries.ListPostings, postings(asset="NONE"), "unknown_asset"),
+        (queries.ListPostings, postings(kind="trades"), "invalid_argument"),
         (queries.ListPostings, postings(limit=201), "invalid_argument"),
         (queries.ListPostings, postings(limit=-1), "invalid_argument"),
         (queries.ListPostings, postings(cursor="x"), "invalid_argument"),
@@ -220,6 +221,16 @@ async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> Non
         with use_caller(ANN), pytest.raises(RemoteError) as refusal:
             await call(request)
         assert refusal.value.details["field"] == field
+    with use_caller(ANN):
+        with pytest.raises(RemoteError) as refusal:
+            await queries.ListPostings(postings(kind="trades"))
+        assert refusal.value.details == {
+            "field": "kind", "rule": "one_of",
+            "limit": "trade, practice_money, deposit, withdrawal, user_transfer, fee, adjustment",
+        }  # fmt: skip
+        for kind, found in (("practice_money", 1), ("trade", 0)):
+            page = await queries.ListPostings(postings(kind=kind, at_least_batch=paid.batch))
+            assert len(page.postings) == found
     with pytest.raises(RemoteError) as refusal:
         await queries.ListPostings(postings())
     assert refusal.value.reason == "not_signed_in"

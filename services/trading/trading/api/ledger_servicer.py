@@ -19,6 +19,7 @@ from trading.domain.markets import Asset
 from trading.domain.orders import Side
 from trading.domain.queries import balance, user_cursor
 from trading.domain.state import ExchangeState
+from trading.journal.postings import POSTING_KINDS
 from trading.projector.ledger_reader import BalancesAsOf, ExplainedPosting, LedgerReader, PostingFilter
 from trading.projector.projector import Projector
 
@@ -35,6 +36,7 @@ class LedgerServicer:
         user_id = current_caller().required_user()
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
         self._check_asset(request.asset)
+        _check_kind(request.kind)
         wanted = PostingFilter(
             asset=request.asset,
             kind=request.kind,
@@ -122,6 +124,14 @@ class LedgerServicer:
         if moment == "time":
             return await self._ledger.at_time(user_id, milliseconds_of_timestamp(request.time, "as_of"))
         raise InvalidArgument("A time or a sequence is needed.", field="moment", rule="required")
+
+
+def _check_kind(kind: str) -> None:
+    """A mistyped one would look like an account in which nothing happened."""
+    if kind and kind not in POSTING_KINDS:
+        raise InvalidArgument(
+            "There is no such kind of posting.", field="kind", rule="one_of", limit=", ".join(POSTING_KINDS)
+        )
 
 
 def _bound(request: trading_pb2.ListPostingsRequest, field: str) -> int | None:

@@ -8,11 +8,12 @@ from trading.domain.commands import Actor
 from trading.domain.events import Event, Traded
 from trading.domain.identifiers import trade_id
 from trading.domain.ledger import holds_of, postings_of
-from trading.domain.transfer_kinds import Party, party_of
+from trading.domain.transfer_kinds import KINDS, Party, party_of
 from trading.journal.codec import Entry
 from trading.journal.history import TransferEvent, user_sequences
 
 TRADE = "trade"  # the kind of a posting that a trade made; a transfer's is the transfer's own
+POSTING_KINDS = (TRADE, *KINDS)
 
 
 class OwnPosting(NamedTuple):

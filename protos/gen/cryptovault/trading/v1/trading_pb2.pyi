@@ -1794,7 +1794,9 @@ class LedgerPosting(_message.Message):
     balance_after: _builtins.str
     """The sum of all postings of this asset up to and with this one."""
     kind: _builtins.str
-    """`trade`, or the kind of the transfer."""
+    """`trade`, or the kind of the transfer: `practice_money`, `deposit`, `withdrawal`, `user_transfer`, `fee`,
+    `adjustment`.
+    """
     trade_id: _builtins.str
     order_id: _builtins.str
     """The user's own order, of a trade."""
@@ -1846,7 +1848,7 @@ class ListPostingsRequest(_message.Message):
     asset: _builtins.str
     """Empty: all."""
     kind: _builtins.str
-    """Empty: all."""
+    """As in `LedgerPosting`; empty: all."""
     limit: _builtins.int
     cursor: _builtins.str
     at_least_batch: _builtins.int
@@ -1920,7 +1922,9 @@ class GetBalancesAsOfRequest(_message.Message):
     """Empty: all."""
     at_least_batch: _builtins.int
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """One that has not been yet stands for now."""
+
     def __init__(
         self,
         *,

@@ -3,23 +3,19 @@
 import asyncio
 import json
 import time
-from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-import websockets
 from auth_stand_in import api_key
-from chassis.clock import SystemClock
 from chassis.testing import eventually
 from cryptovault.auth.v1 import auth_pb2
-from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, ORDER, SESSION, USER
-from gateway.admission.signatures import NONCE_KEY_PREFIX, NONCE_MILLISECONDS, WINDOW_MILLISECONDS
+from facts import KEY, KEY_PERMISSIONS, KEY_SECRET, USER
 from gateway.schemas import api_keys as schemas
 from raw_http import raw
 from replies import checked
 from signed_requests import signed
+from sockets import connected
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -28,11 +24,6 @@ SELF = "/api/v1/api-keys/self"
 ORDERS = "/api/v1/orders"
 OTHER_KEY = "01890000-0000-7000-8000-0000000000bb"
 PLACED = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
-
-
-async def heard(socket: websockets.ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 15))
-    return message
 
 
 async def test_a_signed_request_is_its_keys_owners_and_says_which_key_it_was(up: "Running") -> None:
@@ -96,15 +87,6 @@ async def test_a_signature_counts_alone_whatever_else_the_request_carries(up: "R
     checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
 
 
-@pytest.mark.parametrize("seconds", [-31, 31, -3_600, 10**9])
-async def test_a_timestamp_outside_the_window_is_refused(up: "Running", seconds: int) -> None:
-    headers = signed("GET", SELF, timestamp=int((time.time() + seconds) * 1000))
-    details = checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
-    assert details == {"reason": "timestamp_out_of_window"}
-    near = signed("GET", SELF, timestamp=int(time.time() * 1000) - WINDOW_MILLISECONDS // 2)
-    assert (await up.client.get(SELF, headers=near)).status_code == 200
-
-
 async def test_a_key_that_runs_away_leaves_something_to_its_persons_others(start: "Start") -> None:
     async with start(limit_account_per_key=2, limit_account_per_user=4, limit_factor=1) as up:
         up.platform.auth.api_keys[OTHER_KEY] = auth_pb2.FindApiKeyResponse(
@@ -137,87 +119,6 @@ async def test_a_signed_request_costs_one_round_trip_to_redis_too(up: "Running",
             if command["client_type"] != "lua":
                 asked.append(command["command"].partition(" ")[0])
     assert asked[asked.index("PING") + 1 :] == ["EVALSHA"]
-
-
-async def test_a_nonce_is_good_once_at_all_gateways_together(start: "Start") -> None:
-    async with start() as one, start() as two:
-        headers = signed("GET", SELF)
-        outcomes = await asyncio.gather(
-            *(up.client.get(SELF, headers=headers) for up in (one, two) for _ in range(10)), return_exceptions=False
-        )
-        assert sorted(reply.status_code for reply in outcomes) == [200] + [401] * 19
-        refused = next(reply for reply in outcomes if reply.status_code == httpx.codes.UNAUTHORIZED)
-        assert checked(refused, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
-
-
-async def test_a_redis_that_was_emptied_remembers_nonces_though_auth_says_who_may_come(
-    start: "Start", redis: Any
-) -> None:
-    await redis.flushall()
-    async with start() as one, start() as two:
-        headers = signed("GET", SELF)
-        assert (await one.client.get(SELF, headers=headers)).status_code == 200
-        reply = await two.client.get(SELF, headers=headers)
-        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
-
-
-class SetBack(SystemClock):
-    """A clock that was set back, as an operator's or a restored virtual machine's is."""
-
-    def __init__(self, milliseconds: int) -> None:
-        self._back = timedelta(milliseconds=milliseconds)
-
-    def now(self) -> datetime:
-        return super().now() - self._back
-
-
-async def test_a_gateway_whose_clock_is_set_back_takes_nothing_again_that_was_forgotten_meanwhile(
-    start: "Start", redis: Any
-) -> None:
-    async with start() as up:
-        headers = signed("GET", SELF)
-        assert (await up.client.get(SELF, headers=headers)).status_code == 200
-        [key] = await redis.keys(f"{NONCE_KEY_PREFIX}*")
-        # To the end of the time in which it is taken, by the clock that forgets it.
-        until = int(headers["X-API-Timestamp"]) + NONCE_MILLISECONDS
-        assert abs(await redis.pexpiretime(key) - until) <= 1  # a script's time has begun a moment before
-    async with start(clock=SetBack(NONCE_MILLISECONDS + 1)) as up:
-        then = int(time.time() * 1000) - NONCE_MILLISECONDS - 1
-        reply = await up.client.get(SELF, headers=signed("GET", SELF, timestamp=then))
-        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "timestamp_out_of_window"}
-
-
-async def test_a_gateway_whose_clock_is_ahead_takes_nothing_that_is_forgotten_before_its_time_has_come(
-    start: "Start", redis: Any
-) -> None:
-    ahead = 2 * NONCE_MILLISECONDS
-    async with start(clock=SetBack(-ahead)) as up:
-        then = int(time.time() * 1000) + ahead
-        reply = await up.client.get(SELF, headers=signed("GET", SELF, timestamp=then))
-        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "timestamp_out_of_window"}
-    assert await redis.keys(f"{NONCE_KEY_PREFIX}*") == []
-
-
-@pytest.mark.parametrize("apart", [50_000, -50_000])
-async def test_a_gateway_and_a_redis_whose_clocks_are_a_little_apart_get_on(start: "Start", apart: int) -> None:
-    async with start(clock=SetBack(apart)) as up:
-        then = int(time.time() * 1000) - apart
-        for _ in range(2):
-            headers = signed("GET", SELF, timestamp=then)
-            assert (await up.client.get(SELF, headers=headers)).status_code == 200
-        reply = await up.client.get(SELF, headers=headers)
-        assert checked(reply, 401, "AUTHENTICATION_ERROR") == {"reason": "nonce_used"}
-
-
-async def test_a_flushed_or_absent_redis_makes_no_nonce_new_here(fresh: "Running", redis: Any, start: "Start") -> None:
-    headers = signed("GET", SELF)
-    assert (await fresh.client.get(SELF, headers=headers)).status_code == 200
-    await redis.flushall()
-    checked(await fresh.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
-    async with start(redis_url="redis://127.0.0.1:1/0", ready=False) as up:
-        headers = signed("GET", SELF)
-        assert (await up.client.get(SELF, headers=headers)).status_code == 200
-        checked(await up.client.get(SELF, headers=headers), 401, "AUTHENTICATION_ERROR")
 
 
 async def test_a_key_does_what_its_permissions_say_and_nothing_about_the_account(fresh: "Running") -> None:
@@ -287,12 +188,12 @@ async def test_a_key_comes_from_its_networks_alone_on_the_socket_too(
     else:
         assert reply.status_code == 200
     headers = signed("GET", "/ws")
-    async with websockets.connect(f"ws://{fresh.host}:{fresh.port}/ws", additional_headers=headers) as socket:
+    async with connected(fresh, additional_headers=headers) as socket:
         if allowed:
-            await socket.send(json.dumps({"op": "subscribe", "channel": "balances"}))
-            assert (await heard(socket))["channel"] == "balances"
+            await socket.send(op="subscribe", channel="balances")
+            assert (await socket.read())["channel"] == "balances"
         else:
-            assert (await heard(socket))["error"]["details"] == {"reason": "address_not_allowed"}
+            assert (await socket.read())["error"]["details"] == {"reason": "address_not_allowed"}
 
 
 @pytest.mark.parametrize(("network", "status"), [("203.0.113.0/24", 200), ("::/48", 403), ("203.0.112.0/24", 403)])
@@ -301,16 +202,6 @@ async def test_an_address_of_ipv4_is_one_however_a_proxy_writes_it(start: "Start
         up.platform.auth.api_keys[KEY].key.CopyFrom(api_key(networks=[network]))
         headers = {**signed("GET", SELF), "X-Forwarded-For": "::ffff:203.0.113.9"}
         assert (await up.client.get(SELF, headers=headers)).status_code == status
-
-
-async def test_a_sockets_nonce_is_good_once_too(fresh: "Running") -> None:
-    headers = signed("GET", "/ws")
-    address = f"ws://{fresh.host}:{fresh.port}/ws"
-    async with websockets.connect(address, additional_headers=headers) as socket:
-        await socket.send(json.dumps({"op": "ping"}))
-        assert (await heard(socket))["op"] == "pong"
-    async with websockets.connect(address, additional_headers=headers) as socket:
-        assert (await heard(socket))["error"]["details"] == {"reason": "nonce_used"}
 
 
 async def test_a_flood_of_made_up_keys_is_no_flood_on_auth(fresh: "Running") -> None:
@@ -348,50 +239,3 @@ async def test_guessing_signatures_is_counted_against_the_address(start: "Start"
             reply = await up.client.get(SELF, headers=signed("GET", SELF, secret="a guess"))
             checked(reply, 401, "AUTHENTICATION_ERROR")
         checked(await up.client.get(SELF, headers=signed("GET", SELF)), 429, "RATE_LIMIT_EXCEEDED")
-
-
-@pytest.fixture
-def stepped_up(up: "Running") -> None:
-    """The session of `up.bearer()` has shown its second factor just now."""
-    up.platform.auth.stepped_up_until[SESSION] = up.now() + 300
-
-
-@pytest.mark.usefixtures("stepped_up")
-async def test_keys_are_made_listed_and_ended_by_people(up: "Running") -> None:
-    scope = "api-keys:read api-keys:write"
-    body = {"name": "bot", "scopes": ["read"], "networks": ["203.0.113.0/24"], "expires_at": "2030-01-01T00:00:00Z"}
-    reply = await up.client.post("/api/v1/api-keys", json=body, headers=up.bearer(scope=scope))
-    assert reply.status_code == 201, reply.text
-    assert schemas.CreatedApiKey.model_validate_json(reply.content).secret == KEY_SECRET
-    asked = [type(request).__name__ for request in up.platform.auth.requests]
-    assert asked == ["RequireStepUpRequest", "CreateApiKeyRequest"]
-    assert up.platform.auth.requests[-1].expires_at.ToJsonString() == "2030-01-01T00:00:00Z"
-    reply = await up.client.get("/api/v1/api-keys", headers=up.bearer(scope=scope))
-    assert KEY_SECRET not in reply.text
-    assert [key.id for key in schemas.ApiKeyPage.model_validate_json(reply.content).items] == [KEY]
-    reply = await up.client.delete(f"/api/v1/api-keys/{ORDER}", headers=up.bearer(scope=scope))
-    assert (reply.status_code, up.platform.auth.requests[-1].key_id) == (204, ORDER)
-
-
-@pytest.mark.parametrize(
-    ("changes", "field", "rule"),
-    [
-        ({"name": ""}, "name", "min_length"),
-        ({"scopes": []}, "scopes", "too_short"),
-        ({"scopes": ["admin"]}, "scopes.0", "one_of"),
-        ({"scopes": "read"}, "scopes", "list_type"),
-        ({"networks": ["anywhere"]}, "networks.0", "cidr"),
-        ({"expires_at": "soon"}, "expires_at", "rfc3339_utc"),
-        ({"expires_at": "2026-02-31T00:00:00Z"}, "expires_at", "rfc3339_utc"),
-        ({"user_id": USER}, "user_id", "unknown_field"),
-    ],
-)
-@pytest.mark.usefixtures("stepped_up")
-async def test_a_key_that_cannot_be_is_refused_by_field_and_rule(
-    up: "Running", changes: dict[str, Any], field: str, rule: str
-) -> None:
-    body = {"name": "bot", "scopes": ["read"], **changes}
-    reply = await up.client.post("/api/v1/api-keys", json=body, headers=up.bearer(scope="api-keys:write"))
-    details = checked(reply, 400, "VALIDATION_ERROR")
-    assert (details["field"], details["rule"]) == (field, rule)
-    assert "CreateApiKeyRequest" not in [type(request).__name__ for request in up.platform.auth.requests]

@@ -4,3 +4,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from traded_exchange import traded  # noqa: F401 - a fixture of all tests of the command line

@@ -8,7 +8,8 @@ from typing import Any
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.domain.amounts import format_amount
-from trading.domain.events import Event, OrderPlaced, Traded
+from trading.domain.commands import Continue
+from trading.domain.events import Event, OrderPlaced, Traded, WorkFinished, WorkPostponed
 from trading.domain.markets import Market
 from trading.domain.state import Limits
 from trading.journal.batch import SealedBatch
@@ -51,8 +52,8 @@ async def explain_order(exchange: OpenExchange, report: Report, order_id: str) -
 
 
 async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> AsyncIterator[SealedBatch]:
-    """Those that the order's row names, and all that its projection has not reached; the whole journal where there is
-    no row.
+    """Those that the order's row leads to, and all that its projection has not reached; the whole journal where there
+    is no row.
     """
     # Before the row, which may be ahead of it then, but not behind: the projector goes on meanwhile.
     cursor = await Cursors(exchange.mongo.database).read(ORDERS)
@@ -60,16 +61,38 @@ async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> 
     row = await OrderDocument.get(order_id)
     if row is not None:
         reached = max(reached, cursor.batch)
-        numbers = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
-        numbers |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
-        for number in sorted(number for number in numbers if number <= reached):
-            async for batch in exchange.batches(number - 1, number):
-                yield batch
+        async for batch in _batches_named_by(row, exchange, reached):
+            yield batch
     head = await exchange.journal.head()
     with report.progress("searching the journal", max(0, head - reached)) as progress:
         async for batch in exchange.batches(reached, head):
             progress.update(1)
             yield batch
+
+
+async def _batches_named_by(row: OrderDocument, exchange: OpenExchange, reached: int) -> AsyncIterator[SealedBatch]:
+    """And what follows each, for as long as its market has postponed work: there the order may come to rest in a batch
+    that has nothing else of it.
+    """
+    named = {row.placed_batch, row.batch, *(fill.batch for fill in row.fills)}
+    named |= {amendment.batch for amendment in row.amendments} | {row.triggered_batch or row.placed_batch}
+    number, postponed = 0, False
+    for name in sorted(name for name in named if name <= reached):
+        while number < name or (postponed and number < reached):
+            number = number + 1 if postponed else name
+            async for batch in exchange.batches(number - 1, number):
+                postponed = _leaves_work(batch, row.trading_pair, postponed=postponed)
+                yield batch
+
+
+def _leaves_work(batch: SealedBatch, market: str, *, postponed: bool) -> bool:
+    """`postponed`: whether the batch before did. Of a batch before which nobody looked the commands tell."""
+    for command, events in decode_body(batch.body).entries:
+        postponed = postponed or (isinstance(command, Continue) and command.market == market)
+        for event in events:
+            if isinstance(event, WorkPostponed | WorkFinished) and event.market == market:
+                postponed = isinstance(event, WorkPostponed)
+    return postponed
 
 
 def _concerns(event: Event, order_id: str) -> bool:

@@ -1,11 +1,13 @@
 """Requests that two readers could read differently (RFC 9112, section 11.2): none hides a second one inside."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chassis.testing import eventually
+from gateway.edge import http_protocol
 from gateway.edge.door_limits import HEAD_BYTES_MAX, PIPELINED_MAX
+from gateway.edge.metrics import UNREADABLE
 from gateway.schemas.errors import ErrorReply
 from raw_http import raw
 
@@ -82,6 +84,32 @@ async def test_what_could_be_read_in_two_ways_is_refused_and_its_connection_clos
     assert b"hidden" not in answer
     assert not answer.endswith(b"<open>")
     assert up.platform.auth.requests == []
+
+
+class _Lines:
+    """Takes the place of the protocol's log."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+
+    def warning(self, _message: str, **fields: Any) -> None:
+        self.events.append((fields["event"], fields["left_out"]))
+
+
+async def test_who_sends_what_cannot_be_read_again_and_again_is_counted_each_time_and_written_down_once(
+    start: "Start", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = _Lines()
+    monkeypatch.setattr(http_protocol, "log", lines)
+    before = UNREADABLE._value.get()
+    async with start() as up:
+        caplog.clear()
+        for _ in range(20):
+            assert (await raw(up, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        await raw(up, HIDDEN * 100)
+        assert UNREADABLE._value.get() - before == 21
+    assert lines.events == [("request_unreadable", 0)]
+    assert [record.name for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 def _length(head: bytes) -> int:

@@ -1,10 +1,13 @@
 """uvicorn's HTTP connection, with an end to its patience: stock, half a request keeps a connection for ever."""
 
 import asyncio
+import logging
 import re
 import socket
 from typing import Any, cast
 
+from chassis.logs import get_logger
+from chassis.sparing_log import SparingLog
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -20,6 +23,7 @@ from gateway.edge.door_limits import (
     REST_SECONDS_MAX,
     UNREAD_SECONDS_MAX,
 )
+from gateway.edge.metrics import UNREADABLE
 from gateway.edge.request_ids import RequestIds
 from gateway.edge.security_headers import DEFAULT_HEADERS, SECURITY_HEADERS
 from gateway.errors import invalid
@@ -32,6 +36,8 @@ _ONCE = (
 _SOCKET_PATH = b"/ws"
 _NOT_THE_SOCKETS = frozenset({b"connection", b"sec-websocket-protocol"})
 _SOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
+
+log = get_logger(__name__)
 
 
 class _Ambiguous(Exception):
@@ -49,12 +55,19 @@ class _TooMany(Exception):
 class GuardedHttpProtocol(HttpToolsProtocol):
     """A head of a request arrives whole within its time and size, or the connection closes.
 
-    What is not HTTP, or says twice who asks or which host is asked, gets an error of our shape too. `limits` is set
-    once, by `limited_to`.
+    What is not HTTP, or says twice who asks or which host is asked, gets an error of our shape too. `limits` and
+    `unreadable` are set once, by `limited_to`.
     """
 
     limits: ConnectionLimits
+    unreadable: SparingLog
     request_ids = RequestIds()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # uvicorn warns of each request that it cannot read, as often as a stranger likes. Its errors are told as ever.
+        self.logger = self.logger.getChild("http")
+        self.logger.setLevel(logging.ERROR)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -184,11 +197,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if answered and not self._message_complete and self._rest_timer is None:
             self._rest_timer = self.loop.call_later(REST_SECONDS_MAX, self._give_up)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
-        """For what could not be parsed; it never reached the application."""
+    def send_400_response(self, msg: str) -> None:
+        """For what could not be parsed; it never reached the application. `msg` is for the log."""
         self._stop_head_timer()
         if self.transport.is_closing() or self._deaf:
             return
+        self._note_unreadable(msg)
         if self.cycle is not None and not self._answer_is_due(self.cycle):
             return
         request_id = self.request_ids.next()
@@ -206,6 +220,18 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
         self.transport.close()
+
+    def _note_unreadable(self, problem: str) -> None:
+        UNREADABLE.inc()
+        left_out = self.unreadable.turn(problem)
+        if left_out is not None:
+            log.warning(
+                "Request cannot be read",
+                event="request_unreadable",
+                problem=problem,
+                peer=self._peer,
+                left_out=left_out,
+            )
 
     def _answer_is_due(self, newest: RequestResponseCycle) -> bool:
         """Whether what could not be read is next to be answered. Else the answer would be taken for that to an earlier
@@ -300,7 +326,7 @@ def _expect_reading(transport: asyncio.Transport) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS_MAX * 1_000))
 
 
-def limited_to(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+def limited_to(limits: ConnectionLimits, unreadable: SparingLog) -> type[asyncio.Protocol]:
     """The protocol for a server of at most so many connections."""
-    attributes: dict[str, Any] = {"limits": limits}
+    attributes: dict[str, Any] = {"limits": limits, "unreadable": unreadable}
     return cast("type[asyncio.Protocol]", type("LimitedHttpProtocol", (GuardedHttpProtocol,), attributes))

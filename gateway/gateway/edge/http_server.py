@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Iterator
 
 import uvicorn
+from chassis.clock import SystemClock
+from chassis.sparing_log import SparingLog
 
 from gateway.edge.connection_limits import ConnectionLimits
 from gateway.edge.door import Application
@@ -26,7 +28,7 @@ class HttpServer:
             application,
             host=host,
             port=port,
-            http=limited_to(connections),
+            http=limited_to(connections, SparingLog(SystemClock())),
             ws=GuardedSocketProtocol,
             ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
             ws_ping_interval=_PING_SECONDS,

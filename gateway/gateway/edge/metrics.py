@@ -8,6 +8,7 @@ REQUESTS = Counter("cryptovault_http_requests", "HTTP requests answered", ["meth
 REQUEST_SECONDS = Histogram(
     "cryptovault_http_request_seconds", "Time to answer one HTTP request", ["route"], buckets=_SECONDS_BUCKETS
 )
+UNREADABLE = Counter("cryptovault_http_unreadable", "Requests that were no HTTP, or none that can be read in one way")
 RATE_LIMITED = Counter("cryptovault_http_rate_limited", "Requests refused by a rate limit", ["limit"])
 GATE_FALLBACKS = Counter("cryptovault_gate_fallbacks", "Requests admitted without Redis, by local limits")
 SOCKETS = Gauge("cryptovault_websocket_connections", "Open WebSocket connections")

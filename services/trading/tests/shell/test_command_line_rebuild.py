@@ -3,14 +3,19 @@
 import asyncio
 
 import pytest
+from chassis.mongo import MongoConnection, connect
 from click.testing import CliRunner
+from shell_factory import UNIT, running_shell
 from traded_exchange import Traded, contents, put_the_cursor_ahead
 from trading.command_line.main import cryptovault
-from trading.command_line.rebuild import _begin_anew
+from trading.command_line.open_exchange import OpenExchange
+from trading.command_line.rebuild import ASIDE, _begin_anew, rebuild_projection
+from trading.command_line.report import Report
 from trading.projector.projector import Projector
 from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
 from trading.storage.journal import MongoJournal
 from trading.storage.projection import Projection
+from trading.storage.snapshots import MongoSnapshots
 
 
 async def test_a_rebuilt_projection_is_the_one_that_was(traded: Traded, mongo_journal: MongoJournal) -> None:
@@ -55,6 +60,52 @@ async def test_a_projection_of_another_journal_is_left_alone_unless_a_restore_is
     assert f"another journal, up to its batch {traded.head + 1}; this one ends at {traded.head}" in refused.output
     assert (await traded.run("rebuild", "--yes", "--other-journal")).exit_code == 0
     assert await contents(traded.database) == before
+
+
+class _BrokenOff(Exception):
+    """As by Ctrl-C."""
+
+
+async def test_a_rebuild_that_was_broken_off_is_not_run_again_over_another_journal(
+    traded: Traded,
+    monkeypatch: pytest.MonkeyPatch,
+    mongo: MongoConnection,
+    mongo_journal: MongoJournal,
+    mongo_url: str,
+) -> None:
+    before, cursor = await contents(traded.database), await Cursors(traded.database).read(ORDERS)
+    put = Cursors.put
+
+    async def and_break_off(self: Cursors, name: str, cursor: Cursor) -> None:
+        await put(self, name, cursor)
+        if (name, cursor) == (ORDERS, REBUILDING):
+            raise _BrokenOff
+
+    snapshots = MongoSnapshots(traded.database)
+    exchange = OpenExchange(mongo, mongo_journal, snapshots)
+    with monkeypatch.context() as patched:
+        patched.setattr(Cursors, "put", and_break_off)
+        # Twice: the second finds what the first has put aside.
+        for _ in range(2):
+            with pytest.raises(_BrokenOff):
+                await rebuild_projection(exchange, Report(as_json=True), other_journal=False)
+    connection = connect(mongo_url, f"{traded.database.name}_other")
+    other = MongoJournal(connection)
+    async with running_shell(other, writer="writer-b") as shell:
+        for _ in range(traded.head):
+            await shell.deposit("ann", "USD", UNIT)
+    report = Report(as_json=True)
+    await rebuild_projection(OpenExchange(mongo, other, snapshots), report, other_journal=False)
+    assert [f"another journal, up to its batch {traded.head}" in problem for problem in report.problems] == [True]
+    assert await contents(traded.database) == before
+    await other.close()
+    await connection.client.drop_database(connection.database.name)
+    await connection.close()
+    ran = await traded.run("rebuild", "--yes", "--json")
+    assert (ran.exit_code, ran.facts["was_at_batch"]) == (0, traded.head)
+    assert await contents(traded.database) == before
+    assert await Cursors(traded.database).read(ORDERS) == cursor
+    assert await Cursors(traded.database).read(ASIDE) == Cursor()
 
 
 @pytest.mark.parametrize("broken_off", [False, True])

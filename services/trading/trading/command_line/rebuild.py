@@ -19,6 +19,9 @@ from trading.storage.documents import DOCUMENTS
 from trading.storage.projection import Changes, Projection
 
 SUFFIX = "_rebuilt"
+# Where the projection in use stood when its cursor was put aside: a rebuild that was broken off then is run again, and
+# that may be over another journal.
+ASIDE = ORDERS + "_put_aside"
 BATCHES_PER_WRITE = 64
 
 
@@ -30,7 +33,7 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
     database = exchange.mongo.database
     cursors = Cursors(database)
     head = await exchange.head()
-    in_use = await cursors.read(ORDERS)
+    in_use = await _in_use(cursors)
     if not (other_journal or await _was_made_of(exchange.journal, in_use)):
         # As where the setting of the journal's server names another: its projection would take this one's place.
         report.wrong(
@@ -41,7 +44,8 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
     fold, projection = Fold(), Projection(database, SUFFIX)
     with report.progress("folding", head) as progress:
         await _project(exchange, fold, projection, head, progress.update)
-    before = await cursors.read(ORDERS)
+    before = await _in_use(cursors)
+    await cursors.put(ASIDE, before)
     await cursors.put(ORDERS, REBUILDING)
     # What came meanwhile. Whoever projected ends at its next write: what it wrote of these batches is dropped.
     await _project(exchange, fold, projection, await exchange.journal.head(), lambda _: None)
@@ -53,13 +57,19 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
         await database.get_collection(name + SUFFIX).rename(name, dropTarget=True)
     await cursors.put(ORDERS, fold.cursor)
     await cursors.remove(ORDERS + SUFFIX)
+    await cursors.remove(ASIDE)
     report.fact("batch", fold.cursor.batch)
     report.fact("was_at_batch", before.batch)
     report.fact("orders", await database.get_collection("orders").estimated_document_count())
 
 
+async def _in_use(cursors: Cursors) -> Cursor:
+    cursor = await cursors.read(ORDERS)
+    return await cursors.read(ASIDE) if cursor == REBUILDING else cursor
+
+
 async def _was_made_of(journal: Journal, cursor: Cursor) -> bool:
-    if cursor in {Cursor(), REBUILDING}:
+    if cursor == Cursor():
         return True
     batch = await journal.read(cursor.batch)
     return batch is not None and batch.digest == cursor.digest

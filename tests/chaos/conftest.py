@@ -1,6 +1,8 @@
 """A platform of its own for tests that kill: what they break must not show in other tests."""
 
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,6 +10,9 @@ from local_stack.platform import Platform
 from local_stack.platform_plan import REPLICAS_OF_TRADING
 
 from tests.conftest import READY_SECONDS, door
+
+# For `whole_journal`, by which the exchange's own tests judge its journal.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "services" / "trading" / "tests" / "chaos"))
 
 LEASE_SECONDS = "1.5"  # half the default: leaders die here by the dozen, and all wait for a dead one's lease
 LEADER, FOLLOWER = REPLICAS_OF_TRADING

@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from exchange_processes import PORTS, Processes
 from price_server import PriceServer, started
 
+pytest.register_assert_rewrite("order_load")  # its judgement says what differs
+
 # Both programs, whole: they load for two seconds, and some of these tests start them twenty times.
 LOADED = ("trading.bootstrap", "trading.projector.bootstrap")
 

@@ -184,9 +184,8 @@ def check_outcomes(load: Load, journal: WholeJournal) -> None:
     ids = [event.order_id for event in journal.events if isinstance(event, OrderPlaced)]
     assert len(ids) == len(set(ids))
     assert load.contradictions == [], load.contradictions
-    assert {key: len(effects) for key, effects in journal.effects.items()} == dict.fromkeys(load.acknowledged, 1)
-    assert {key: _told(result) for key, (_, result) in load.acknowledged.items()} == {
-        key: effects[0] for key, effects in journal.effects.items()
+    assert journal.effects == {
+        (request.principal.user_id, key): [_told(result)] for key, (request, result) in load.acknowledged.items()
     }
     state = journal.exchange.state
     assert state.orders == {}

@@ -1,4 +1,4 @@
-"""The journal, folded from nothing and judged; beside it what each command with a key did, as its order stood then."""
+"""The journal, folded from nothing and judged; beside it what each order command did, as its order stood then."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ class Effect(NamedTuple):
 class WholeJournal:
     exchange: Exchange
     events: list[Event]
-    effects: Mapping[str, list[Effect]]  # by key
+    effects: Mapping[tuple[str, str], list[Effect]]  # by (user id, key)
 
 
 async def read_whole_journal(mongo: MongoConnection) -> WholeJournal:
     """Folds and checks every batch: chain, invariants, history."""
     exchange, history = Exchange(), History()
     events: list[Event] = []
-    effects: dict[str, list[Effect]] = defaultdict(list)
+    effects: dict[tuple[str, str], list[Effect]] = defaultdict(list)
     number, digest = 0, GENESIS_DIGEST
     journal = MongoJournal(mongo)
     while batches := await journal.read_after(number, 64):
@@ -57,10 +57,11 @@ async def read_whole_journal(mongo: MongoConnection) -> WholeJournal:
                     history.feed(event)
                     events.append(event)
                 history.end_command(postponed=any(m.postponed for m in exchange.state.markets.values()))
-                if isinstance(entry.command, PlaceOrder | AmendOrder | CancelOrder) and entry.command.idempotency_key:
-                    effects[entry.command.idempotency_key].append(_effect(exchange.state, entry))
-    assert check_all(exchange.state) == []
-    assert history.compare(exchange.state) == []
+                if isinstance(entry.command, PlaceOrder | AmendOrder | CancelOrder):
+                    name = (entry.command.actor.user_id, entry.command.idempotency_key)
+                    effects[name].append(_effect(exchange.state, entry))
+    violations = [*check_all(exchange.state), *history.compare(exchange.state)]
+    assert violations == [], violations
     return WholeJournal(exchange, events, effects)
 
 
@@ -79,10 +80,11 @@ def _effect(state: ExchangeState, entry: Entry) -> Effect:
         Decimal(format_amount(order.price, market.quote_scale)),
         Decimal(format_amount(order.quantity, market.base_scale)),
         Decimal(format_amount(order.filled_quantity, market.base_scale)),
-        {asset: _balance(state, order.user_id, asset) for asset in (market.base, market.quote)},
+        {asset: balance_of(state, order.user_id, asset) for asset in (market.base, market.quote)},
     )
 
 
-def _balance(state: ExchangeState, user_id: str, asset: str) -> tuple[Decimal, Decimal]:
+def balance_of(state: ExchangeState, user_id: str, asset: str) -> tuple[Decimal, Decimal]:
+    """(available, held)."""
     found, scale = balance(state, user_id, asset), state.assets[asset].scale
     return Decimal(format_amount(found.available, scale)), Decimal(format_amount(found.held, scale))

@@ -1,17 +1,20 @@
 """`cryptovault exchange`, as an operator runs it: what all its commands have in common."""
 
 import asyncio
+import json
 import signal
 
+import pytest
 from traded_exchange import Traded, begun, ended
+from trading.command_line.report import Report
 from trading.storage.journal import MongoJournal
 
 
 async def test_of_a_database_without_a_journal_nothing_is_said_and_it_is_left_as_it_is(traded: Traded) -> None:
     """The tools may be of another release than what runs: its indexes are not theirs to make."""
     empty = traded.database.client["nothing_here"]
-    for command in ("verify", "replay"):
-        ran = await traded.run(command, CRYPTOVAULT_MONGO_DATABASE=empty.name)
+    for command in (("verify",), ("replay",), ("explain", traded.filled), ("explain", "fees", "USD")):
+        ran = await traded.run(*command, CRYPTOVAULT_MONGO_DATABASE=empty.name)
         assert ran.exit_code == 2
         assert "The database nothing_here has no journal" in ran.complaint
         assert ran.output == ""
@@ -25,6 +28,18 @@ async def test_history_whose_volume_is_gone_is_told_in_a_sentence(traded: Traded
         assert ran.exit_code == 1
         assert "WRONG  What happened then is archived and cannot be read here." in ran.output
         assert "Traceback" not in ran.complaint
+
+
+def test_of_many_problems_people_are_told_some_and_how_many_more_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    people, machines = Report(as_json=False), Report(as_json=True)
+    for report in (people, machines):
+        for number in range(60):
+            report.wrong(f"{number} of them")
+    people.finish()
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[49], lines[50]) == (51, "WRONG  49 of them", "WRONG  and 10 more")
+    machines.finish()
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 60
 
 
 async def test_exit_codes_tell_why_nothing_was_looked_at(traded: Traded) -> None:

@@ -17,9 +17,9 @@ from trading.sequencer.memory import Memory
 async def explain_balance(exchange: OpenExchange, report: Report, account: str, asset: str, *, newest: int) -> None:
     """Of any account, a system's too (`fees`, `house`, `user:<id>`); the last `newest` postings are listed.
 
-    Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`.
+    Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`, `UsageError` where there is no journal at all.
     """
-    head = await exchange.journal.head()
+    head = await exchange.head()
     memory = Memory(Limits())
     total = count = 0
     lines: deque[tuple[AccountLine, int]] = deque(maxlen=newest)

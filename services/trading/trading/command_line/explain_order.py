@@ -29,7 +29,7 @@ _LEFT_OUT = {"order_id", "market", "fingerprint", "actor", "user_id", "buyer", "
 
 
 async def explain_order(exchange: OpenExchange, report: Report, order_id: str) -> None:
-    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`."""
+    """Raises `BrokenChain`, `UnknownEventType`, `JournalUnreachable`, `UsageError` where there is no journal at all."""
     life: list[dict[str, str]] = []
     # For how many places its market's figures have.
     markets = (await recover(exchange.journal, Limits(), exchange.snapshots)).state.markets
@@ -63,7 +63,7 @@ async def _batches_of(exchange: OpenExchange, report: Report, order_id: str) -> 
         reached = max(reached, cursor.batch)
         async for batch in _batches_named_by(row, exchange, reached):
             yield batch
-    head = await exchange.journal.head()
+    head = await exchange.head()
     with report.progress("searching the journal", max(0, head - reached)) as progress:
         async for batch in exchange.batches(reached, head):
             progress.update(1)

@@ -70,7 +70,30 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     server = RedisServer(port=free_port_block(), folder=tmp_path, durable=True)
     with pytest.raises(ServerFailed, match="ended with code 1"):
         server.start()
-    assert not server.running
+
+
+def test_a_server_that_stays_silent_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    class Silent(RedisServer):
+        def answers(self) -> bool:
+            return False
+
+    server = Silent(port=free_port_block(), folder=tmp_path)
+    server.launch()
+    pids = [process.pid for process in server.processes]
+    with pytest.raises(ServerFailed, match="was not ready in time"):
+        server.wait_ready(timeout_seconds=0.1)
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid)
+    assert is_free(server.port)
+
+
+def test_a_server_that_ended_by_itself_does_not_pass_for_running(tmp_path: Path) -> None:
+    server = RedisServer(port=free_port_block(), folder=tmp_path)
+    with server:
+        server.processes[0].kill()
+        assert not server.running
+        server.start()
+        assert server.running
+        assert server.answers()
 
 
 def test_nothing_of_a_stopped_broker_stays(tmp_path: Path) -> None:

@@ -71,16 +71,20 @@ class GetPortfolio:
             reached = await self._await_fold(balances.batch, timeout_seconds=FOLD_WAIT_SECONDS)
             folded = await self._store.get(user_id)
             if folded.batch <= balances.batch:
+                behind = not reached
                 break
             # The user traded in between: balances of then and costs of now are no state that ever was.
             balances = await self._ledger.balances()
+        else:
+            # No fold was awaited for these balances: they and the costs are of one state only if of the same batch.
+            behind = folded.batch != balances.batch
         portfolio = value_portfolio(
             balances,
             folded,
             quotes=self._prices.quotes,
             names=self._prices.names,
             now=self._clock.now(),
-            behind=not reached or folded.batch > balances.batch,
+            behind=behind,
         )
         if not portfolio.behind:
             await self._cache.put(user_id, portfolio)

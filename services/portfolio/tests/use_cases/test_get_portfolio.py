@@ -204,12 +204,17 @@ async def test_balances_and_costs_come_from_one_state(world: World) -> None:
     assert (view.batch, view.cash, view.behind) == (2, 70, False)
 
 
-async def test_a_user_who_outruns_every_read_is_answered_all_the_same(world: World) -> None:
-    world.ledger.answers = [_balances(batch, "1") for batch in (1, 2, 3, 4)]
-    world.store.rows = [_folded(batch, "1") for batch in (10, 20, 30)]
-    world.progress.position = 99
+@pytest.mark.parametrize("newest", [6, 7, 5])
+async def test_a_user_who_outruns_every_read_is_shown_as_whole_only_what_is_of_one_batch(
+    world: World, newest: int
+) -> None:
+    world.ledger.answers = [_balances(batch, str(batch)) for batch in (1, 3, 5, newest)]
+    world.store.rows = [_folded(batch, str(batch)) for batch in (2, 4, 6)]
+    world.progress.position = 6
     view = await world.read(USER)
-    assert view.behind
+    assert (view.batch, view.cash) == (newest, newest)
+    assert view.behind == (newest != 6)
+    assert world.cache.views == ({} if view.behind else {USER: view})
 
 
 async def test_an_error_reaches_every_reader_and_the_next_read_starts_anew(world: World) -> None:

@@ -9,11 +9,11 @@ from trading.domain.amounts import units_of
 from trading.domain.commands import AmendOrder
 from trading.domain.errors import Rejection
 from trading.domain.markets import Market
-from trading.domain.orders import Order, Side
+from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.queries import balance
 from trading.domain.settlement import required_hold
 from trading.domain.state import ExchangeState
-from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, at_a_distance
+from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, at_a_distance, inside_the_band
 
 _WHY_NONE = WHY_NONE | {
     "order_not_open": "There is no such open order to amend.",
@@ -51,9 +51,14 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
         return _well_formed(market, order, command, refusal)
     nearest = _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
     reference = state.markets[order.market].reference
-    if nearest is None or reference is None or not isinstance(refusal, errors.PostOnlyWouldTake):
+    if nearest is None or reference is None:
         return nearest
-    return _at_price(market, nearest, at_a_distance(market, reference.price, order.side, nearest.price))
+    price = nearest.price
+    if isinstance(refusal, errors.PostOnlyWouldTake):
+        price = at_a_distance(market, reference.price, order.side, price)
+    elif isinstance(refusal, errors.OutsidePriceBand) and order.status is not OrderStatus.NEW:
+        price = inside_the_band(market, reference.price, price)
+    return nearest._replace(price=price)
 
 
 def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:

@@ -18,7 +18,7 @@ from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
 from trading.domain.state import ExchangeState
 
-# The price has moved on by some ticks when the suggestion comes back: beside it no less than this is kept.
+# The price has moved on by some ticks when the suggestion comes back: of each limit that moves with it this is kept.
 _DISTANCE_BASIS_POINTS = 5
 TRIES_MAX = 10  # an order can break several rules, and mending one can break the next
 _DAY_MILLISECONDS = 86_400_000
@@ -68,9 +68,12 @@ def _market(state: ExchangeState, command: PlaceOrder) -> Market:
 
 
 def _measure(state: ExchangeState, command: PlaceOrder) -> int:
-    """The price that the order is valued at; 0 where there is none yet."""
+    """The price that the order is valued at; 0 where there is none yet. Of the live one a little less: the smallest
+    order grows and the largest shrinks by it.
+    """
     reference = state.markets[command.market].reference
-    return command.price or command.stop_price or (reference.price if reference is not None else 0)
+    live = reference.price if reference is not None else 0
+    return command.price or command.stop_price or live - _share(live)
 
 
 def _smallest_quantity(state: ExchangeState, command: PlaceOrder) -> int:
@@ -92,18 +95,18 @@ def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
 
 
 def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
-    market, nearest = _market(state, command), refusal.details["nearest"]
-    if command.quote_quantity:
-        return command._replace(quote_quantity=units_of(nearest, market.quote_scale))
-    return command._replace(quantity=units_of(nearest, market.base_scale))
+    if not command.quote_quantity:
+        return command._replace(quantity=_smallest_quantity(state, command))
+    market = _market(state, command)
+    nearest = units_of(refusal.details["nearest"], market.quote_scale)
+    # Where it is not the market's own minimum, it is what one lot costs now.
+    return command._replace(quote_quantity=nearest if nearest == market.minimum_notional else nearest + _share(nearest))
 
 
 def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
     market, price = _market(state, command), _measure(state, command)
     if command.quote_quantity:
-        reference = state.markets[command.market].reference
-        measure = command.stop_price or (reference.price if reference is not None else 0)
-        return command._replace(quote_quantity=market.notional(measure, market.maximum_quantity))
+        return command._replace(quote_quantity=market.notional(price, market.maximum_quantity))
     if command.quantity > market.maximum_quantity:
         return command._replace(quantity=market.maximum_quantity)
     # Its worth, or what has to be held for it, would pass 63 bits.
@@ -117,14 +120,41 @@ def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection
     return command._replace(price=price) if price else None
 
 
+def _within_the_band(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    nearest, reference = _nearest_price(state, command, refusal), state.markets[command.market].reference
+    # The band of an order that waits lies around its own stop price: that does not move.
+    if nearest is None or reference is None or command.stop_price:
+        return nearest
+    return nearest._replace(price=inside_the_band(_market(state, command), reference.price, nearest.price))
+
+
+def inside_the_band(market: Market, reference_price: int, price: int) -> int:
+    """The price within the band that is the nearest to `price` and will be within the band in a moment, too."""
+    lowest, highest = _inner_band(market, reference_price)
+    return min(max(price, lowest), highest)
+
+
 def at_a_distance(market: Market, reference_price: int, side: Side, nearest: int) -> int:
     """For a maker beside the best opposite price, whose nearest price is `nearest`: one that will still rest in a
     moment. Within the price band, where the nearest is.
     """
-    lowest, highest = price_band(market, reference_price)
+    lowest, highest = _inner_band(market, reference_price)
     if side is Side.BUY:
         return max(nearest - _distance(market, nearest), min(nearest, lowest))
     return min(nearest + _distance(market, nearest), max(nearest, highest))
+
+
+def _inner_band(market: Market, reference_price: int) -> tuple[int, int]:
+    lowest, highest = price_band(market, reference_price)
+    inner_lowest = lowest + _distance(market, lowest) + market.tick
+    inner_highest = highest - _distance(market, highest) - market.tick
+    # A band of a few ticks has no room for it.
+    return (inner_lowest, inner_highest) if inner_lowest <= inner_highest else (lowest, highest)
+
+
+def _share(amount: int) -> int:
+    """What a figure that goes with the live price may be wrong by in a moment."""
+    return amount * _DISTANCE_BASIS_POINTS // BASIS_POINTS
 
 
 def _distance(market: Market, price: int) -> int:
@@ -177,6 +207,7 @@ def _as_a_limit(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
     price = protection_price(market, reference.price, command.side)
     if not price:
         return None  # the market has fallen below its own tick
+    price = inside_the_band(market, reference.price, price)  # the cap may be as wide as that
     quantity = command.quantity or command.quote_quantity * market.base_unit // price
     return command._replace(
         order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price=price, quote_quantity=0,
@@ -190,6 +221,8 @@ def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     scale = state.assets[refusal.details["asset"]].scale
     required = units_of(refusal.details["required"], scale)
     available = units_of(refusal.details["available"], scale)
+    if _is_paid_at_the_market(command):
+        available -= _share(available)
     if command.quote_quantity:
         worth = command.quote_quantity * available // required
         return command._replace(quote_quantity=worth) if worth >= market.minimum_notional else None
@@ -197,6 +230,13 @@ def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     quantity -= quantity % market.lot
     # Below the smallest order the money is what lacks, not the size.
     return command._replace(quantity=quantity) if quantity >= _smallest_quantity(state, command) else None
+
+
+def _is_paid_at_the_market(command: PlaceOrder) -> bool:
+    """Whether what it has to hold moves with the price: it names the one asset and pays with the other."""
+    if command.price or command.stop_price:
+        return False
+    return (command.side is Side.BUY) == (command.quantity > 0)
 
 
 def _at_once(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
@@ -284,7 +324,7 @@ _REPAIRS: dict[type[Rejection], Callable[[ExchangeState, PlaceOrder, Any], Place
     errors.BelowMinNotional: _worth_more,
     errors.AboveMaxQuantity: _smaller,
     errors.AmountTooLarge: _smaller,
-    errors.OutsidePriceBand: _nearest_price,
+    errors.OutsidePriceBand: _within_the_band,
     errors.StopPriceReached: _next_stop_price,
     errors.ExpiryInPast: _tomorrow,
     errors.PostOnlyWouldTake: _where_it_rests,

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -198,8 +198,10 @@ class TransactionTimedOut(Unavailable):
 class Transactions:
     """Runs work in a transaction: snapshot reads, majority and journaled commit."""
 
-    def __init__(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
+    def __init__(self, client: AsyncMongoClient[dict[str, Any]], session: AsyncClientSession | None = None) -> None:
+        """`session`: all runs, one after the other, use that one. Otherwise each has its own."""
         self._client = client
+        self._session = session
 
     async def run(self, work: Callable[[], Awaitable[T]], deadline_seconds: float = TRANSACTION_DEADLINE_SECONDS) -> T:
         """Every database call that `work` awaits is part of one transaction, which commits when it returns.
@@ -227,7 +229,7 @@ class Transactions:
 
         try:
             with pymongo.timeout(deadline_seconds):
-                async with self._client.start_session() as session:
+                async with nullcontext(self._session) if self._session else self._client.start_session() as session:
                     return await session.with_transaction(
                         joined, read_concern=SNAPSHOT, write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
                     )

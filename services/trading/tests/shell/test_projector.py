@@ -166,6 +166,33 @@ async def test_a_crash_between_rows_and_cursor_changes_nothing(
     assert await rows(mongo_database) == expected
 
 
+async def test_rows_in_a_dead_projectors_open_transaction_are_free_for_the_next_one(
+    mongo_journal: MongoJournal, mongo_database: MongoDatabase
+) -> None:
+    async with running_shell(mongo_journal) as shell:
+        await shell.deposit("ann", "USD", 100_000 * UNIT)
+        resting = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        assert resting.order is not None
+        order_id = resting.order.order_id
+        dead = Projection(mongo_database)
+        projector = Projector(mongo_journal, dead)
+        await projector.catch_up()
+        await caught_up(projector, resting.batch)
+        session = dead._transactions._session
+        assert session is not None
+        await session.start_transaction()
+        await mongo_database["orders"].update_one({"_id": order_id}, {"$set": {"price": None}}, session=session)
+        cancelled = await shell.send(cancel("ann", order_id))
+    survivor = Projector(mongo_journal, Projection(mongo_database))
+    await survivor.catch_up()
+    # Sooner than the server gives up a transaction of which nobody has heard for a while.
+    await caught_up(survivor, cancelled.batch)
+    row = await mongo_database["orders"].find_one({"_id": order_id})
+    assert row is not None
+    assert (row["status"], row["batch"]) == ("cancelled", cancelled.batch)
+    assert row["price"] is not None
+
+
 class DeadError(Exception):
     pass
 

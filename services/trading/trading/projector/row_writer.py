@@ -43,6 +43,7 @@ class RowWriter:
 
     async def load(self) -> Cursor:
         """Where whoever wrote before has stopped."""
+        await self._projection.take_over()
         self.cursor = self._folded = await self._projection.cursor()
         CURSOR.set(self.cursor.batch)
         return self.cursor

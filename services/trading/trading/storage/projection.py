@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from bson.binary import UUID_SUBTYPE, Binary
 from chassis.crash_points import crash_point
 from chassis.mongo import MongoDatabase, Transactions
 from pymongo import ReplaceOne, UpdateOne
@@ -21,6 +22,7 @@ from trading.storage.documents import OrderDocument, TapeDocument, TransferDocum
 from trading.storage.rows import CHANGING, Row, complete_row
 
 _DUPLICATE_KEY = 11000
+SESSIONS = "projection_sessions"  # in which a projector's transactions are, by its cursor's name
 # The journal's appends share the database with these writes; a larger write would make every order wait behind it.
 ROWS_PER_WRITE = 64
 
@@ -75,9 +77,23 @@ class Projection:
         self._used_keys = database.get_collection(UsedKeyDocument.Settings.name + suffix)
         self._tape = database.get_collection(TapeDocument.Settings.name + suffix)
         self._balance_points = database.get_collection(BalancePointDocument.Settings.name + suffix)
-        self._transactions = Transactions(database.client)
+        self._client = database.client
+        self._transactions = Transactions(self._client)
+        self._sessions = database.get_collection(SESSIONS)
         self._cursors = Cursors(database)
         self._cursor_name = ORDERS + suffix
+
+    async def take_over(self) -> None:
+        """From whoever wrote here before: what a process that died has left open is given up at once. The server would
+        keep the rows in it from everybody else for a minute.
+        """
+        left = await self._sessions.find_one({"_id": self._cursor_name})
+        if left is not None:
+            await self._client.admin.command("killSessions", [{"id": Binary(left["session"], UUID_SUBTYPE)}])
+        session = self._client.start_session()
+        own = bytes(session.session_id["id"])
+        await self._sessions.replace_one({"_id": self._cursor_name}, {"session": own}, upsert=True)
+        self._transactions = Transactions(self._client, session)
 
     async def cursor(self) -> Cursor:
         return await self._cursors.read(self._cursor_name)

@@ -4,13 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chassis.errors import Unavailable
+from chassis.errors import ErrorKind, ServiceError, Unavailable
 
 from trading.journal.store import JournalUnreachable
 from trading.projector.projector import Projector
 
 FRESHNESS_SECONDS_MAX = 1.0
 ANSWERING_SECONDS = 0.2  # of the caller's deadline, kept for the query itself
+
+
+class ProjectionBehind(ServiceError):
+    """What is not here may be in a batch that is not here yet: "not found" would invite a second order."""
+
+    kind = ErrorKind.UNAVAILABLE
+    reason = "history_behind"
+
+    def __init__(self) -> None:
+        super().__init__("The newest entries cannot be looked up just now; ask again.")
 
 
 async def is_fresh(projector: Projector, batch: int, context: Any) -> bool:

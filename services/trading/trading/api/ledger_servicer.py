@@ -8,7 +8,7 @@ from chassis.errors import InvalidArgument
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2
 
-from trading.api.fresh_reads import answering, is_fresh
+from trading.api.fresh_reads import ProjectionBehind, answering, is_fresh
 from trading.api.messages import timestamp
 from trading.api.parsing import milliseconds_of_timestamp
 from trading.domain.accounts import owner_of_user
@@ -20,7 +20,7 @@ from trading.domain.orders import Side
 from trading.domain.queries import balance, user_cursor
 from trading.domain.state import ExchangeState
 from trading.journal.postings import POSTING_KINDS
-from trading.projector.ledger_reader import BalancesAsOf, ExplainedPosting, LedgerReader, PostingFilter
+from trading.projector.ledger_reader import BalancesAsOf, ExplainedPosting, LedgerReader, PostingFilter, SequenceAhead
 from trading.projector.projector import Projector
 
 
@@ -57,8 +57,13 @@ class LedgerServicer:
         user_id = current_caller().required_user()
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
         self._check_asset(request.asset)
-        with answering():
-            found = await self._as_of(user_id, request)
+        try:
+            with answering():
+                found = await self._as_of(user_id, request)
+        except SequenceAhead as error:
+            if fresh:
+                raise
+            raise ProjectionBehind from error
         assets = self._state.assets
         balances = {code: found.balances[code] for code in sorted(found.balances) if request.asset in {"", code}}
         return trading_pb2.GetBalancesAsOfResponse(

@@ -7,7 +7,7 @@ from chassis.errors import ErrorKind, InvalidArgument, ServiceError
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2, trading_pb2_grpc
 
-from trading.api.fresh_reads import answering, is_fresh, time_left
+from trading.api.fresh_reads import ProjectionBehind, answering, is_fresh, time_left
 from trading.api.ledger_servicer import LedgerServicer
 from trading.api.messages import order_message, timestamp
 from trading.domain.errors import UnknownMarket
@@ -34,16 +34,6 @@ class OrderNotFound(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("There is no such order.")
-
-
-class ProjectionBehind(ServiceError):
-    """An order that is not here may be in a batch that is not here yet: "not found" would invite a second one."""
-
-    kind = ErrorKind.UNAVAILABLE
-    reason = "history_behind"
-
-    def __init__(self) -> None:
-        super().__init__("The newest orders cannot be looked up just now; ask again.")
 
 
 class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceServicer):
@@ -104,10 +94,10 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
         self, request: trading_pb2.ListUserEventsRequest, context: Any
     ) -> trading_pb2.ListUserEventsResponse:
         user_id = current_caller().required_user()
-        await is_fresh(self._projector, request.at_least_batch, context)
+        fresh = await is_fresh(self._projector, request.at_least_batch, context)
         with answering():
             page = await self._event_log.read(user_id, after=request.after_sequence, limit=request.limit)
-        return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more)
+        return trading_pb2.ListUserEventsResponse(events=page.events, more=page.more, behind=not fresh)
 
     async def ListTrades(self, request: trading_pb2.ListTradesRequest, context: Any) -> trading_pb2.ListTradesResponse:
         if request.limit < 0 or max(request.before, request.after) > SEQUENCE_MAX:

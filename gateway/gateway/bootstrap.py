@@ -38,7 +38,6 @@ from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
 from gateway.application import Application
 from gateway.clients.freshness import Freshness
-from gateway.clients.newest_batches import NewestBatches
 from gateway.clients.newest_trades import NewestTrades
 from gateway.clients.order_entry import OrderEntry
 from gateway.clients.private_events import PrivateEvents
@@ -180,10 +179,9 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         auths_revocations=AuthsRevocations(stubs.list_revoked, clock), origins=origins,
         csrf_tokens=csrf_tokens, allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
-    newest_batches = NewestBatches(stubs.ask_newest_batch)
-    freshness = Freshness(newest_batches)
+    freshness = Freshness(stubs.ask_newest_batch)
     order_entry = OrderEntry(stubs.connect_order_stream, clock)
-    private_events = PrivateEvents(stubs.follow_events, newest_batches)
+    private_events = PrivateEvents(stubs.follow_events)
     newest_trades = NewestTrades()
     private_events.listen_to_trades(newest_trades)
     board = PriceBoard(stubs.follow_prices, clock)
@@ -223,16 +221,10 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         FeeRoutes(trading=stubs.trading),
         AdminMarketRoutes(operator=stubs.operator),
         AdminAssetRoutes(operator=stubs.operator),
-        OrderRoutes(order_entry=order_entry, trading=stubs.trading, newest_batches=newest_batches, ids=ids),
-        HistoryRoutes(trading_queries=stubs.queries, freshness=freshness),
+        OrderRoutes(order_entry=order_entry, trading=stubs.trading, ids=ids),
+        HistoryRoutes(trading_queries=stubs.queries, order_entry=order_entry, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),
-        WalletRoutes(
-            trading=stubs.trading,
-            trading_queries=stubs.queries,
-            freshness=freshness,
-            newest_batches=newest_batches,
-            clock=clock,
-        ),
+        WalletRoutes(trading=stubs.trading, trading_queries=stubs.queries, freshness=freshness, clock=clock),
         KeyRoutes(keys),
         HealthRoutes(checks.all(), checks.missing, clock),
         documents,

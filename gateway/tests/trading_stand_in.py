@@ -366,4 +366,6 @@ class Queries(trading_pb2_grpc.TradingQueryServiceServicer):
     async def ListUserEvents(self, request: Any, context: Any) -> trading_pb2.ListUserEventsResponse:  # noqa: N802
         self._note(request)
         later = [one for one in self.events if one.sequence > request.after_sequence]
-        return trading_pb2.ListUserEventsResponse(events=later[: request.limit], more=len(later) > request.limit)
+        return trading_pb2.ListUserEventsResponse(
+            events=later[: request.limit], more=len(later) > request.limit, behind=self.behind
+        )

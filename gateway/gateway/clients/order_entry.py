@@ -90,6 +90,14 @@ class OrderEntry:
     def connected(self) -> bool:
         return self._connected
 
+    def is_under_way(self, user_id: str, client_order_id: str) -> bool:
+        """True while this gateway does not know what became of the user's order with that id."""
+        return any(
+            pending.request.place_order.client_order_id == client_order_id
+            and pending.request.principal.user_id == user_id
+            for pending in self._pending.values()
+        )
+
     async def enter(self, command: Command, principal: pb.Principal, *, key: str) -> pb.EnterOrdersResponse:
         """The answer to one command, whatever stream it came by; its failure raised as RemoteError. `key` may be empty
         where the command is an order with a client order id.

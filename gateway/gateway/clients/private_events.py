@@ -7,8 +7,6 @@ from typing import Protocol
 
 from cryptovault.trading.v1 import trading_pb2 as pb
 
-from gateway.clients.newest_batches import NewestBatches
-
 
 class EventListener(Protocol):
     def take(self, event: pb.UserEvent) -> None:
@@ -33,13 +31,8 @@ class TradeListener(Protocol):
 class PrivateEvents:
     """`follow` yields messages for ever and calls the given function at each break of the stream."""
 
-    def __init__(
-        self,
-        follow: Callable[[Callable[[], None]], AsyncIterator[pb.WatchEventsResponse]],
-        newest_batches: NewestBatches,
-    ) -> None:
+    def __init__(self, follow: Callable[[Callable[[], None]], AsyncIterator[pb.WatchEventsResponse]]) -> None:
         self._follow = follow
-        self._newest_batches = newest_batches
         self._listeners: dict[str, set[EventListener]] = {}
         self._trade_listeners: list[TradeListener] = []
         self._watching = False
@@ -66,10 +59,8 @@ class PrivateEvents:
         async for message in self._follow(self._on_gap):
             if not self._watching:
                 self._watching = True
-                self._newest_batches.begin()
                 self._tell_all()
             for event in message.user_events:
-                self._newest_batches.note(event.user_id, event.batch or message.batch)
                 for listener in tuple(self._listeners.get(event.user_id, ())):
                     listener.take(event)
             if message.trades:
@@ -78,7 +69,6 @@ class PrivateEvents:
 
     def _on_gap(self) -> None:
         self._watching = False
-        self._newest_batches.lose()
         self._tell_all()
 
     def _tell_all(self) -> None:

@@ -1,19 +1,17 @@
 """What was: orders, fills and events, from the exchange's memory on disk."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1 import trading_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass
 from gateway.clients.freshness import Freshness
+from gateway.clients.order_entry import OrderEntry
+from gateway.edge.facts import facts_of
 from gateway.edge.queries import read_path, read_query
 from gateway.edge.replies import json_reply
-from gateway.errors import unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
 from gateway.schemas import trading as schemas
@@ -26,8 +24,11 @@ _TAG = "orders"
 
 
 class HistoryRoutes:
-    def __init__(self, *, trading_queries: "TradingQueryServiceAsyncStub", freshness: Freshness) -> None:
+    def __init__(
+        self, *, trading_queries: "TradingQueryServiceAsyncStub", order_entry: OrderEntry, freshness: Freshness
+    ) -> None:
         self._queries = trading_queries
+        self._order_entry = order_entry
         self._freshness = freshness
 
     def endpoints(self) -> list[Endpoint]:
@@ -82,30 +83,22 @@ class HistoryRoutes:
     async def get_order(self, request: Request) -> Response:
         path = read_path(request, queries.OrderPath)
         batch = await self._freshness.needed(request)
-        with self._not_found_only_if_known(request):
+        with self._freshness.not_found_only_if_known(request):
             answer = await self._queries.GetOrder(pb.GetOrderRequest(order_id=path.order_id, at_least_batch=batch))
         self._freshness.report(request, behind=answer.behind)
         return json_reply(detailed_order_view(answer.order, answer.fills))
 
     async def get_by_client_id(self, request: Request) -> Response:
         path = read_path(request, queries.ClientOrderPath)
+        # Before the exchange is asked: an order that is answered by now, the exchange then knows of.
+        under_way = self._order_entry.is_under_way(facts_of(request).signed_in_user(), path.client_order_id)
         batch = await self._freshness.needed(request)
-        with self._not_found_only_if_known(request):
+        with self._freshness.not_found_only_if_known(request, under_way=under_way):
             answer = await self._queries.GetOrderByClientId(
                 pb.GetOrderByClientIdRequest(client_order_id=path.client_order_id, at_least_batch=batch)
             )
         self._freshness.report(request, behind=answer.behind)
         return json_reply(detailed_order_view(answer.order, answer.fills))
-
-    @contextmanager
-    def _not_found_only_if_known(self, request: Request) -> Iterator[None]:
-        """Who asks what became of an order must not hear "nothing" from records that may end before it."""
-        try:
-            yield
-        except RemoteError as error:
-            if error.kind is ErrorKind.NOT_FOUND and self._freshness.may_lag(request):
-                raise unavailable("The newest orders cannot be looked up just now.", reason="history_behind") from None
-            raise
 
     async def list_fills(self, request: Request) -> Response:
         query = read_query(request, queries.FillsQuery)
@@ -130,6 +123,7 @@ class HistoryRoutes:
                 at_least_batch=await self._freshness.needed(request),
             )
         )
+        self._freshness.report(request, behind=answer.behind)
         more = str(answer.events[-1].sequence) if answer.more and answer.events else ""
         return _page([event_view(event) for event in answer.events], more)
 

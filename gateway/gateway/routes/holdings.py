@@ -40,10 +40,9 @@ class HoldingRoutes:
         ]  # fmt: skip
 
     async def get_portfolio(self, request: Request) -> Response:
-        needed = await self._freshness.needed(request)
         answer = await self._portfolio.GetPortfolio(
             portfolio_pb2.GetPortfolioRequest(), timeout=PORTFOLIO_DEADLINE_SECONDS
         )
         portfolio = answer.portfolio
-        self._freshness.report(request, behind=portfolio.behind or portfolio.batch < needed)
+        self._freshness.report(request, behind=portfolio.behind)
         return json_reply(portfolio_view(portfolio))

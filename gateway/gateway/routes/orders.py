@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admission.policy import Access, LimitClass
-from gateway.clients.newest_batches import NewestBatches
 from gateway.clients.order_entry import Command, NotSent, OrderEntry, OutcomeUnknown
 from gateway.edge.facts import facts_of
 from gateway.edge.idempotency import idempotency_key
@@ -40,12 +39,10 @@ class OrderRoutes:
         *,
         order_entry: OrderEntry,
         trading: "TradingServiceAsyncStub",
-        newest_batches: NewestBatches,
         ids: Ids,
     ) -> None:
         self._order_entry = order_entry
         self._trading = trading
-        self._newest_batches = newest_batches
         self._ids = ids
 
     def endpoints(self) -> list[Endpoint]:
@@ -133,10 +130,9 @@ class OrderRoutes:
         client_order_id: str | None = None,
     ) -> pb.EnterOrdersResponse:
         facts = facts_of(request)
-        user_id = facts.signed_in_user()
         given_key = idempotency_key(request)
         principal = pb.Principal(
-            user_id=user_id,
+            user_id=facts.signed_in_user(),
             session_id=facts.session_id or (f"key:{facts.key.id}" if facts.key is not None else ""),
             request_id=facts.request_id,
             address=facts.address,
@@ -150,15 +146,12 @@ class OrderRoutes:
         except NotSent:
             raise unavailable("The exchange cannot be reached at the moment. Nothing was placed.") from None
         except OutcomeUnknown:
-            self._newest_batches.doubt(user_id)
             raise _outcome_unknown(given_key, client_order_id) from None
         except RemoteError as error:
             if error.reason == _OUTCOME_UNKNOWN:
-                self._newest_batches.doubt(user_id)
                 raise _outcome_unknown(given_key, client_order_id) from None
             raise
         outcome = answer.result if answer.WhichOneof("outcome") == "result" else answer.cancelled
-        self._newest_batches.note(user_id, outcome.batch)
         if outcome.replayed and (given_key is not None or client_order_id is not None):
             facts.reply_with("idempotency-replayed", "true")
         return answer

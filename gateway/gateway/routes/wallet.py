@@ -13,8 +13,6 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.admission.policy import Access, LimitClass
 from gateway.clients.freshness import Freshness
-from gateway.clients.newest_batches import NewestBatches
-from gateway.edge.facts import facts_of
 from gateway.edge.media_types import CSV, wants_csv
 from gateway.edge.moments import read_moment
 from gateway.edge.queries import read_query
@@ -49,13 +47,11 @@ class WalletRoutes:
         trading: "TradingServiceAsyncStub",
         trading_queries: "TradingQueryServiceAsyncStub",
         freshness: Freshness,
-        newest_batches: NewestBatches,
         clock: Clock,
     ) -> None:
         self._trading = trading
         self._queries = trading_queries
         self._freshness = freshness
-        self._newest_batches = newest_batches
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
@@ -82,7 +78,6 @@ class WalletRoutes:
         if query.as_of is not None:
             return await self._balances_as_of(request, query.as_of)
         answer = await self._trading.GetBalances(pb.GetBalancesRequest())
-        self._newest_batches.note(facts_of(request).signed_in_user(), answer.batch)
         items = [balance_view(balance) for balance in answer.balances]
         return json_reply({"items": items, "last_event": None, "next_cursor": None})
 
@@ -114,7 +109,8 @@ class WalletRoutes:
         else:
             asked.time.CopyFrom(self._past(as_of))
         asked.at_least_batch = await self._freshness.needed(request)
-        answer = await self._queries.GetBalancesAsOf(asked, timeout=LEDGER_DEADLINE_SECONDS)
+        with self._freshness.not_found_only_if_known(request):
+            answer = await self._queries.GetBalancesAsOf(asked, timeout=LEDGER_DEADLINE_SECONDS)
         self._freshness.report(request, behind=answer.behind)
         last = {"sequence": answer.sequence, "time": time_text(answer.time)} if answer.sequence else None
         items = [balance_view(balance) for balance in answer.balances]

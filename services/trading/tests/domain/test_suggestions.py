@@ -21,7 +21,7 @@ from trading.domain.commands import (
     SetMarket,
     SetReferencePrice,
 )
-from trading.domain.errors import BelowMinNotional, ClientOrderIdReused, PostOnlyWouldTake
+from trading.domain.errors import AboveMaxQuantity, BelowMinNotional, ClientOrderIdReused, PostOnlyWouldTake
 from trading.domain.events import OrderPlaced
 from trading.domain.markets import Asset
 from trading.domain.orders import OrderType, Side, TimeInForce
@@ -209,6 +209,56 @@ def test_less_than_a_lots_worth_is_measured_by_the_best_offer(side: Side, given:
         bench.do(small._replace(quote_quantity=units(enough) - 1))
     bench.done(small._replace(quote_quantity=units(enough)))
     assert suggestion(bench, small) == small._replace(quote_quantity=units(kept))
+
+
+@pytest.mark.parametrize(
+    ("command", "stop_price", "price"),
+    [
+        (trigger("alice", OrderType.STOP, Side.SELL, "0.1", quantity=UNIT // 50), "50", "0"),
+        # With a single lot no stop price would wait: then the quantity gives way.
+        (trigger("alice", OrderType.STOP, Side.SELL, "0.1", quantity=UNIT // 1000), "99.9", "0"),
+        (trigger("alice", OrderType.TAKE_PROFIT, Side.BUY, "0.1", quantity=UNIT // 50), "50", "0"),
+        (trigger("alice", OrderType.STOP_LIMIT, Side.SELL, "0.1", quantity=UNIT // 50, price=UNIT // 10), "50", "50"),
+        (trigger("alice", OrderType.TAKE_PROFIT, Side.BUY, "0.1", quantity=0, quote_quantity=UNIT), "1", "0"),
+        (trigger("alice", OrderType.TAKE_PROFIT, Side.BUY, "0.1", quantity=0, quote_quantity=90 * UNIT), "90", "0"),
+        (trigger("alice", OrderType.TAKE_PROFIT, Side.BUY, "0.1", quantity=0, quote_quantity=UNIT // 50), "1", "0"),
+    ],
+)
+def test_where_no_quantity_is_enough_at_the_stop_price_a_higher_one_is_suggested(
+    command: PlaceOrder, stop_price: str, price: str
+) -> None:
+    bench = Bench()
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, maximum_quantity=UNIT), "start"))
+    bench.reference("100")
+    with pytest.raises(BelowMinNotional if command.quote_quantity < UNIT else AboveMaxQuantity) as refusal:
+        bench.do(command)
+    if isinstance(refusal.value, BelowMinNotional):
+        assert "nearest" not in refusal.value.details
+        assert "enough" not in refusal.value.message
+    suggested = suggestion(bench, command)
+    assert (suggested.stop_price, suggested.price) == (units(stop_price), units(price))
+
+
+def test_a_limit_at_which_no_quantity_is_enough_is_raised_within_the_band() -> None:
+    bench = Bench()
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, maximum_quantity=UNIT), "start"))
+    bench.reference("0.95")
+    command = bench.limit("alice", Side.BUY, "1", "0.9")
+    assert suggestion(bench, command) == command._replace(price=UNIT)
+
+
+@pytest.mark.parametrize("price", ["1", "100", "1000"])
+def test_a_market_whose_largest_order_is_worth_less_than_its_smallest_says_so(price: str) -> None:
+    bench = Bench()
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, maximum_quantity=UNIT), "start"))
+    bench.reference("0.8")
+    for command in (
+        bench.limit("alice", Side.BUY, "1", "0.8"),
+        bench.limit("alice", Side.BUY, "1", price),
+        bench.market("alice", Side.BUY, quantity=UNIT),
+        bench.market("alice", Side.BUY, quote_quantity=UNIT // 2),
+    ):
+        assert suggest_order(bench.exchange.state, command) == WHY_NONE["below_min_notional"]
 
 
 def test_a_number_too_long_for_an_order_is_still_one_to_work_with() -> None:

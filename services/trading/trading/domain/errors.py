@@ -58,9 +58,12 @@ class BelowMinNotional(Rejection):
     reason = "below_min_notional"
 
     def __init__(self, *, field: str, limit: str, given: str, nearest: str) -> None:
+        """`nearest` is empty where the largest order is worth too little, too."""
+        advice = f"{field} {nearest} would be enough" if nearest else "so is the largest order at this price"
+        facts = {"nearest": nearest} if nearest else {}
         super().__init__(
-            f"The order is worth {given}, less than the minimum of {limit}; {field} {nearest} would be enough.",
-            field=field, rule="min_notional", limit=limit, given=given, nearest=nearest,
+            f"The order is worth {given}, less than the minimum of {limit}; {advice}.",
+            field=field, rule="min_notional", limit=limit, given=given, **facts,
         )  # fmt: skip
 
 

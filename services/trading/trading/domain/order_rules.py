@@ -222,19 +222,25 @@ def check_size(price: int, quantity: int, quote_quantity: int, market: Market, r
         )
     notional = quote_quantity or price * quantity // market.base_unit
     if notional < market.minimum_notional:
-        if quote_quantity:
-            field, nearest = "quote_quantity", market.quote_text(market.minimum_notional)
-        else:
-            lots = -(-market.minimum_notional * market.base_unit // (price * market.lot))
-            field, nearest = "quantity", market.quantity_text(lots * market.lot)
-        raise BelowMinNotional(
-            field=field,
-            limit=market.quote_text(market.minimum_notional),
-            given=market.quote_text(notional),
-            nearest=nearest,
-        )
+        raise _below_minimum(price, quote_quantity, notional, market)
     if notional > AMOUNT_MAX:
         raise AmountTooLarge(limit=market.quote_text(AMOUNT_MAX), given=market.quote_text(notional))
+
+
+def _below_minimum(price: int, quote_quantity: int, notional: int, market: Market) -> BelowMinNotional:
+    minimum = market.minimum_notional
+    if quote_quantity:
+        field, nearest = "quote_quantity", market.quote_text(minimum)
+        quantity = minimum * market.base_unit // price
+    else:
+        quantity = -(-minimum * market.base_unit // (price * market.lot)) * market.lot
+        field, nearest = "quantity", market.quantity_text(quantity)
+    return BelowMinNotional(
+        field=field,
+        limit=market.quote_text(minimum),
+        given=market.quote_text(notional),
+        nearest=nearest if quantity <= market.maximum_quantity else "",
+    )
 
 
 def check_stop_price(command: PlaceOrder, market: Market, reference_price: int) -> None:

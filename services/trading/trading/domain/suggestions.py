@@ -30,6 +30,7 @@ WHY_NONE = {
     "market_paused": "The market pauses after a jump of the price; send the order again when the pause is over.",
     "stale_price": "There is no fresh price to measure an order by; send it again in a moment.",
     "no_liquidity": "Nobody offers the other side now.",
+    "below_min_notional": "At such a price not even the largest order is worth the market's minimum.",
     "too_many_open_orders": "Cancel one of your open orders first.",
     "insufficient_funds": "What you have does not pay for the smallest order.",
     "idempotency_key_reused": "The key stands for another order: send this one under a key of its own.",
@@ -39,7 +40,7 @@ WHY_NONE = {
     "expiries_due": "Orders whose time is over are being closed; send the order again.",
 }
 IS_PLACED = "This very order is placed already, under the same client order id: it is {}."
-WHY_NONE_DEFAULT = "No change to this order alone makes it acceptable."
+WHY_NONE_DEFAULT = "No order near this one was found that would be accepted."
 
 
 def suggest_order(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | str:
@@ -94,7 +95,9 @@ def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
     return command._replace(quantity=nearest_multiple(command.quantity, _market(state, command).lot))
 
 
-def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
+def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
+    if "nearest" not in refusal.details:
+        return _at_a_higher_price(state, command)
     if not command.quote_quantity:
         return command._replace(quantity=_smallest_quantity(state, command))
     market = _market(state, command)
@@ -103,10 +106,30 @@ def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     return command._replace(quote_quantity=nearest if nearest == market.minimum_notional else nearest + _share(nearest))
 
 
+def _at_a_higher_price(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | None:
+    """Where no quantity is worth enough: the lowest price at which this one is, or the largest for this amount. A limit
+    stays in proportion to its stop price.
+    """
+    market, reference = _market(state, command), state.markets[command.market].reference
+    quantity = command.quantity or market.maximum_quantity
+    worth = max(command.quote_quantity, market.minimum_notional)
+    price = -(-worth * market.base_unit // (quantity * market.tick)) * market.tick
+    if not command.stop_price:
+        within = command.price and reference is not None and price <= price_band(market, reference.price)[1]
+        return command._replace(price=price) if within else None
+    if not command.price:
+        return command._replace(stop_price=price)
+    stop_price = nearest_multiple(command.stop_price * price // command.price, market.tick)
+    return command._replace(price=price, stop_price=stop_price)
+
+
 def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
     market, price = _market(state, command), _measure(state, command)
     if command.quote_quantity:
-        return command._replace(quote_quantity=market.notional(price, market.maximum_quantity))
+        largest = market.notional(price, market.maximum_quantity)
+        if largest < market.minimum_notional:
+            return _at_a_higher_price(state, command)
+        return command._replace(quote_quantity=largest)
     if command.quantity > market.maximum_quantity:
         return command._replace(quantity=market.maximum_quantity)
     # Its worth, or what has to be held for it, would pass 63 bits.

@@ -15,6 +15,7 @@ from chassis.trust.service_identity import ServiceIdentity
 from chassis.trust.service_keys import ServiceKeys, read_private_keys, read_public_keys
 
 from local_stack.output import Console
+from local_stack.ports import PortsTaken
 from local_stack.settings import PORT_BLOCK, StackSettings
 from local_stack.stack import Stack
 from local_stack.supervised_process import State, SupervisedProcess
@@ -37,20 +38,38 @@ class Platform:
         """A free block of ports is taken where `port_base` is None; `environment` adds variables per process name;
         `only` starts the named processes and what they need.
         """
-        base = free_port_block(PORT_BLOCK) if port_base is None else port_base
-        settings = StackSettings(port_base=base, data_dir=data_dir, profile=profile, trading_replicas=trading_replicas)
-        # Output goes to the files below `logs`; the runner's own words are for people.
-        self._stack = Stack(settings, console=Console(silent=True), environment=environment, only=only)
+
+        def stack_at(base: int) -> Stack:
+            settings = StackSettings(
+                port_base=base, data_dir=data_dir, profile=profile, trading_replicas=trading_replicas
+            )
+            # Output goes to the files below `logs`; the runner's own words are for people.
+            return Stack(settings, console=Console(silent=True), environment=environment, only=only)
+
+        self._stack_at = stack_at
+        self._takes_any_ports = port_base is None
+        self._stack = stack_at(free_port_block(PORT_BLOCK) if port_base is None else port_base)
         self._ready_seconds = ready_seconds
 
     async def __aenter__(self) -> Self:
         try:
             async with asyncio.timeout(self._ready_seconds):
-                await self._stack.start()
+                await self._start()
         except BaseException:
             await self._stack.stop()
             raise
         return self
+
+    async def _start(self) -> None:
+        while True:
+            try:
+                return await self._stack.start()
+            except PortsTaken:
+                # Another has taken one of them since they were found free.
+                if not self._takes_any_ports:
+                    raise
+                await self._stack.stop()
+                self._stack = self._stack_at(free_port_block(PORT_BLOCK))
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.stop()

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from chassis.embedded.ports import free_port_block
 from local_stack.data_folder import DataFolder, DataFolderInUse
 from local_stack.output import Console
 from local_stack.platform import Platform
+from local_stack.ports import PortsTaken
 from local_stack.settings import PORT_BLOCK, StackSettings
 from local_stack.stack import Stack
 from local_stack.supervised_process import State
@@ -97,3 +99,23 @@ def test_an_operators_command_without_a_platform_says_so(tmp_path: Path) -> None
     command = [sys.executable, "-P", "-m", "local_stack", "operator", "grant-role", "ada@example.com", "admin"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "Nothing runs here.\n")
+
+
+async def test_a_platform_that_may_choose_its_ports_goes_elsewhere_where_one_was_taken_meanwhile(
+    tmp_path: Path,
+) -> None:
+    platform = Platform(data_dir=tmp_path, only=["redis"])
+    found_free = platform.address("redis")
+    host, _, port = found_free.partition(":")
+    with socket.create_server((host, int(port))):
+        async with platform:
+            assert platform.address("redis") != found_free
+            assert platform.state("redis") is State.READY
+
+
+async def test_a_platform_goes_nowhere_else_than_where_it_was_told_to(tmp_path: Path) -> None:
+    platform = Platform(data_dir=tmp_path, port_base=free_port_block(PORT_BLOCK), only=["redis"])
+    host, _, port = platform.address("redis").partition(":")
+    with socket.create_server((host, int(port))), pytest.raises(PortsTaken):
+        async with platform:
+            pass

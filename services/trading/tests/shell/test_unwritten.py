@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 from shell_factory import MARKET, PRICE, UNIT, MemoryJournal, Shell, actor, buy_for, cancel, limit, running_shell
 from trading.domain.commands import AmendOrder
 from trading.domain.orders import Side
+from trading.projector import row_writer
 from trading.projector.projector import Projector
 from trading.projector.snapshot_taker import SnapshotTaker
 from trading.storage import unwritten
@@ -163,8 +164,10 @@ class OneByOne(Projection):
     def __init__(self, database: MongoDatabase) -> None:
         super().__init__(database)
         self.allowed = asyncio.Semaphore(0)
+        self.begun = asyncio.Event()
 
     async def write(self, *arguments: Any, **more: Any) -> None:
+        self.begun.set()
         await self.allowed.acquire()
         await super().write(*arguments, **more)
 
@@ -193,3 +196,28 @@ async def test_room_comes_back_with_each_portion_that_is_written(
             projection.allowed.release()
         assert await projector.stored(shell.state.batch_number, 10)
         assert projector.unwritten.row_count == 0
+
+
+async def test_what_was_folded_during_a_write_waits_for_more_before_it_is_written(
+    mongo_database: MongoDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_writer, "PAUSE_SECONDS", 60)
+    journal, projection = MemoryJournal(), OneByOne(mongo_database)
+    projector = Projector(journal, projection)  # type: ignore[arg-type]
+    await projector.catch_up()
+    async with running_shell(journal) as shell, writing(projector):
+        await shell.deposit("ann", "USD", UNIT)
+        first = shell.state.batch_number
+        assert await projector.reached(first, 10)
+        async with asyncio.TaskGroup() as group:
+            stored = group.create_task(projector.stored(first, 10))
+            await projection.begun.wait()
+            await shell.deposit("ann", "USD", UNIT)
+            assert await projector.reached(shell.state.batch_number, 10)
+            for _ in range(100):
+                projection.allowed.release()
+        assert stored.result()
+        await asyncio.sleep(0.2)
+        assert projector.stored_batch < shell.state.batch_number
+        # Who wants it hurries it.
+        assert await projector.stored(shell.state.batch_number, 10)

@@ -101,7 +101,7 @@ class RowWriter:
 
     async def _write(self) -> None:
         async with self.adding:
-            portion = self._unwritten.oldest(self._folded)
+            portion = self._unwritten.take_oldest(self._folded)
             changes, folded = portion.changes, portion.cursor
             if folded == self._folded:
                 self._news.clear()

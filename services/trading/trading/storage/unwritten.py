@@ -30,10 +30,11 @@ class Unwritten:
     def __init__(self) -> None:
         self.pending = Changes()
         self._sealed: deque[Portion] = deque()
+        self._writing: Portion | None = None
 
     @property
     def row_count(self) -> int:
-        return self.pending.row_count + sum(portion.changes.row_count for portion in self._sealed)
+        return sum(changes.row_count for changes in self._all())
 
     @property
     def is_full(self) -> bool:
@@ -41,7 +42,7 @@ class Unwritten:
 
     @property
     def has_portion(self) -> bool:
-        """Enough for a write of its own."""
+        """Enough for a write of its own, beside what is being written."""
         return bool(self._sealed)
 
     def folded(self, cursor: Cursor) -> None:
@@ -49,14 +50,17 @@ class Unwritten:
         if self.pending.row_count >= PORTION_ROWS:
             self._seal(cursor)
 
-    def oldest(self, cursor: Cursor) -> Portion:
-        """For writing; it stays here until `written`. `cursor` is how far the fold has come with what is pending."""
+    def take_oldest(self, cursor: Cursor) -> Portion:
+        """For writing; queries find it here until it is `written`. `cursor` is how far the fold has come with what is
+        pending.
+        """
         if not self._sealed:
             self._seal(cursor)
-        return self._sealed[0]
+        self._writing = self._sealed.popleft()
+        return self._writing
 
     def written(self) -> None:
-        self._sealed.popleft()
+        self._writing = None
 
     def _seal(self, cursor: Cursor) -> None:
         self._sealed.append(Portion(self.pending, cursor))
@@ -87,4 +91,5 @@ class Unwritten:
 
     def _all(self) -> list[Changes]:
         """Oldest first."""
-        return [*(portion.changes for portion in self._sealed), self.pending]
+        writing = [] if self._writing is None else [self._writing.changes]
+        return [*writing, *(portion.changes for portion in self._sealed), self.pending]

@@ -20,6 +20,9 @@ COLLECTION = "journal_cursors"
 # Several per transaction: a commit costs more than the rows in it, and a row that many of them change is written once.
 # The exchange gives as many of them as fit a reply.
 BATCHES_PER_READ = 200
+# In a stream of batches a round begins this long after the one before, unless somebody waits for it. Each round costs a
+# handful of commits and each row it changes: without a pause the folds take whatever CPU the orders leave, and more.
+ROUNDS_APART_SECONDS = 0.5
 POLL_SECONDS = 1.0  # without the bell; the bus may lose every ring
 OUTAGE_PAUSE_SECONDS_MAX = 5.0
 POISON_TRIES = 3  # of the one batch that fails, before this consumer stops; a bug fails each time
@@ -61,8 +64,9 @@ class _CursorMoved(Exception):
 class JournalConsumer(Generic[P]):
     """Reads whole batches after its cursor and applies them in the transaction that moves the cursor.
 
-    The bus only rings the bell (`ring`); without it the consumer looks every second. On a batch it cannot apply,
-    or a journal that does not continue its own, it stops, marks itself stale and alarms: it never skips.
+    The bus only rings the bell (`ring`); without it the consumer looks every second. Who waits for a batch (`reached`)
+    hurries it. On a batch it cannot apply, or a journal that does not continue its own, it stops, marks itself stale
+    and alarms: it never skips.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class JournalConsumer(Generic[P]):
         self._cursors = database[COLLECTION]
         self._cursor = Cursor(0, b"")
         self._bell = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._wanted = 0  # the newest batch that somebody has waited for
         self._moved = asyncio.Condition()
         self._stale = False
 
@@ -103,7 +109,13 @@ class JournalConsumer(Generic[P]):
         self._bell.set()
 
     async def reached(self, number: int, timeout_seconds: float) -> bool:
-        """Waits until that batch is folded in; False when it takes too long or the consumer has stopped."""
+        """Waits until that batch is folded in, and has it looked for at once; False when it takes too long or the
+        consumer has stopped.
+        """
+        if self._cursor.number < number:
+            self._wanted = max(self._wanted, number)
+            self._hurry.set()
+            self._bell.set()
         try:
             async with asyncio.timeout(timeout_seconds), self._moved:
                 await self._moved.wait_for(lambda: self._cursor.number >= number or self._stale)
@@ -118,10 +130,12 @@ class JournalConsumer(Generic[P]):
         while not self._stale:
             end_if_cancelled()
             self._bell.clear()
+            self._hurry.clear()
+            begun = asyncio.get_running_loop().time()
             try:
                 if outages or not self._cursor.number:
                     await self._load_cursor()
-                advanced = await self._advance()
+                folded = await self._advance()
                 outages = 0
             except JournalBroken as error:
                 await self._stop(str(error))
@@ -135,11 +149,13 @@ class JournalConsumer(Generic[P]):
                 log.warning("Journal waits", event="journal_waits", consumer=self._name, problem=repr(error))
                 await asyncio.sleep(min(0.1 * 2**outages, OUTAGE_PAUSE_SECONDS_MAX))
                 continue
-            if not advanced:
+            if not folded:
                 await self._wait_for_bell()
+            elif folded < BATCHES_PER_READ:
+                await self._gather(begun + ROUNDS_APART_SECONDS)
 
-    async def _advance(self) -> bool:
-        """Reads on and folds in what there is; True when there may be more at once."""
+    async def _advance(self) -> int:
+        """Reads on and folds in what there is; how many batches there were."""
         cursor = self._cursor
         # The batch at the cursor comes along, so that a journal that was cut off or rewritten is seen before the
         # first batch after it is folded in.
@@ -148,7 +164,7 @@ class JournalConsumer(Generic[P]):
         self._check(entries, cursor)
         news = entries[overlap:]
         if not news:
-            return False
+            return 0
         try:
             await self._fold(cursor, news)
         except _CursorMoved:
@@ -158,7 +174,7 @@ class JournalConsumer(Generic[P]):
                 raise
             # A bug in `apply`: go as far as it can be gone, and find the one batch that shows it.
             await self._fold_one_by_one(news)
-        return not self._stale
+        return len(news)
 
     def _check(self, entries: Sequence[Entry[P]], cursor: Cursor) -> None:
         if cursor.number and not entries:
@@ -231,6 +247,16 @@ class JournalConsumer(Generic[P]):
         try:
             async with asyncio.timeout(POLL_SECONDS):
                 await self._bell.wait()
+        except TimeoutError:
+            return
+
+    async def _gather(self, until: float) -> None:
+        """Lets more batches come, where nobody waits for one."""
+        if self._wanted > self._cursor.number:
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._hurry.wait()
         except TimeoutError:
             return
 

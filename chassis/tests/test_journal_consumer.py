@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from chassis import journal_consumer
 from chassis.errors import RemoteBugError, Unavailable
 from chassis.journal_consumer import Entry, JournalConsumer
 from chassis.mongo import MongoConnection, MongoDatabase
@@ -85,9 +86,11 @@ async def test_every_batch_is_folded_in_order_and_the_bell_brings_the_next(
     journal.append("a", "b", "c")
     async with running(journal, fold, mongo) as consumer:
         assert await consumer.reached(3, 5.0)
+        reads = journal.reads
+        await eventually(lambda: journal.reads > reads)  # found nothing more, and waits for the bell
         journal.append("d")
         consumer.ring()
-        assert await consumer.reached(4, 0.9)
+        await eventually(lambda: consumer.position == 4, 0.9)
     assert await fold.payloads() == ["a", "b", "c", "d"]
 
 
@@ -95,7 +98,42 @@ async def test_without_the_bell_it_looks_by_itself(journal: Journal, fold: Fold,
     async with running(journal, fold, mongo) as consumer:
         await eventually(lambda: journal.reads > 0)
         journal.append("a")
-        assert await consumer.reached(1, 5.0)
+        await eventually(lambda: consumer.position == 1)
+
+
+async def test_in_a_stream_of_batches_a_round_takes_what_gathered_unless_somebody_waits(
+    journal: Journal, fold: Fold, mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_consumer, "ROUNDS_APART_SECONDS", 60)
+    async with running(journal, fold, mongo) as consumer:
+        journal.append("a")
+        consumer.ring()
+        await eventually(lambda: consumer.position == 1)
+        for payload in "bcd":
+            journal.append(payload)
+            consumer.ring()
+            await asyncio.sleep(0.05)
+        assert consumer.position == 1
+        assert await consumer.reached(3, 5.0)
+        assert consumer.position == 4
+        # Also who came while a round was under way that did not find their batch.
+        waiting = asyncio.create_task(consumer.reached(6, 5.0))
+        await asyncio.sleep(0)
+        journal.append("e")
+        await eventually(lambda: consumer.position == 5)
+        journal.append("f")
+        consumer.ring()
+        assert await waiting
+
+
+async def test_what_fills_a_read_is_gone_on_with_at_once(
+    journal: Journal, fold: Fold, mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_consumer, "ROUNDS_APART_SECONDS", 60)
+    monkeypatch.setattr(journal_consumer, "BATCHES_PER_READ", 2)
+    journal.append("a", "b", "c", "d", "e")
+    async with running(journal, fold, mongo) as consumer:
+        await eventually(lambda: consumer.position == 5)
 
 
 async def test_a_restart_goes_on_where_it_stopped(journal: Journal, fold: Fold, mongo: MongoConnection) -> None:

@@ -30,5 +30,4 @@ class AwaitFold:
             if error.kind is not ErrorKind.UNAVAILABLE:
                 raise
             # The fold may know the batch all the same, from before the projector went away.
-        self._progress.ring()
         return await self._progress.reached(batch, max(0.0, deadline - self._clock.monotonic()))

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from chassis import journal_consumer
 from chassis.errors import RemoteBugError, Unavailable
 from chassis.journal_consumer import Entry, JournalConsumer
 from chassis.mongo import MongoConnection, MongoDatabase
 from chassis.testing import eventually
+
+from chassis import journal_consumer
 
 
 class Journal:

@@ -17,7 +17,7 @@ from trading.clients.price_stream import PriceStream
 from trading.domain.default_markets import default_assets, default_markets
 from trading.sequencer.clockwork import Clockwork
 from trading.sequencer.journal_time import JournalTime
-from trading.sequencer.lasting_memory import LastingMemory
+from trading.sequencer.lasting_memory import COMMANDS_BETWEEN, LastingMemory
 from trading.sequencer.lease import Lease
 from trading.sequencer.market_metrics import MarketMetrics
 from trading.sequencer.open_markets import OpenMarkets
@@ -57,7 +57,8 @@ async def compose(runtime: Runtime[TradingSettings]) -> None:
     )
     watchers = Watchers(lambda: sequencer.state, sequencer.settled)
     sequencer.on_batch(watchers.publish)
-    sequencer.on_batch(LastingMemory())
+    lasting_memory = LastingMemory(COMMANDS_BETWEEN)
+    sequencer.on_batch(lambda batch: lasting_memory(len(batch.entries)))
     metrics = MarketMetrics()
     sequencer.on_batch(lambda batch: metrics(batch, sequencer.state))
     channel = open_channel(settings.market_data_address, to="market-data", identity=runtime.identity)

@@ -48,6 +48,19 @@ async def followed(shell: Shell, journal: MemoryJournal) -> tuple[Any, int]:
     return reader, projector.batch
 
 
+async def test_others_get_their_turn_while_many_batches_are_told() -> None:
+    journal = MemoryJournal()
+    async with running_shell(journal) as shell:
+        reader, newest = await followed(shell, journal)
+        reading = asyncio.create_task(reader.read(0, 200))
+        turns = 0
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert len(reading.result()) == newest
+        assert turns > 2 * newest
+
+
 async def test_followers_are_told_the_same_and_the_journal_is_read_once() -> None:
     journal = CountingJournal()
     async with running_shell(journal) as shell:

@@ -5,8 +5,8 @@ is kept for the others. A batch never changes, so nothing that is kept can be ou
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from cryptovault.trading.v1 import events_pb2
 
@@ -32,6 +32,9 @@ ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
 # since those of a quiet hour are small and their messages are not.
 KEPT_BODY_BYTES_MAX = 8_000_000
 KEPT_BATCHES_MAX = 2_000
+
+
+T = TypeVar("T")
 
 
 class _Told(NamedTuple):
@@ -71,11 +74,12 @@ class JournalReader:
         return found
 
     async def _tell(self, batches: Sequence[SealedBatch]) -> list[_Told]:
-        decoded = [(batch, decode_events(batch.body)) for batch in batches]
+        """Batch by batch, with everybody else's questions in between: all together take a tenth of a second."""
+        decoded = [(batch, decode_events(batch.body)) async for batch in _in_turns(batches)]
         orders = await self._closed_orders(decoded)
         state = self._projector.fold.state
         found = []
-        for batch, events in decoded:
+        async for batch, events in _in_turns(decoded):
             message = batch_message(batch, events, state, orders, changes_of(batch, events))
             found.append(_Told(message, len(batch.body)))
             self._keep(batch.number, found[-1])
@@ -99,6 +103,12 @@ class JournalReader:
             for order_id, document in documents.items():
                 orders[order_id] = view_of_document(document, markets[document.trading_pair].market)
         return orders
+
+
+async def _in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
+        await asyncio.sleep(0)
 
 
 def changes_of(batch: SealedBatch, events: Sequence[Event]) -> dict[tuple[str, int], str]:

@@ -19,6 +19,7 @@ from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
 from trading.projector.fold import Fold
 from trading.projector.row_writer import RowWriter
+from trading.sequencer.lasting_memory import BODY_BYTES_BETWEEN, LastingMemory
 from trading.sequencer.memory import Memory
 from trading.sequencer.recovery import newest_memory
 from trading.sequencer.snapshots import SnapshotStore
@@ -59,6 +60,7 @@ class Projector:
         self.unwritten = Unwritten()
         self._writer = RowWriter(projection, self.unwritten)
         self.fold = Fold()
+        self._lasting_memory = LastingMemory(BODY_BYTES_BETWEEN)
         self._batch = 0
         self._bell = asyncio.Event()
         self._advanced = asyncio.Event()
@@ -166,6 +168,7 @@ class Projector:
             await self._writer.complete()
             self._writer.folded(self.fold.cursor)
         self._tell()
+        self._lasting_memory(sum(len(batch.body) for batch in batches))
 
     def _tell(self) -> None:
         self._batch = self.fold.cursor.batch

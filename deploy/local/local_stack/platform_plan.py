@@ -22,22 +22,21 @@ STORES = frozenset({"mongo", "journal", "redis"})
 BUS = frozenset({"rabbitmq"})
 # The built web app; where it is missing the gateway serves the API alone.
 WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
-# On a machine with few cores the order path goes first; what follows an order, or reads about it, stands back a little.
+# On a machine with few cores the order path goes first, and what shows an order to its user next. What follows it, and
+# writes it down where nobody waits for it, stands back.
 NICENESS = {
-    "mongo": 2,  # an order does not wait for it: the journal has a server of its own
-    "rabbitmq": 5,
-    "auth": 5,  # hashes passwords, beside whom the database must not stand back
-    "trading-projector": 2,  # reads wait for what it folds
+    "trading-projector": 1,  # reads wait for what it folds
     "portfolio": 5,
-    "mailbox": 10,
-    "notifications": 10,
-    "notifications-worker": 10,
-    "notifications-beat": 10,
+    "mongo": 5,  # neither orders nor reads of what is new wait for it: the journal has a server of its own
+    "rabbitmq": 8,
+    "auth": 7,  # hashes passwords, beside whom the database must not stand back
+    "mailbox": 12,
+    "notifications": 12,
+    "notifications-worker": 12,
+    "notifications-beat": 12,
 }
-# Of those, the ones that nobody waits for while they run, or, as for the projector, not so long.
-PATIENT = frozenset(
-    {"rabbitmq", "trading-projector", "mailbox", "notifications", "notifications-worker", "notifications-beat"}
-)
+# Of those, the ones that nobody waits for while they run, or not so long.
+PATIENT = frozenset(NICENESS) - {"portfolio", "auth"}
 REPLICAS_OF_TRADING = ("trading", "trading-2")
 # What most of our processes load, and the nursery loads for all of them. Libraries alone: a module of ours registers
 # its metrics when it is imported, and each process shows its own only. None may start a thread or open a connection

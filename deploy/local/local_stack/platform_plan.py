@@ -29,7 +29,7 @@ NICENESS = {
     "portfolio": 5,
     "mongo": 5,  # neither orders nor reads of what is new wait for it: the journal has a server of its own
     "rabbitmq": 8,
-    "auth": 7,  # hashes passwords, beside whom the database must not stand back
+    "auth": 10,  # hashes passwords, beside whom the database must not stand back
     "mailbox": 12,
     "notifications": 12,
     "notifications-worker": 12,

@@ -184,8 +184,9 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 with span(method):
                     return await behaviour(request, context)
             except BaseException as error:
-                await call.fail(self._in_our_words(error))
-                raise
+                if not call.fail(self._in_our_words(error)):
+                    raise
+                return None
             finally:
                 call.end()
 
@@ -215,8 +216,8 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "The service is stopping.")
             except Exception as error:
-                await call.fail(self._in_our_words(error))
-                raise
+                if not call.fail(self._in_our_words(error)):
+                    raise
             finally:
                 self._streams.discard(stream)
                 call.end()
@@ -268,8 +269,12 @@ class _Call:
             RPC_NOT_ADMITTED.labels(refusal.reason).inc()
             raise
 
-    async def fail(self, error: BaseException) -> None:
-        """Turn an error into a status. Returns only for what must travel on as it is."""
+    def fail(self, error: BaseException) -> bool:
+        """Turn an error into the call's status; False for what must travel on as it is.
+
+        Not by `context.abort`: the call keeps what that raises, which holds its frames and so the call. Only the
+        collector of cycles ends that, and not where part of it is frozen.
+        """
         if isinstance(error, grpc.aio.AbortError):
             status = self._context.code()
             self.code = status.name if isinstance(status, grpc.StatusCode) else _name_of(status)
@@ -277,7 +282,8 @@ class _Call:
             status = status_of(error)
             self.code = status.name
             log.debug("Call refused", event="rpc_refused", method=self._method, reason=error.reason)
-            await self._context.abort(status, error.message, trailing_metadata(error))
+            self._end_with(status, error.message, trailing_metadata(error))
+            return True
         elif isinstance(error, Exception):
             self.code = grpc.StatusCode.INTERNAL.name
             log.error(
@@ -287,13 +293,20 @@ class _Call:
                 duration_ms=self._milliseconds(),
                 exc_info=error,
             )
-            await self._context.abort(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, internal_metadata())
+            self._end_with(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, internal_metadata())
+            return True
         else:
             self.code = grpc.StatusCode.CANCELLED.name
+        return False
 
     def end(self) -> None:
         self._in_flight.dec()
         RPC_SECONDS.labels(self._method, self.code).observe(time.perf_counter() - self._started)
+
+    def _end_with(self, status: grpc.StatusCode, message: str, metadata: Any) -> None:
+        self._context.set_code(status)
+        self._context.set_details(message)
+        self._context.set_trailing_metadata(metadata)
 
     def _milliseconds(self) -> float:
         return round((time.perf_counter() - self._started) * 1000, 1)

@@ -130,12 +130,11 @@ class JournalConsumer(Generic[P]):
         while not self._stale:
             end_if_cancelled()
             self._bell.clear()
-            self._hurry.clear()
             begun = asyncio.get_running_loop().time()
             try:
                 if outages or not self._cursor.number:
                     await self._load_cursor()
-                folded = await self._advance()
+                read, folded = await self._advance()
                 outages = 0
             except JournalBroken as error:
                 await self._stop(str(error))
@@ -151,20 +150,20 @@ class JournalConsumer(Generic[P]):
                 continue
             if not folded:
                 await self._wait_for_bell()
-            elif folded < BATCHES_PER_READ:
+            elif read < BATCHES_PER_READ:
                 await self._gather(begun + ROUNDS_APART_SECONDS)
 
-    async def _advance(self) -> int:
-        """Reads on and folds in what there is; how many batches there were."""
+    async def _advance(self) -> tuple[int, int]:
+        """Reads on and folds in what there is; how many batches were read, and how many of them are new."""
         cursor = self._cursor
         # The batch at the cursor comes along, so that a journal that was cut off or rewritten is seen before the
         # first batch after it is folded in.
         overlap = 1 if cursor.number else 0
-        entries = await self._read(cursor.number - overlap, BATCHES_PER_READ + overlap)
+        entries = await self._read(cursor.number - overlap, BATCHES_PER_READ)
         self._check(entries, cursor)
         news = entries[overlap:]
         if not news:
-            return 0
+            return len(entries), 0
         try:
             await self._fold(cursor, news)
         except _CursorMoved:
@@ -174,7 +173,7 @@ class JournalConsumer(Generic[P]):
                 raise
             # A bug in `apply`: go as far as it can be gone, and find the one batch that shows it.
             await self._fold_one_by_one(news)
-        return len(news)
+        return len(entries), len(news)
 
     def _check(self, entries: Sequence[Entry[P]], cursor: Cursor) -> None:
         if cursor.number and not entries:
@@ -254,6 +253,7 @@ class JournalConsumer(Generic[P]):
         """Lets more batches come, where nobody waits for one."""
         if self._wanted > self._cursor.number:
             return
+        self._hurry.clear()
         try:
             async with asyncio.timeout_at(until):
                 await self._hurry.wait()

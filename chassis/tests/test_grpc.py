@@ -1,6 +1,8 @@
 """Both ends of a call over real sockets: what travels, what comes back, how it ends."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import grpc
@@ -99,6 +101,28 @@ async def test_a_bug_is_internal_and_its_message_stays_at_home() -> None:
         with pytest.raises(RemoteBugError) as raised:
             await ask(address)
     assert "hunter2" not in str(raised.value)
+
+
+async def test_a_refused_call_is_gone_without_the_collector() -> None:
+    """Some services freeze what they remember (`gc.freeze`): a cycle that was begun before would stay for ever."""
+    seen: list[weakref.ref[BaseException]] = []
+
+    def remembered() -> Exception:
+        error = Unavailable("Not now.")
+        seen.append(weakref.ref(error))
+        return error
+
+    async def behaviour(_context: Any) -> str:
+        raise remembered()  # in no variable, which would make a cycle with its own frame
+
+    async with serve([portfolio(behaviour)], plays="portfolio") as address:
+        gc.disable()
+        try:
+            with pytest.raises(RemoteError):
+                await ask(address)
+            await eventually(lambda: seen[0]() is None)
+        finally:
+            gc.enable()
 
 
 async def test_an_error_received_travels_on_unchanged() -> None:

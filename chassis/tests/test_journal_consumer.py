@@ -127,6 +127,29 @@ async def test_in_a_stream_of_batches_a_round_takes_what_gathered_unless_somebod
         assert await waiting
 
 
+async def test_who_was_served_leaves_no_hurry_behind(
+    journal: Journal, fold: Fold, mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_consumer, "ROUNDS_APART_SECONDS", 60)
+    async with running(journal, fold, mongo) as consumer:
+        journal.append("a")
+        assert await consumer.reached(1, 5.0)
+        journal.append("b")
+        consumer.ring()
+        await asyncio.sleep(0.2)
+        assert (journal.reads, consumer.position) == (1, 1)
+
+
+async def test_who_waits_needs_no_bell(
+    journal: Journal, fold: Fold, mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_consumer, "POLL_SECONDS", 60)
+    async with running(journal, fold, mongo) as consumer:
+        await eventually(lambda: journal.reads > 0)
+        journal.append("a")
+        assert await consumer.reached(1, 5.0)
+
+
 async def test_what_fills_a_read_is_gone_on_with_at_once(
     journal: Journal, fold: Fold, mongo: MongoConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ WEB_ROOT = Path(__file__).resolve().parents[3] / "web" / "dist"
 NICENESS = {
     "trading-projector": 1,  # reads wait for what it folds
     "portfolio": 5,
-    "mongo": 5,  # neither orders nor reads of what is new wait for it: the journal has a server of its own
+    "mongo": 5,  # no order waits for it, nor does whoever reads it back: the journal has a server of its own
     "rabbitmq": 8,
     "auth": 10,  # hashes passwords, beside whom the database must not stand back
     "mailbox": 12,

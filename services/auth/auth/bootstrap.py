@@ -209,7 +209,7 @@ async def _keep_audit_trail(
         await trail.open(stream)
     channel = open_channel(settings.trading_queries_address, to="trading-projector", identity=runtime.identity)
     runtime.on_stop(channel.close)
-    # Nobody waits for it, so no bell rings: a look each second finds many batches and folds them at once.
+    # Nobody waits for it, so no bell rings: a look now and then finds many batches and folds them at once.
     fold: JournalConsumer[BatchActs] = JournalConsumer(
         "audit-trail",
         read=TradingJournal(channel, runtime.ids).read,

@@ -33,8 +33,9 @@ class TellOfFills:
     """The two halves a journal consumer asks for. What is filled for one person in the same moment is one mail.
 
     A mail is written down with its first order, and stays open for further ones for a while; then its task leaves. The
-    consumer asks at least every two seconds, so that no mail waits for much longer than that. Where there is more to
-    read it is read at once; at the journal's end it is looked at once a second, however often the bell rings.
+    consumer asks at least every two seconds, so that no mail waits for much longer than that. Where a read was full
+    there is more, and it is read at once; at the journal's end it is looked at once a second, however often the bell
+    rings.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TellOfFills:
         self._started = False
 
     async def read(self, after: int, limit: int) -> Sequence[Entry[BatchFills]]:
-        # The consumer reads on right after each commit: here what `apply` wrote is durable. Where it failed, a task
+        # The consumer reads on soon after each commit: here what `apply` wrote is durable. Where it failed, a task
         # for a mail that does not exist does nothing.
         now = self._clock.now()
         self._take_over(now)

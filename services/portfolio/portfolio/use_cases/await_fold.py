@@ -9,7 +9,7 @@ from portfolio.use_cases.ports import FoldProgress, Journal
 class AwaitFold:
     """Asks the journal's reader for the batch instead of waiting for the bell.
 
-    The projector looks at once when somebody wants a batch; by itself it looks 20 times a second, and then rings.
+    The projector looks at once when somebody wants a batch, and so does the fold; by themselves they take their time.
     """
 
     def __init__(self, *, journal: Journal, progress: FoldProgress, clock: Clock) -> None:

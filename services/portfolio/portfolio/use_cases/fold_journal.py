@@ -26,7 +26,7 @@ class FoldJournal:
         self._touched: dict[str, None] = {}
 
     async def read(self, after: int, limit: int) -> Sequence[Entry[BatchFacts]]:
-        # The consumer reads on right after each commit: here what `apply` wrote is durable, and Redis may be asked,
+        # The consumer reads on soon after each commit: here what `apply` wrote is durable, and Redis may be asked,
         # which inside a transaction it may not.
         if self._touched:
             touched, self._touched = self._touched, {}

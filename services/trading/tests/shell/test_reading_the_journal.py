@@ -15,6 +15,8 @@ from trading.projector.journal_reader import JournalReader
 from trading.storage.projection import Changes
 from trading.storage.rows import Row
 
+from chassis import journal_consumer
+
 
 def test_a_reply_brings_news_however_large_the_batch_at_the_cursor_is() -> None:
     """A fold asks for the batch it knows and those after it; the first alone would leave it standing for ever."""
@@ -22,6 +24,10 @@ def test_a_reply_brings_news_however_large_the_batch_at_the_cursor_is() -> None:
     assert journal_reader.how_many_fit([large, large, 1]) == 2
     assert journal_reader.how_many_fit([10] * 5) == 5
     assert journal_reader.how_many_fit([large]) == 1
+
+
+def test_a_fold_that_asks_for_as_many_as_it_may_knows_a_full_reply_when_it_sees_one() -> None:
+    assert journal_consumer.BATCHES_PER_READ <= journal_reader.BATCHES_MAX
 
 
 class CountingJournal(MemoryJournal):
@@ -48,7 +54,8 @@ async def followed(shell: Shell, journal: MemoryJournal) -> tuple[Any, int]:
     return reader, projector.batch
 
 
-async def test_others_get_their_turn_while_many_batches_are_told() -> None:
+async def test_others_get_their_turn_while_many_batches_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_reader, "TURN_SECONDS", 0)
     journal = MemoryJournal()
     async with running_shell(journal) as shell:
         reader, newest = await followed(shell, journal)

@@ -214,6 +214,7 @@ async def test_what_was_folded_during_a_write_waits_for_more_before_it_is_writte
             await projection.begun.wait()
             await shell.deposit("ann", "USD", UNIT)
             assert await projector.reached(shell.state.batch_number, 10)
+            assert projector.unwritten.row_count == 2  # with the one that is being written
             for _ in range(100):
                 projection.allowed.release()
         assert stored.result()

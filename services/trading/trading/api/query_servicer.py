@@ -131,9 +131,10 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
         if request.wait_milliseconds:
             wait = min(request.wait_milliseconds / 1000, JOURNAL_WAIT_SECONDS_MAX, time_left(context))
             await self._projector.reached(request.after_batch + 1, wait)
+        head = self._projector.batch  # as it is now: by the end of the reply it may be further
         with answering():
             batches = await self._journal_reader.read(request.after_batch, request.limit)
-        return trading_pb2.ReadJournalResponse(batches=batches, head=self._projector.batch)
+        return trading_pb2.ReadJournalResponse(batches=batches, head=head)
 
     def _whole(
         self, document: OrderDocument | None, *, fresh: bool

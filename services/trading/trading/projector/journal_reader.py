@@ -32,6 +32,7 @@ ORDERS_PER_READ = 50  # a server may hold every row against every id of the list
 # since those of a quiet hour are small and their messages are not.
 KEPT_BODY_BYTES_MAX = 8_000_000
 KEPT_BATCHES_MAX = 2_000
+TURN_SECONDS = 0.005  # of telling, before others have theirs
 
 
 T = TypeVar("T")
@@ -58,6 +59,9 @@ class JournalReader:
         limit = min(limit or BATCHES_MAX, BATCHES_MAX, self._projector.batch - after)
         if limit <= 0:
             return []
+        kept = self._kept_after(after, limit)
+        if len(kept) == limit:
+            return [told.message for told in kept[: how_many_fit([told.body_bytes for told in kept])]]
         async with self._reading:
             kept = self._kept_after(after, limit)
             missing = limit - len(kept)
@@ -74,7 +78,7 @@ class JournalReader:
         return found
 
     async def _tell(self, batches: Sequence[SealedBatch]) -> list[_Told]:
-        """Batch by batch, with everybody else's questions in between: all together take a tenth of a second."""
+        """A few at a time, with everybody else's questions in between: all together take a tenth of a second."""
         decoded = [(batch, decode_events(batch.body)) async for batch in _in_turns(batches)]
         orders = await self._closed_orders(decoded)
         state = self._projector.fold.state
@@ -106,9 +110,13 @@ class JournalReader:
 
 
 async def _in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     for item in items:
         yield item
-        await asyncio.sleep(0)
+        if loop.time() - begun >= TURN_SECONDS:
+            await asyncio.sleep(0)
+            begun = loop.time()
 
 
 def changes_of(batch: SealedBatch, events: Sequence[Event]) -> dict[tuple[str, int], str]:

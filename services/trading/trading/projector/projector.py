@@ -126,6 +126,7 @@ class Projector:
             if self.fold.cursor != written:
                 self._alarm()
                 raise BrokenChain(f"batch {written.batch} is not the one that was projected")
+            gc.freeze()
             await self._catch_up_with_what_was_told()
         finally:
             gc.enable()

@@ -50,12 +50,20 @@ class Load:
         await self._carry_out(self._trading(number))
 
     async def ask_everything_again(self) -> None:
-        """Each answer must be the one that was given before."""
+        """Each answer must be the one that was given before. A quick exchange has tens of thousands to give, so its
+        time is measured from one answer to the next.
+
+        Raises `TimeoutError` where no answer comes for `LAST_ANSWERS_SECONDS_MAX`.
+        """
         told = list(self.acknowledged.values())
-        async with asyncio.timeout(LAST_ANSWERS_SECONDS_MAX):
-            await asyncio.gather(
-                *(self._carry_out(_again(told[number::IN_FLIGHT])) for number in range(min(IN_FLIGHT, len(told))))
-            )
+        async with asyncio.timeout(LAST_ANSWERS_SECONDS_MAX) as unanswered:
+
+            def again(number: int) -> Commands:
+                for request, _ in told[number::IN_FLIGHT]:
+                    yield request
+                    unanswered.reschedule(asyncio.get_running_loop().time() + LAST_ANSWERS_SECONDS_MAX)
+
+            await asyncio.gather(*(self._carry_out(again(number)) for number in range(min(IN_FLIGHT, len(told)))))
 
     def kinds_in_doubt(self) -> set[str]:
         return {key.partition("-")[0] for key in self.in_doubt}
@@ -151,11 +159,6 @@ def _market(side: str, **amount: str) -> trading_pb2.PlaceOrder:
 
 def _limit(price: str, quantity: str) -> trading_pb2.PlaceOrder:
     return trading_pb2.PlaceOrder(market="BTC-USD", side="buy", type="limit", price=price, quantity=quantity)
-
-
-def _again(told: list[tuple[Request, trading_pb2.OrderResult]]) -> Commands:
-    for request, _ in told:
-        yield request
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from chassis.embedded.redis import RedisServer
 from chassis.mongo import MongoConnection, MongoDatabase, Transactions, connect
 from chassis.testing.tcp_proxy import TcpProxy
 
+GIVEN_MONGO = "CRYPTOVAULT_TEST_MONGO_URL"
 NAME_BYTES = 4  # of a random database or namespace name; a session makes a few hundred at most
 
 
@@ -45,7 +46,7 @@ class _TestServer(MongoServer):
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running MongoDB (wire) server with transactions."""
-    given = os.environ.get("CRYPTOVAULT_TEST_MONGO_URL")
+    given = os.environ.get(GIVEN_MONGO)
     if given:
         yield given
         return
@@ -58,6 +59,10 @@ async def mongo(mongo_url: str) -> AsyncIterator[MongoConnection]:
     """A connection to a fresh database with a random name, dropped afterwards."""
     connection = connect(mongo_url, f"test_{secrets.token_hex(NAME_BYTES)}")
     yield connection
+    if GIVEN_MONGO not in os.environ:
+        # A process killed inside a transaction keeps its rows: the embedded server would wait for them for ever, and
+        # let nobody else in. Another one waits a minute, and may have other sessions than ours.
+        await connection.client.admin.command("killAllSessions", [])
     await connection.client.drop_database(connection.database.name)
     await connection.close()
 

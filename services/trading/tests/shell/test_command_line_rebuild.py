@@ -14,7 +14,7 @@ from trading.command_line.report import Report
 from trading.projector.projector import Projector
 from trading.storage.cursors import ORDERS, REBUILDING, Cursor, CursorMoved, Cursors
 from trading.storage.journal import MongoJournal
-from trading.storage.projection import Projection
+from trading.storage.projection import Changes, Projection
 from trading.storage.snapshots import MongoSnapshots
 
 
@@ -60,6 +60,41 @@ async def test_a_projection_of_another_journal_is_left_alone_unless_a_restore_is
     assert f"another journal, up to its batch {traded.head + 1}; this one ends at {traded.head}" in refused.output
     assert (await traded.run("rebuild", "--yes", "--other-journal")).exit_code == 0
     assert await contents(traded.database) == before
+
+
+@pytest.mark.parametrize("suffix", ["", "_rebuilt"])
+async def test_rows_that_a_dead_process_has_in_an_open_transaction_hold_up_no_rebuild(
+    traded: Traded, suffix: str
+) -> None:
+    """A projector's, or those of a rebuild that was killed. The local database would wait for ever."""
+    before = await contents(traded.database)
+    dead = Projection(traded.database, suffix)
+    await dead.take_over()
+    session = dead._transactions._session
+    assert session is not None
+    if suffix:
+        await traded.database["orders_rebuilt"].insert_one({"_id": traded.filled})
+    await session.start_transaction()
+    mine = await traded.database["orders" + suffix].update_one(
+        {"_id": traded.filled}, {"$set": {"status": "mine"}}, session=session
+    )
+    assert mine.modified_count == 1
+    assert (await traded.run("rebuild", "--yes")).exit_code == 0
+    assert await contents(traded.database) == before
+
+
+async def test_who_projects_touches_no_row_once_the_projection_is_to_be_exchanged(traded: Traded) -> None:
+    projection = Projection(traded.database)
+    cursor = await projection.cursor()
+    row = await traded.database["orders"].find_one({"_id": traded.resting})
+    assert row is not None
+    await Cursors(traded.database).put(ORDERS, REBUILDING)
+    later = row | {"batch": row["batch"] + 1}
+    with pytest.raises(CursorMoved, match=f"the cursor orders from batch {traded.head}"):
+        await projection.write(
+            Changes(changed_orders={row["_id"]: later}), before=cursor, after=Cursor(traded.head + 1, b"")
+        )
+    assert await traded.database["orders"].find_one({"_id": traded.resting}) == row
 
 
 class _BrokenOff(Exception):

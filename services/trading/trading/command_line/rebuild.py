@@ -40,13 +40,15 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
             f"the projection was made of another journal, up to its batch {in_use.batch}; this one ends at {head}"
         )
         return
-    await _begin_anew(database, cursors)
-    fold, projection = Fold(), Projection(database, SUFFIX)
+    fold, projection = Fold(), await _begin_anew(database, cursors)
     with report.progress("folding", head) as progress:
         await _project(exchange, fold, projection, head, progress.update)
     before = await _in_use(cursors)
     await cursors.put(ASIDE, before)
     await cursors.put(ORDERS, REBUILDING)
+    # No row of theirs may be in an open transaction when they are exchanged: the local database would wait for it while
+    # it lets nobody end it.
+    await Projection(database).free_rows()
     # What came meanwhile. Whoever projected ends at its next write: what it wrote of these batches is dropped.
     await _project(exchange, fold, projection, await exchange.journal.head(), lambda _: None)
     for document in DOCUMENTS:
@@ -75,8 +77,11 @@ async def _was_made_of(journal: Journal, cursor: Cursor) -> bool:
     return batch is not None and batch.digest == cursor.digest
 
 
-async def _begin_anew(database: MongoDatabase, cursors: Cursors) -> None:
+async def _begin_anew(database: MongoDatabase, cursors: Cursors) -> Projection:
+    """Empty. Of a rebuild that died, nothing is open any more."""
+    projection = Projection(database, SUFFIX)
     await cursors.remove(ORDERS + SUFFIX)
+    await projection.take_over()
     for document in DOCUMENTS:
         collection = database.get_collection(document.Settings.name + SUFFIX)
         await collection.drop()
@@ -85,6 +90,7 @@ async def _begin_anew(database: MongoDatabase, cursors: Cursors) -> None:
         indexes: list[IndexModel] = document.Settings.indexes
         if indexes:
             await collection.create_indexes(indexes)
+    return projection
 
 
 async def _project(

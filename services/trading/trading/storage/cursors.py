@@ -1,6 +1,7 @@
 """How far each fold of the journal has come. Moved by compare-and-set, so two projectors never both move one."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from chassis.errors import MustEnd
 from chassis.mongo import MongoDatabase
@@ -25,6 +26,10 @@ REBUILDING = Cursor(-1, b"rebuilding")
 
 class CursorMoved(MustEnd):
     """Another projector moved the cursor: this one must stop."""
+
+    @classmethod
+    def from_where_it_was(cls, name: str, before: Cursor) -> Self:
+        return cls(f"another process moved the cursor {name} from batch {before.batch}")
 
 
 class Cursors:
@@ -55,4 +60,4 @@ class Cursors:
             {"$set": {"batch": after.batch, "digest": after.digest}},
         )
         if moved.matched_count != 1:
-            raise CursorMoved(f"another process moved the cursor {name} from batch {before.batch}")
+            raise CursorMoved.from_where_it_was(name, before)

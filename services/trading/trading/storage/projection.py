@@ -17,7 +17,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from trading.storage.balance_points import BalancePointDocument
-from trading.storage.cursors import ORDERS, Cursor, Cursors
+from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
 from trading.storage.documents import OrderDocument, TapeDocument, TransferDocument, UsedKeyDocument
 from trading.storage.rows import CHANGING, Row, complete_row
 
@@ -84,16 +84,20 @@ class Projection:
         self._cursor_name = ORDERS + suffix
 
     async def take_over(self) -> None:
-        """From whoever wrote here before: what a process that died has left open is given up at once. The server would
-        keep the rows in it from everybody else for a minute.
-        """
-        left = await self._sessions.find_one({"_id": self._cursor_name})
-        if left is not None:
-            await self._client.admin.command("killSessions", [{"id": Binary(left["session"], UUID_SUBTYPE)}])
+        """From whoever wrote here before."""
+        await self.free_rows()
         session = self._client.start_session()
         own = bytes(session.session_id["id"])
         await self._sessions.replace_one({"_id": self._cursor_name}, {"session": own}, upsert=True)
         self._transactions = Transactions(self._client, session)
+
+    async def free_rows(self) -> None:
+        """Gives up what whoever wrote here last has open. The server would keep the rows of a process that died from
+        everybody else for a minute; one that lives begins again, and sees where its cursor is.
+        """
+        left = await self._sessions.find_one({"_id": self._cursor_name})
+        if left is not None:
+            await self._client.admin.command("killSessions", [{"id": Binary(left["session"], UUID_SUBTYPE)}])
 
     async def cursor(self) -> Cursor:
         return await self._cursors.read(self._cursor_name)
@@ -121,7 +125,7 @@ class Projection:
             await _insert(self._orders, rows)
         for rows in _portions(list(changes.changed_orders.values())):
             # Together: apart, each update waits for a commit of its own, which costs more than the update.
-            await self._transactions.run(partial(_update, self._orders, rows))
+            await self._transactions.run(partial(self._update_orders, rows, before))
         for rows in _portions(list(changes.transfers.values())):
             await _insert(self._transfers, rows)
         if changes.ended_holds:
@@ -144,6 +148,20 @@ class Projection:
         crash_point("projection_before_cursor")
         await self._cursors.move(self._cursor_name, before=before, after=after)
 
+    async def _update_orders(self, rows: Sequence[Row], before: Cursor) -> None:
+        if await self.cursor() != before:
+            # Whoever moved it may drop these rows, and must not have to wait for them.
+            raise CursorMoved.from_where_it_was(self._cursor_name, before)
+        updates = [
+            UpdateOne(
+                {"_id": row["_id"], "batch": {"$lt": row["batch"]}},
+                # The fills as a whole: pushing them one by one could push one twice.
+                {"$set": {**{name: row[name] for name in CHANGING}, "fills": row["fills"]}},
+            )
+            for row in rows
+        ]
+        await self._orders.bulk_write(updates, ordered=False)
+
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     for first in range(0, len(rows), ROWS_PER_WRITE):
@@ -161,15 +179,3 @@ async def _insert(collection: AsyncCollection[dict[str, Any]], rows: Sequence[Ro
         await collection.bulk_write(
             [ReplaceOne({"_id": row["_id"], "batch": {"$lt": row["batch"]}}, row) for row in known], ordered=False
         )
-
-
-async def _update(collection: AsyncCollection[dict[str, Any]], rows: Sequence[Row]) -> None:
-    updates = [
-        UpdateOne(
-            {"_id": row["_id"], "batch": {"$lt": row["batch"]}},
-            # The fills as a whole: pushing them one by one could push one twice.
-            {"$set": {**{name: row[name] for name in CHANGING}, "fills": row["fills"]}},
-        )
-        for row in rows
-    ]
-    await collection.bulk_write(updates, ordered=False)

@@ -67,6 +67,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         await_fold=AwaitFold(journal=journal, progress=consumer, clock=runtime.clock),
         clock=runtime.clock,
     )
+    runtime.on_stop(get_portfolio.close)
     runtime.add_servicer(
         add_PortfolioServiceServicer_to_server,
         PortfolioServicer(get_portfolio=get_portfolio),

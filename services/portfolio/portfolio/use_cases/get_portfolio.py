@@ -47,7 +47,12 @@ class GetPortfolio:
             RemoteError: the exchange does not answer.
         """
         # Side by side: a view cached meanwhile is judged by its batch like any other.
-        cached, balances = await asyncio.gather(self._cache.get(user_id), self._ledger.balances())
+        looking_up = asyncio.create_task(self._cache.get(user_id))
+        try:
+            balances = await self._ledger.balances()
+            cached = await looking_up
+        finally:
+            looking_up.cancel()  # where the exchange does not answer; nobody would wait for it, not even a stop
         if cached is not None and cached.batch >= balances.batch:
             return cached
         # One flight per user and batch: who joins it asked the leader himself and heard of the same state.
@@ -59,6 +64,12 @@ class GetPortfolio:
             flight.add_done_callback(lambda done: self._landed(key, done))
         # Shielded: one reader who hangs up must not take the answer from the others.
         return await asyncio.shield(flight)
+
+    async def close(self) -> None:
+        """Ends the flights whose readers have all hung up: what they need is closed next."""
+        for flight in self._flights.values():
+            flight.cancel()
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
 
     def _landed(self, key: tuple[str, int], flight: asyncio.Task[Portfolio]) -> None:
         self._flights.pop(key, None)

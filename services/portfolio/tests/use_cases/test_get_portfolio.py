@@ -223,3 +223,36 @@ async def test_an_error_reaches_every_reader_and_the_next_read_starts_anew(world
     assert all(isinstance(outcome, RuntimeError) for outcome in outcomes)
     world.store.get = healthy  # type: ignore[method-assign]
     assert (await world.read(USER)).cash == 100
+
+
+async def test_nothing_goes_on_after_a_read_that_failed(world: World) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(_user_id: str) -> Portfolio | None:
+        begun.set()
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        finally:
+            ended.set()
+
+    async def away() -> Balances:
+        await begun.wait()
+        raise RemoteError(kind=ErrorKind.UNAVAILABLE, reason="unavailable", message="away")
+
+    world.cache.get = slow  # type: ignore[method-assign]
+    world.ledger.balances = away  # type: ignore[method-assign]
+    with pytest.raises(RemoteError):
+        await world.read(USER)
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_nothing_goes_on_after_a_stop_for_readers_who_hung_up(world: World) -> None:
+    world.store.gate.clear()
+    reader = asyncio.create_task(world.read(USER))
+    await eventually(lambda: world.store.reads == 1)
+    reader.cancel()
+    await asyncio.wait({reader})
+    await world.read.close()
+    world.store.gate.set()
+    await asyncio.sleep(0.05)
+    assert world.cache.views == {}

@@ -99,14 +99,27 @@ class GrpcServer:
 
 
 class _Stream:
-    """One open stream. Idle when every request taken from it has been answered; a subscription always is."""
+    """One open stream."""
 
-    __slots__ = ("answered", "taken", "task")
+    __slots__ = ("answered", "sending", "taken", "task")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.taken = 0
         self.answered = 0
+        self.sending = False
+
+    @property
+    def idle(self) -> bool:
+        """Every request taken from it has been answered, as always in a subscription, and nothing is being sent: who
+        cancels a task in there ends it without a word to the client.
+        """
+        return self.answered >= self.taken and not self.sending
+
+    def end_if_idle(self) -> None:
+        """Raises `CancelledError`: who polls from outside may never find it between two messages."""
+        if self.idle:
+            raise asyncio.CancelledError
 
     async def counted(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
@@ -146,7 +159,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
         self._stopping = True
         while self._streams:
             for stream in list(self._streams):
-                if stream.answered >= stream.taken:
+                if stream.idle:
                     stream.task.cancel()
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
@@ -206,8 +219,12 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 result = behaviour(stream.counted(request) if read is None else read(request), context)
                 if hasattr(result, "__aiter__"):
                     async for response in result:
+                        stream.sending = True
                         yield response
+                        stream.sending = False
                         stream.answered += _parts(response)
+                        if self._stopping:
+                            stream.end_if_idle()
                 else:
                     await result  # a coroutine that writes to the context itself
             except asyncio.CancelledError:

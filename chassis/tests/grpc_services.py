@@ -67,11 +67,11 @@ def streams(
     return (lambda _servicer, server: server.add_generic_rpc_handlers((generic,)), None, STREAMS)
 
 
-def watch_on(channel: Any) -> Any:
+def watch_on(channel: Any, response: Any = empty_pb2.Empty) -> Any:
     make = channel.unary_stream(
         f"/{STREAMS}/Watch",
         request_serializer=empty_pb2.Empty.SerializeToString,
-        response_deserializer=empty_pb2.Empty.FromString,
+        response_deserializer=response.FromString,
     )
     return make(empty_pb2.Empty())
 

@@ -14,7 +14,7 @@ from chassis.grpc_server import GRACE_SECONDS, GrpcServer
 from chassis.identity import current_caller
 from chassis.testing import eventually, serve
 from cryptovault.trading.v1 import trading_pb2
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, wrappers_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_services import GATEWAY, PORTFOLIO, STREAMING, ask, enter_on, portfolio, read_all, streams, watch_on
 
@@ -172,6 +172,38 @@ async def test_a_stop_does_not_wait_for_subscriptions_and_idle_order_streams_but
         assert await busy.read() == empty_pb2.Empty()
         await stopping
         assert time.monotonic() - started < GRACE_SECONDS
+
+
+async def test_who_is_being_sent_to_when_the_service_stops_is_told_so_too() -> None:
+    """Not only after the grace: whoever follows looks for the next server as soon as he is told."""
+    megabyte = wrappers_pb2.BytesValue(value=bytes(1_000_000))
+    sent = 0
+
+    async def watch(_request: Any, _context: Any) -> AsyncIterator[Any]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield megabyte
+
+    server = GrpcServer("127.0.0.1:0", STREAMING)
+    server.add(*streams(watch=watch, response=wrappers_pb2.BytesValue))
+    address = f"127.0.0.1:{await server.start()}"
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
+        messages = aiter(watch_on(channel, wrappers_pb2.BytesValue))
+        received = [await anext(messages)]
+        before = 0
+        # The pipe is full: the next message is being sent.
+        while sent > before:
+            before = sent
+            await asyncio.sleep(0.3)
+        stopping = asyncio.create_task(server.stop())
+        await eventually(lambda: _refused(address))
+        assert not stopping.done()
+        with pytest.raises(RemoteError) as ended:
+            await read_all(messages, received)
+        assert ended.value.message == "The service is stopping."
+        assert received == [megabyte] * sent
+        await stopping
 
 
 async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import signal
+import sys
 
 import pytest
 from traded_exchange import Traded, begun, ended
@@ -72,4 +74,30 @@ async def test_who_breaks_a_command_off_is_told_so_and_nothing_of_what_was_found
         await asked.wait()
         process.send_signal(signal.SIGINT)
         ran = await ended(process)
+    assert (ran.exit_code, ran.output, ran.complaint) == (130, "", "Broken off.\n")
+
+
+BROKEN_OFF_IN_THE_DRIVER = """
+import asyncio, os, signal
+from pymongo.errors import ServerSelectionTimeoutError
+from trading.command_line import main
+
+async def verify(exchange, report):
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise ServerSelectionTimeoutError("no server") from None
+
+main.verify_journal = verify
+main.cryptovault(["exchange", "verify", "--json"])
+"""
+
+
+async def test_ctrl_c_that_comes_out_of_the_driver_as_an_error_is_ctrl_c_still(traded: Traded) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BROKEN_OFF_IN_THE_DRIVER, env={**os.environ, **traded.environment},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    ran = await ended(process)
     assert (ran.exit_code, ran.output, ran.complaint) == (130, "", "Broken off.\n")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import click
+from chassis.cancellation import end_if_cancelled
 from chassis.logs import configure_logging
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
 from pymongo.errors import PyMongoError
@@ -113,8 +114,13 @@ def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
     report = Report(as_json=as_json)
 
     async def main() -> None:
-        async with opened(settings) as exchange:
-            await work(exchange, report)
+        try:
+            async with opened(settings) as exchange:
+                await work(exchange, report)
+        except Exception:
+            # Ctrl-C may come out of the driver as an error of its own.
+            end_if_cancelled()
+            raise
 
     try:
         asyncio.run(main())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import grpc
@@ -218,13 +218,20 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                 call.admit(self._identity, self._refusals, None if read is None else request)
                 result = behaviour(stream.counted(request) if read is None else read(request), context)
                 if hasattr(result, "__aiter__"):
-                    async for response in result:
-                        stream.sending = True
-                        yield response
-                        stream.sending = False
-                        stream.answered += _parts(response)
-                        if self._stopping:
-                            stream.end_if_idle()
+                    try:
+                        async for response in result:
+                            stream.sending = True
+                            yield response
+                            stream.sending = False
+                            stream.answered += _parts(response)
+                            if self._stopping:
+                                stream.end_if_idle()
+                    finally:
+                        # What it has open ends with the call, where that ends between two messages too. It is not to be
+                        # cancelled in that.
+                        self._streams.discard(stream)
+                        if isinstance(result, AsyncGenerator):
+                            await result.aclose()
                 else:
                     await result  # a coroutine that writes to the context itself
             except asyncio.CancelledError:

@@ -177,13 +177,17 @@ async def test_a_stop_does_not_wait_for_subscriptions_and_idle_order_streams_but
 async def test_who_is_being_sent_to_when_the_service_stops_is_told_so_too() -> None:
     """Not only after the grace: whoever follows looks for the next server as soon as he is told."""
     megabyte = wrappers_pb2.BytesValue(value=bytes(1_000_000))
-    sent = 0
+    sent, cleaned_up = 0, False
 
     async def watch(_request: Any, _context: Any) -> AsyncIterator[Any]:
-        nonlocal sent
-        while True:
-            sent += 1
-            yield megabyte
+        nonlocal sent, cleaned_up
+        try:
+            while True:
+                sent += 1
+                yield megabyte
+        finally:
+            await asyncio.sleep(0.1)  # what a drain must not cancel
+            cleaned_up = True
 
     server = GrpcServer("127.0.0.1:0", STREAMING)
     server.add(*streams(watch=watch, response=wrappers_pb2.BytesValue))
@@ -204,6 +208,7 @@ async def test_who_is_being_sent_to_when_the_service_stops_is_told_so_too() -> N
         assert ended.value.message == "The service is stopping."
         assert received == [megabyte] * sent
         await stopping
+        assert cleaned_up
 
 
 async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message() -> None:

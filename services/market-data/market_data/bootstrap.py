@@ -28,6 +28,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     refresh = RefreshPrices(
         provider=provider, board=board, feed=feed, cache=RedisPriceCache(await runtime.redis()), clock=clock
     )
+    runtime.on_stop(refresh.close)
     keep_fresh = KeepPricesFresh(refresh=refresh, interval_seconds=interval_seconds, clock=clock)
     runtime.background("keep_prices_fresh", keep_fresh)
 

@@ -36,6 +36,12 @@ class RefreshPrices:
         # One caller giving up must not take the fetch away from the others.
         await asyncio.shield(self._flight)
 
+    async def close(self) -> None:
+        """Ends a fetch whose callers have all given up: what it needs is closed next."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.gather(self._flight, return_exceptions=True)
+
     async def _refresh(self) -> None:
         try:
             quotes = await self._provider.fetch()

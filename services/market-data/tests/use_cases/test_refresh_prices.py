@@ -59,6 +59,24 @@ async def test_overlapping_refreshes_share_one_fetch(scene: Scene, quote: MakeQu
     assert scene.provider.fetches == 2
 
 
+async def test_nothing_goes_on_after_a_stop_for_callers_who_gave_up(scene: Scene, quote: MakeQuote) -> None:
+    gate = asyncio.Event()
+
+    async def slow_fetch() -> Sequence[Quote]:
+        await gate.wait()
+        return [quote()]
+
+    scene.provider.fetch = slow_fetch
+    caller = asyncio.create_task(scene.refresh())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait({caller})
+    await scene.refresh.close()
+    gate.set()
+    await asyncio.sleep(0.01)
+    assert scene.cache.stored == []
+
+
 async def test_a_failing_source_keeps_the_old_prices_and_says_why(scene: Scene, quote: MakeQuote) -> None:
     scene.provider.answer = [quote()]
     await scene.refresh()

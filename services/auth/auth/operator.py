@@ -11,6 +11,7 @@ import getpass
 import sys
 from pathlib import Path
 
+from chassis.cancellation import end_if_cancelled
 from chassis.clock import SystemClock
 from chassis.errors import ServiceError
 from chassis.identity import Caller, use_caller
@@ -47,6 +48,7 @@ from auth.use_cases.revoke_role import RevokeRole
 from auth.use_cases.revoke_sessions import RevokeSessions
 
 EXIT_UNREACHABLE = 3  # could not look; 1 says that something is wrong
+EXIT_BROKEN_OFF = 130  # by Ctrl-C, as shells tell it
 
 
 def main() -> int:
@@ -59,15 +61,19 @@ def main() -> int:
         if arguments.command == "verify-audit":
             return asyncio.run(_verify(settings, arguments.anchors))
         mongo_url, redis_url = settings.required("mongo_url"), settings.required("redis_url")
+        return asyncio.run(_run(arguments, settings, mongo_url, redis_url))
     except MissingSetting as missing:
         refuse_to_start(str(missing))
-    return asyncio.run(_run(arguments, settings, mongo_url, redis_url))
+    except KeyboardInterrupt:
+        sys.stderr.write("Broken off.\n")
+        return EXIT_BROKEN_OFF
 
 
 async def _verify(settings: AuthSettings, anchors: Path | None) -> int:
     try:
         return await verify_audit(settings, anchors)
     except (BrokenRecord, OSError, PyMongoError) as error:
+        end_if_cancelled()  # Ctrl-C may come out of the driver as an error of its own
         sys.stderr.write(f"The audit trail cannot be verified: {error}\n")
         return EXIT_UNREACHABLE
 
@@ -89,6 +95,7 @@ async def _run(arguments: argparse.Namespace, settings: AuthSettings, mongo_url:
         with use_caller(operator):
             changed = await _change(arguments, connection, redis)
     except (ServiceError, RedisError) as error:
+        end_if_cancelled()
         sys.stderr.write(f"{error}\n")
         return 1
     finally:

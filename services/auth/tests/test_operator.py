@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,12 +26,13 @@ ROOT = {"JWT_PRIVATE_KEY": OKPKey.generate_key("Ed25519").as_pem(private=True).d
 
 @pytest.fixture
 def operate(mongo_url: str, mongo_database: Any, redis_url: str) -> Any:
-    async def run(*words: str, **changes: str) -> tuple[int, str, str]:
+    async def run(
+        *words: str, program: Sequence[str] = ("-m", "auth.operator"), **changes: str
+    ) -> tuple[int, str, str]:
         settings = {"MONGO_URL": mongo_url, "MONGO_DATABASE": mongo_database.name, "REDIS_URL": redis_url, **changes}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "auth.operator",
+            *program,
             *words,
             env={"PATH": os.environ["PATH"], **{f"CRYPTOVAULT_{name}": value for name, value in settings.items()}},
             stdout=asyncio.subprocess.PIPE,
@@ -172,3 +174,35 @@ async def test_a_verifier_that_cannot_look_does_not_say_that_all_is_well(
     assert (code, "line 1: no checkpoint" in problems, "Traceback" in problems) == (3, True, False)
     away = await operate("verify-audit", MONGO_URL="mongodb://127.0.0.1:1", **ROOT)
     assert (away[0], "Traceback" in away[2]) == (3, False)
+
+
+BROKEN_OFF = """
+import asyncio, os, signal, sys
+from auth import operator
+from {package} import {error}
+
+async def broken_off(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise {error}("no server") from None
+
+operator.{function} = broken_off
+sys.exit(operator.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "package", "error"),
+    [
+        (("verify-audit",), "verify_audit", "pymongo.errors", "ServerSelectionTimeoutError"),
+        (("verify-audit",), "verify_audit", "asyncio", "CancelledError"),
+        (("grant-role", EMAIL, "admin"), "_change", "redis.exceptions", "ConnectionError"),
+    ],
+)
+async def test_ctrl_c_is_told_as_such_also_where_a_driver_makes_an_error_of_it(
+    operate: Any, words: tuple[str, ...], function: str, package: str, error: str
+) -> None:
+    program = BROKEN_OFF.format(function=function, package=package, error=error)
+    assert await operate(*words, program=("-c", program)) == (130, "", "Broken off.\n")

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from traded_exchange import Traded, begun, ended
+from traded_exchange import Ran, Traded, begun, contents, ended
 from trading.command_line.report import Report
 from trading.storage.journal import MongoJournal
 
@@ -77,10 +77,18 @@ async def test_who_breaks_a_command_off_is_told_so_and_nothing_of_what_was_found
     assert (ran.exit_code, ran.output, ran.complaint) == (130, "", "Broken off.\n")
 
 
+async def _run_changed(traded: Traded, change: str, *arguments: str) -> Ran:
+    """`cryptovault exchange`, with what `change` does to it first."""
+    program = f"import asyncio, os, signal\nfrom trading.command_line import main, open_exchange\n{change}\n"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"{program}main.cryptovault({['exchange', *arguments]})",
+        env={**os.environ, **traded.environment}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    return await ended(process)
+
+
 BROKEN_OFF_IN_THE_DRIVER = """
-import asyncio, os, signal
 from pymongo.errors import ServerSelectionTimeoutError
-from trading.command_line import main
 
 async def verify(exchange, report):
     os.kill(os.getpid(), signal.SIGINT)
@@ -90,14 +98,50 @@ async def verify(exchange, report):
         raise ServerSelectionTimeoutError("no server") from None
 
 main.verify_journal = verify
-main.cryptovault(["exchange", "verify", "--json"])
 """
 
 
 async def test_ctrl_c_that_comes_out_of_the_driver_as_an_error_is_ctrl_c_still(traded: Traded) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", BROKEN_OFF_IN_THE_DRIVER, env={**os.environ, **traded.environment},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    ran = await ended(process)
+    ran = await _run_changed(traded, BROKEN_OFF_IN_THE_DRIVER, "verify", "--json")
     assert (ran.exit_code, ran.output, ran.complaint) == (130, "", "Broken off.\n")
+
+
+BROKEN_OFF_IN_A_FOLD = """
+batches = open_exchange.OpenExchange.batches
+
+async def and_break_off(self, after, last):
+    async for batch in batches(self, after, last):
+        if batch.number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield batch
+
+open_exchange.OpenExchange.batches = and_break_off
+open_exchange.BATCHES_PER_READ = 1  # where another read follows
+"""
+
+
+@pytest.mark.parametrize("arguments", [("replay",), ("verify",), ("rebuild", "--yes")])
+async def test_ctrl_c_while_a_batch_is_folded_breaks_off(traded: Traded, arguments: tuple[str, ...]) -> None:
+    """Not in a wait: the next question to the database is answered so soon that the driver swallows it."""
+    before = await contents(traded.database)
+    ran = await _run_changed(traded, BROKEN_OFF_IN_A_FOLD, *arguments, "--json")
+    assert (ran.exit_code, ran.output) == (130, "")
+    assert ran.complaint.endswith("Broken off.\n")
+    assert await contents(traded.database) == before
+
+
+LOST_IN_A_TRANSACTION = """
+from chassis.mongo import DatabaseUnavailable
+
+async def verify(exchange, report):
+    raise DatabaseUnavailable
+
+main.verify_journal = verify
+"""
+
+
+async def test_a_database_that_is_lost_in_a_transaction_is_one_that_does_not_answer(traded: Traded) -> None:
+    ran = await _run_changed(traded, LOST_IN_A_TRANSACTION, "verify")
+    assert ran.exit_code == 3
+    assert "A server does not answer" in ran.complaint
+    assert "Traceback" not in ran.complaint

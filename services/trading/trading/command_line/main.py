@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import click
 from chassis.cancellation import end_if_cancelled
+from chassis.errors import Unavailable
 from chassis.logs import configure_logging
 from chassis.settings import MissingSetting, load_settings, refuse_to_start
 from pymongo.errors import PyMongoError
@@ -128,7 +129,7 @@ def _run(work: _Work, as_json: bool) -> None:  # noqa: FBT001
         refuse_to_start(str(missing))
     except (BrokenChain, UnknownEventType, HistoryArchived, CursorMoved) as error:
         report.wrong(str(error))
-    except (JournalUnreachable, SnapshotsUnreachable, PyMongoError) as error:
+    except (JournalUnreachable, SnapshotsUnreachable, Unavailable, PyMongoError) as error:
         report.finish()
         click.echo(f"A server does not answer: {error.__cause__ or error}", err=True)
         raise SystemExit(EXIT_UNREACHABLE) from None

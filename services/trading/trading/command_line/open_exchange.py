@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 from beanie import init_beanie
+from chassis.cancellation import end_if_cancelled
 from chassis.mongo import MongoConnection, connect
 
 from trading.journal.batch import SealedBatch
@@ -43,6 +44,7 @@ class OpenExchange:
                 return
             for batch in found:
                 yield batch
+                end_if_cancelled()  # Ctrl-C came while it was folded: the next read would swallow it
             after = found[-1].number
 
 

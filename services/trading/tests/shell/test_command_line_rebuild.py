@@ -1,6 +1,7 @@
 """`cryptovault exchange rebuild`: the projection is made anew of the journal, or left as it was."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from chassis.mongo import MongoConnection, connect
@@ -83,18 +84,30 @@ async def test_rows_that_a_dead_process_has_in_an_open_transaction_hold_up_no_re
     assert await contents(traded.database) == before
 
 
-async def test_who_projects_touches_no_row_once_the_projection_is_to_be_exchanged(traded: Traded) -> None:
-    projection = Projection(traded.database)
+@pytest.mark.parametrize("begun", [False, True])
+async def test_who_projects_touches_no_row_once_the_projection_is_to_be_exchanged(
+    traded: Traded, monkeypatch: pytest.MonkeyPatch, *, begun: bool
+) -> None:
+    projection, cursors = Projection(traded.database), Cursors(traded.database)
     cursor = await projection.cursor()
     row = await traded.database["orders"].find_one({"_id": traded.resting})
     assert row is not None
-    await Cursors(traded.database).put(ORDERS, REBUILDING)
-    later = row | {"batch": row["batch"] + 1}
+    new, later = row | {"_id": "new"}, row | {"batch": row["batch"] + 1}
+    insert = projection._orders.insert_many
+
+    async def insert_and_put_aside(*arguments: Any, **options: Any) -> None:
+        await insert(*arguments, **options)
+        await cursors.put(ORDERS, REBUILDING)
+
+    if begun:
+        monkeypatch.setattr(projection._orders, "insert_many", insert_and_put_aside)
+    else:
+        await cursors.put(ORDERS, REBUILDING)
+    changes = Changes(new_orders={"new": new}, changed_orders={row["_id"]: later})
     with pytest.raises(CursorMoved, match=f"the cursor orders from batch {traded.head}"):
-        await projection.write(
-            Changes(changed_orders={row["_id"]: later}), before=cursor, after=Cursor(traded.head + 1, b"")
-        )
+        await projection.write(changes, before=cursor, after=Cursor(traded.head + 1, b""))
     assert await traded.database["orders"].find_one({"_id": traded.resting}) == row
+    assert await traded.database["orders"].count_documents({"_id": "new"}) == begun
 
 
 class _BrokenOff(Exception):

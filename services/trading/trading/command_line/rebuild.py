@@ -5,6 +5,7 @@ that the projector ends at its next write and cannot start; the last batches are
 the cursor put where the new ones stand. Broken off at any point, it is run again.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from chassis.mongo import MongoDatabase
@@ -23,6 +24,8 @@ SUFFIX = "_rebuilt"
 # that may be over another journal.
 ASIDE = ORDERS + "_put_aside"
 BATCHES_PER_WRITE = 64
+# Of whoever projected: he looks at the cursor before each write, and one takes a tenth of that.
+LAST_WRITE_SECONDS = 1.0
 
 
 async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_journal: bool) -> None:
@@ -46,8 +49,8 @@ async def rebuild_projection(exchange: OpenExchange, report: Report, *, other_jo
     before = await _in_use(cursors)
     await cursors.put(ASIDE, before)
     await cursors.put(ORDERS, REBUILDING)
-    # No row of theirs may be in an open transaction when they are exchanged: the local database would wait for it while
-    # it lets nobody end it.
+    # Nobody may be writing to what is exchanged: the local database would wait for him, and let him do nothing.
+    await asyncio.sleep(LAST_WRITE_SECONDS)
     await Projection(database).free_rows()
     # What came meanwhile. Whoever projected ends at its next write: what it wrote of these batches is dropped.
     await _project(exchange, fold, projection, await exchange.journal.head(), lambda _: None)

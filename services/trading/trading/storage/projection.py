@@ -121,6 +121,7 @@ class Projection:
 
         Raises `CursorMoved` where another projector is at work: this one must stop.
         """
+        await self._stands_at(before)
         for rows in _portions(list(changes.new_orders.values())):
             await _insert(self._orders, rows)
         for rows in _portions(list(changes.changed_orders.values())):
@@ -149,9 +150,7 @@ class Projection:
         await self._cursors.move(self._cursor_name, before=before, after=after)
 
     async def _update_orders(self, rows: Sequence[Row], before: Cursor) -> None:
-        if await self.cursor() != before:
-            # Whoever moved it may drop these rows, and must not have to wait for them.
-            raise CursorMoved.from_where_it_was(self._cursor_name, before)
+        await self._stands_at(before)
         updates = [
             UpdateOne(
                 {"_id": row["_id"], "batch": {"$lt": row["batch"]}},
@@ -161,6 +160,13 @@ class Projection:
             for row in rows
         ]
         await self._orders.bulk_write(updates, ordered=False)
+
+    async def _stands_at(self, before: Cursor) -> None:
+        """Looked at also before there is anything to move: whoever moved it may drop these rows, and must not have to
+        wait for who writes them. Raises `CursorMoved`.
+        """
+        if await self.cursor() != before:
+            raise CursorMoved.from_where_it_was(self._cursor_name, before)
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

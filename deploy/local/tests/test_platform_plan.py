@@ -9,11 +9,21 @@ from local_stack.process_plan import ProcessPlan, in_starting_order
 from local_stack.settings import PORT_BLOCK
 
 
+def _plans(folder: Path, *, profile: str = "test", trading_replicas: int = 1) -> dict[str, ProcessPlan]:
+    plan = PlatformPlan(
+        data_dir=folder,
+        ports=Ports(20_000),
+        profile=profile,
+        log_level="INFO",
+        keys=load_keys(folder / "secrets"),
+        trading_replicas=trading_replicas,
+    )
+    return {each.name: each for each in plan.build()}
+
+
 @pytest.fixture
 def plans(tmp_path: Path) -> dict[str, ProcessPlan]:
-    keys = load_keys(tmp_path / "secrets")
-    plan = PlatformPlan(data_dir=tmp_path, ports=Ports(20_000), profile="test", log_level="INFO", keys=keys)
-    return {each.name: each for each in plan.build()}
+    return _plans(tmp_path)
 
 
 def test_the_plan_can_be_started(plans: dict[str, ProcessPlan]) -> None:
@@ -56,11 +66,7 @@ def test_a_secret_is_given_only_to_who_needs_it(
 
 
 def test_callers_of_a_replicated_exchange_know_all_replicas(tmp_path: Path) -> None:
-    keys = load_keys(tmp_path / "secrets")
-    plan = PlatformPlan(
-        data_dir=tmp_path, ports=Ports(20_000), profile="test", log_level="INFO", keys=keys, trading_replicas=2
-    )
-    plans = {each.name: each for each in plan.build()}
+    plans = _plans(tmp_path, trading_replicas=2)
     listening = [plans[name].environment["CRYPTOVAULT_LISTEN"] for name in ("trading", "trading-2")]
     assert len(set(listening)) == 2
     for caller in ("portfolio", "gateway"):
@@ -73,3 +79,15 @@ def test_callers_are_given_the_address_at_which_the_other_listens(plans: dict[st
     assert (
         portfolio["CRYPTOVAULT_TRADING_QUERIES_ADDRESS"] == plans["trading-projector"].environment["CRYPTOVAULT_LISTEN"]
     )
+
+
+@pytest.mark.parametrize("profile", ["local", "bench"])
+def test_who_follows_orders_stands_back_for_whom_they_wait_for(tmp_path: Path, profile: str) -> None:
+    standing_back = {name for name, plan in _plans(tmp_path, profile=profile).items() if plan.niceness}
+    assert standing_back >= {"auth", "mongo", "notifications", "portfolio", "rabbitmq", "trading-projector"}
+    assert standing_back.isdisjoint({"gateway", "journal", "market-data", "redis", "trading"})
+
+
+def test_nobody_stands_back_for_other_tests(plans: dict[str, ProcessPlan]) -> None:
+    assert {plan.niceness for plan in plans.values()} == {0}
+    assert all(plan.interrupts for plan in plans.values())

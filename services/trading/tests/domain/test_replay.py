@@ -1,8 +1,10 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_generator import USERS, CommandGenerator
 from exchange_factory import OPERATOR, UNIT, Bench, actor
 from test_reference_agreement import MARKETS, OPEN_ORDERS, REMEMBERED_BATCHES, Pair
@@ -10,7 +12,14 @@ from trading.domain.commands import CancelAll, Command, Continue, ExpireOrders, 
 from trading.domain.events import BatchStarted
 from trading.domain.exchange import Exchange
 from trading.domain.orders import Side
-from trading.domain.snapshot import restore_snapshot, state_hash, take_snapshot
+from trading.domain.snapshot import (
+    ROWS_AT_ONCE,
+    begin_snapshot,
+    canonical_bytes,
+    restore_snapshot,
+    state_hash,
+    take_snapshot,
+)
 from trading.domain.state import Limits
 
 COMMANDS = 3_000
@@ -33,6 +42,26 @@ def test_folding_the_events_gives_the_same_state() -> None:
         folded.apply(event)
     assert state_hash(folded.state) == state_hash(bench.exchange.state)
     assert folded.state.keys.by_age == bench.exchange.state.keys.by_age
+
+
+def test_a_snapshot_is_of_the_moment_at_which_it_was_begun_whenever_it_is_finished() -> None:
+    bench = busy_bench(13)
+    folded = Exchange()
+    half = len(bench.events) // 2
+    for event in bench.events[:half]:
+        folded.apply(event)
+    whole, finish = take_snapshot(folded.state), begin_snapshot(folded.state)
+    for event in bench.events[half:]:
+        folded.apply(event)
+    assert take_snapshot(folded.state) != whole
+    assert finish() == whole
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE])
+def test_what_is_encoded_in_pieces_is_what_it_is_as_a_whole(rows: int) -> None:
+    snapshot = [3, [], [["a", [1, []]]], [[number, 'é"', [number]] for number in range(rows)], ["end"]]
+    whole = json.dumps(snapshot, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    assert canonical_bytes(snapshot) == whole.encode("ascii")
 
 
 def test_folding_from_any_snapshot_gives_the_same_state_and_the_same_decisions() -> None:

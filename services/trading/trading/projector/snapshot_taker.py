@@ -6,7 +6,7 @@ from chassis.clock import Clock
 from chassis.logs import get_logger
 from prometheus_client import Gauge
 
-from trading.domain.snapshot import take_snapshot
+from trading.domain.snapshot import begin_snapshot
 from trading.projector.projector import Projector
 from trading.sequencer.snapshots import SnapshotsUnreachable, make_snapshot
 from trading.storage.snapshots import MongoSnapshots
@@ -46,10 +46,10 @@ class SnapshotTaker:
             log.error("Snapshot refused", event="snapshot_refused", batch=memory.number, problem=str(violations[0]))
             return
         # The one step that the fold has to wait for; 100,000 open orders take about half a second.
-        plain, filter_content = take_snapshot(memory.state), memory.evicted_keys.content
+        finish, filter_content = begin_snapshot(memory.state), memory.evicted_keys.content
         batch, digest, epoch = memory.number, memory.digest, memory.epoch
         snapshot = await asyncio.to_thread(
-            make_snapshot, plain, filter_content, batch=batch, digest=digest, epoch=epoch
+            lambda: make_snapshot(finish(), filter_content, batch=batch, digest=digest, epoch=epoch)
         )
         self._taken, self._taken_at = batch, self._clock.monotonic()
         try:

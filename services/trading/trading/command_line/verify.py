@@ -17,7 +17,7 @@ from trading.journal.batch import CORE_VERSION, SealedBatch, check_follows
 from trading.journal.codec import BatchBody, decode_body
 from trading.sequencer.memory import Memory
 from trading.sequencer.snapshots import DamagedSnapshot, Manifest, restore
-from trading.storage.cursors import ORDERS, REBUILDING, Cursor, Cursors
+from trading.storage.cursors import ORDERS, Cursor, Cursors
 
 BATCHES_BETWEEN_CHECKS = 1_000  # of every invariant over the whole state
 
@@ -133,7 +133,7 @@ async def _checked_cursor(exchange: OpenExchange, report: Report) -> Cursor | No
     cursor = await Cursors(exchange.mongo.database).read(ORDERS)
     head = await exchange.journal.head()  # after the cursor, which moves on with it
     report.fact("projected", cursor.batch)
-    if cursor == REBUILDING:
+    if cursor.is_of_a_rebuild:
         report.wrong("a rebuild of the projection was broken off: run it again")
     elif cursor.batch > head:
         report.wrong(f"the projection is at batch {cursor.batch}, the journal ends at {head}")

@@ -23,7 +23,6 @@ from trading.sequencer.lasting_memory import BODY_BYTES_BETWEEN, LastingMemory
 from trading.sequencer.memory import Memory
 from trading.sequencer.recovery import newest_memory
 from trading.sequencer.snapshots import SnapshotStore
-from trading.storage.cursors import REBUILDING
 from trading.storage.projection import Changes, Projection
 from trading.storage.unwritten import Unwritten
 
@@ -110,7 +109,7 @@ class Projector:
             BrokenChain: the cursor stands where the journal is not, or the journal is not the one that was folded.
         """
         written = await self._writer.load()
-        if written == REBUILDING:
+        if written.is_of_a_rebuild:
             raise RebuildUnderWay
         gc.disable()  # the fold makes objects that stay: collecting among them would double its time
         try:

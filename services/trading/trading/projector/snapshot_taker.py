@@ -45,7 +45,8 @@ class SnapshotTaker:
             self._taken, self._taken_at = memory.number, self._clock.monotonic()
             log.error("Snapshot refused", event="snapshot_refused", batch=memory.number, problem=str(violations[0]))
             return
-        # The one step that the fold has to wait for; 100,000 open orders take about half a second.
+        # The fold has to wait for this and for the check above, of the same state: some 0.1 s each with 100,000 open
+        # orders.
         finish, filter_content = begin_snapshot(memory.state), memory.evicted_keys.content
         batch, digest, epoch = memory.number, memory.digest, memory.epoch
         snapshot = await asyncio.to_thread(

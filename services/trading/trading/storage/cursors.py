@@ -1,7 +1,9 @@
 """How far each fold of the journal has come. Moved by compare-and-set, so two projectors never both move one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+from uuid import uuid4
 
 from chassis.errors import MustEnd
 from chassis.mongo import MongoDatabase
@@ -10,6 +12,7 @@ from trading.journal.batch import GENESIS_DIGEST
 
 COLLECTION = "cursors"
 ORDERS = "orders"
+_REBUILDING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,16 @@ class Cursor:
     batch: int = 0
     digest: bytes = GENESIS_DIGEST
 
+    @classmethod
+    def of_a_rebuild(cls) -> Self:
+        """Stands where a projection is being made anew or exchanged, by one rebuild and no other: whoever projects must
+        wait, and find its place anew.
+        """
+        return cls(_REBUILDING, uuid4().bytes)
 
-# Stands where a projection is being exchanged for another: whoever projects must wait, and find its place anew.
-REBUILDING = Cursor(-1, b"rebuilding")
+    @property
+    def is_of_a_rebuild(self) -> bool:
+        return self.batch == _REBUILDING
 
 
 class CursorMoved(MustEnd):
@@ -37,16 +47,16 @@ class Cursors:
         self._collection = database.get_collection(COLLECTION)
 
     async def read(self, name: str) -> Cursor:
-        document = await self._collection.find_one({"_id": name})
-        return Cursor() if document is None else Cursor(document["batch"], bytes(document["digest"]))
+        return _cursor(await self._collection.find_one({"_id": name}))
 
-    async def put(self, name: str, cursor: Cursor) -> None:
-        """Wherever it is: for who has stopped everybody else."""
+    async def put(self, name: str, cursor: Cursor) -> Cursor:
+        """Wherever it is, which is returned: for who has stopped everybody else, or does so by this."""
         position = {"$set": {"batch": cursor.batch, "digest": cursor.digest}}
-        await self._collection.update_one({"_id": name}, position, upsert=True)
+        return _cursor(await self._collection.find_one_and_update({"_id": name}, position, upsert=True))
 
-    async def remove(self, name: str) -> None:
-        await self._collection.delete_one({"_id": name})
+    async def remove(self, name: str, cursor: Cursor) -> None:
+        """Where it stands there."""
+        await self._collection.delete_one({"_id": name, "batch": cursor.batch, "digest": cursor.digest})
 
     async def move(self, name: str, *, before: Cursor, after: Cursor) -> None:
         """Raises `CursorMoved`."""
@@ -61,3 +71,7 @@ class Cursors:
         )
         if moved.matched_count != 1:
             raise CursorMoved.from_where_it_was(name, before)
+
+
+def _cursor(document: Mapping[str, Any] | None) -> Cursor:
+    return Cursor() if document is None else Cursor(document["batch"], bytes(document["digest"]))

@@ -7,7 +7,7 @@ a new row that is there already counts as a changed one, and a changed row goes 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bson.binary import UUID_SUBTYPE, Binary
 from chassis.crash_points import crash_point
@@ -25,6 +25,7 @@ _DUPLICATE_KEY = 11000
 SESSIONS = "projection_sessions"  # in which a projector's transactions are, by its cursor's name
 # The journal's appends share the database with these writes; a larger write would make every order wait behind it.
 ROWS_PER_WRITE = 64
+_T = TypeVar("_T")
 
 
 class HoldOutcome(NamedTuple):
@@ -121,33 +122,43 @@ class Projection:
 
         Raises `CursorMoved` where another projector is at work: this one must stop.
         """
-        await self._stands_at(before)
-        for rows in _portions(list(changes.new_orders.values())):
-            await _insert(self._orders, rows)
+        await self._insert(self._orders, list(changes.new_orders.values()), before)
         for rows in _portions(list(changes.changed_orders.values())):
             # Together: apart, each update waits for a commit of its own, which costs more than the update.
             await self._transactions.run(partial(self._update_orders, rows, before))
-        for rows in _portions(list(changes.transfers.values())):
-            await _insert(self._transfers, rows)
-        if changes.ended_holds:
+        await self._insert(self._transfers, list(changes.transfers.values()), before)
+        for ended in _portions(list(changes.ended_holds.items())):
+            await self._stands_at(before)
             await self._transfers.bulk_write(
                 [
                     UpdateOne(
                         {"_id": hold_key, "batch": {"$lt": outcome.batch}},
                         {"$set": {"state": outcome.state, "batch": outcome.batch}},
                     )
-                    for hold_key, outcome in changes.ended_holds.items()
+                    for hold_key, outcome in ended
                 ],
                 ordered=False,
             )
-        for rows in _portions(changes.used_keys):
-            await _insert(self._used_keys, rows)
-        for rows in _portions(changes.tape):
-            await _insert(self._tape, rows)
-        for rows in _portions(changes.balance_points):
-            await _insert(self._balance_points, rows)
+        await self._insert(self._used_keys, changes.used_keys, before)
+        await self._insert(self._tape, changes.tape, before)
+        await self._insert(self._balance_points, changes.balance_points, before)
         crash_point("projection_before_cursor")
         await self._cursors.move(self._cursor_name, before=before, after=after)
+
+    async def _insert(self, collection: AsyncCollection[dict[str, Any]], rows: Sequence[Row], before: Cursor) -> None:
+        for portion in _portions(rows):
+            await self._stands_at(before)
+            try:
+                await collection.insert_many(portion, ordered=False)
+            except BulkWriteError as error:
+                problems = (error.details or {}).get("writeErrors", [])
+                if any(problem["code"] != _DUPLICATE_KEY for problem in problems):
+                    raise
+                known = [portion[problem["index"]] for problem in problems]
+                await collection.bulk_write(
+                    [ReplaceOne({"_id": row["_id"], "batch": {"$lt": row["batch"]}}, row) for row in known],
+                    ordered=False,
+                )
 
     async def _update_orders(self, rows: Sequence[Row], before: Cursor) -> None:
         await self._stands_at(before)
@@ -162,26 +173,13 @@ class Projection:
         await self._orders.bulk_write(updates, ordered=False)
 
     async def _stands_at(self, before: Cursor) -> None:
-        """Looked at also before there is anything to move: whoever moved it may drop these rows, and must not have to
-        wait for who writes them. Raises `CursorMoved`.
+        """Looked at before each write of rows: whoever moved it may drop these, and must not have to wait for who
+        writes them. Raises `CursorMoved`.
         """
         if await self.cursor() != before:
             raise CursorMoved.from_where_it_was(self._cursor_name, before)
 
 
-def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _portions(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
     for first in range(0, len(rows), ROWS_PER_WRITE):
         yield rows[first : first + ROWS_PER_WRITE]
-
-
-async def _insert(collection: AsyncCollection[dict[str, Any]], rows: Sequence[Row]) -> None:
-    try:
-        await collection.insert_many(rows, ordered=False)
-    except BulkWriteError as error:
-        problems = (error.details or {}).get("writeErrors", [])
-        if any(problem["code"] != _DUPLICATE_KEY for problem in problems):
-            raise
-        known = [rows[problem["index"]] for problem in problems]
-        await collection.bulk_write(
-            [ReplaceOne({"_id": row["_id"], "batch": {"$lt": row["batch"]}}, row) for row in known], ordered=False
-        )

@@ -79,10 +79,11 @@ CURSOR_BEFORE_THE_WRITES = _variant(
     "projection cursor moved before its writes", Projection.write,
     ("    await self._cursors.move(self._cursor_name, before=before, after=after)\n", ""),
     (
-        "    for rows in _portions(list(changes.new_orders.values())):\n",
+        "    await self._insert(self._orders, ",
         (
             "    await self._cursors.move(self._cursor_name, before=before, after=after)\n"
-            "    for rows in _portions(list(changes.new_orders.values())):\n"
+            "    before = after\n"
+            "    await self._insert(self._orders, "
         ),
     ),
 )  # fmt: skip

@@ -27,6 +27,7 @@ GRACE_SECONDS = (
     5.0  # orders have 2 s; only a sign-in that waits for its turn may have more, and is then told to come again
 )
 _DRAIN_POLL_SECONDS = 0.02
+_CLEAN_UP_SECONDS = 1.0
 
 SERVER_OPTIONS: list[tuple[str, Any]] = [
     # Two processes on one port would share the calls in silence; the second must fail to start instead.
@@ -93,6 +94,8 @@ class GrpcServer:
         drain = asyncio.create_task(self._calls.drain())
         try:
             await self._server.stop(grace_seconds)
+            # A stream whose client does not read is cut off by the server itself: its servicer may still clean up.
+            await asyncio.wait([drain], timeout=_CLEAN_UP_SECONDS)
         finally:
             drain.cancel()
             await asyncio.gather(drain, return_exceptions=True)
@@ -101,13 +104,14 @@ class GrpcServer:
 class _Stream:
     """One open stream."""
 
-    __slots__ = ("answered", "sending", "taken", "task")
+    __slots__ = ("answered", "closing", "sending", "taken", "task")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.taken = 0
         self.answered = 0
         self.sending = False
+        self.closing = False
 
     @property
     def idle(self) -> bool:
@@ -115,6 +119,11 @@ class _Stream:
         cancels a task in there ends it without a word to the client.
         """
         return self.answered >= self.taken and not self.sending
+
+    @property
+    def ending(self) -> bool:
+        """What it has open is being closed."""
+        return self.closing or self.task.cancelling() > 0
 
     def end_if_idle(self) -> None:
         """Raises `CancelledError`: who polls from outside may never find it between two messages."""
@@ -159,7 +168,7 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
         self._stopping = True
         while self._streams:
             for stream in list(self._streams):
-                if stream.idle:
+                if stream.idle and not stream.ending:
                     stream.task.cancel()
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
@@ -227,9 +236,8 @@ class _CallInterceptor(grpc.aio.ServerInterceptor):
                             if self._stopping:
                                 stream.end_if_idle()
                     finally:
-                        # What it has open ends with the call, where that ends between two messages too. It is not to be
-                        # cancelled in that.
-                        self._streams.discard(stream)
+                        # What it has open ends with the call, where that ends between two messages too.
+                        stream.closing = True
                         if isinstance(result, AsyncGenerator):
                             await result.aclose()
                 else:

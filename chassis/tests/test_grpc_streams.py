@@ -211,6 +211,51 @@ async def test_who_is_being_sent_to_when_the_service_stops_is_told_so_too() -> N
         assert cleaned_up
 
 
+async def test_a_stop_cancels_no_subscription_a_second_time_in_its_clean_up() -> None:
+    cleaned: list[bool] = []
+
+    async def watch(_request: Any, _context: Any) -> AsyncIterator[empty_pb2.Empty]:
+        try:
+            yield empty_pb2.Empty()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned.append(True)
+
+    server = GrpcServer("127.0.0.1:0", STREAMING)
+    server.add(*streams(watch=watch))
+    address = f"127.0.0.1:{await server.start()}"
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
+        messages = aiter(watch_on(channel))
+        await anext(messages)
+        await server.stop()
+        assert cleaned == [True]
+        with pytest.raises(RemoteError, match="The service is stopping"):
+            await anext(messages)
+
+
+async def test_a_stop_returns_when_those_that_it_cut_off_have_cleaned_up() -> None:
+    """Their client does not read, so that they never get from their message to their end."""
+    cleaned: list[bool] = []
+
+    async def watch(_request: Any, _context: Any) -> AsyncIterator[wrappers_pb2.BytesValue]:
+        try:
+            while True:
+                yield wrappers_pb2.BytesValue(value=bytes(1_000_000))
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned.append(True)
+
+    server = GrpcServer("127.0.0.1:0", STREAMING)
+    server.add(*streams(watch=watch, response=wrappers_pb2.BytesValue))
+    address = f"127.0.0.1:{await server.start()}"
+    async with open_channel(address, to="portfolio", identity=GATEWAY) as channel:
+        await anext(aiter(watch_on(channel, wrappers_pb2.BytesValue)))
+        await asyncio.sleep(0.3)  # until no more of it goes into the sockets
+        await server.stop(grace_seconds=0.3)
+        assert cleaned == [True]
+
+
 async def test_a_stop_waits_for_each_answer_owed_where_requests_share_a_message() -> None:
     owed = asyncio.Event()
     finish = asyncio.Event()

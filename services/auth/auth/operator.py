@@ -94,7 +94,7 @@ async def _run(arguments: argparse.Namespace, settings: AuthSettings, mongo_url:
         await init_documents(connection.database, DOCUMENTS)
         with use_caller(operator):
             changed = await _change(arguments, connection, redis)
-    except (ServiceError, RedisError) as error:
+    except (ServiceError, RedisError, PyMongoError) as error:
         end_if_cancelled()
         sys.stderr.write(f"{error}\n")
         return 1

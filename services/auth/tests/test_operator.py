@@ -72,6 +72,7 @@ async def test_the_first_administrator_is_made_by_hand_and_unmade_within_the_sec
         (("grant-role", "not an address", "admin"), {}, (1, "That is not an e-mail address")),
         (("grant-role", EMAIL, "wizard"), {}, (2, "invalid choice")),
         (("grant-role", EMAIL, "admin"), {"REDIS_URL": "redis://127.0.0.1:1"}, (1, "onnect")),
+        (("grant-role", EMAIL, "admin"), {"MONGO_URL": "mongodb://127.0.0.1:1"}, (1, "Connect call failed")),
         (("grant-role", EMAIL, "admin"), {"MONGO_URL": ""}, (78, "CRYPTOVAULT_MONGO_URL is not set")),
     ],
 )
@@ -199,6 +200,7 @@ sys.exit(operator.main())
         (("verify-audit",), "verify_audit", "pymongo.errors", "ServerSelectionTimeoutError"),
         (("verify-audit",), "verify_audit", "asyncio", "CancelledError"),
         (("grant-role", EMAIL, "admin"), "_change", "redis.exceptions", "ConnectionError"),
+        (("grant-role", EMAIL, "admin"), "_change", "pymongo.errors", "ServerSelectionTimeoutError"),
     ],
 )
 async def test_ctrl_c_is_told_as_such_also_where_a_driver_makes_an_error_of_it(

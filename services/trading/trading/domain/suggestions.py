@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from trading.domain import errors
+from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Traded
+from trading.domain.house import fresh_quotation
 from trading.domain.markets import BASIS_POINTS, Market
+from trading.domain.matching import Stop, Walk, walk
 from trading.domain.order_rules import price_band, protection_price
 from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce, waits_for_a_rise
 from trading.domain.outcomes import Repeat
@@ -244,15 +247,46 @@ def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -
     scale = state.assets[refusal.details["asset"]].scale
     required = units_of(refusal.details["required"], scale)
     available = units_of(refusal.details["available"], scale)
-    if _is_paid_at_the_market(command):
+    at_the_market = _is_paid_at_the_market(command)
+    if at_the_market:
         available -= _share(available)
     if command.quote_quantity:
-        worth = command.quote_quantity * available // required
+        if at_the_market:
+            worth = _proceeds(state, command, available - available % market.lot)
+        else:
+            worth = command.quote_quantity * available // required
         return command._replace(quote_quantity=worth) if worth >= market.minimum_notional else None
-    quantity = command.quantity * available // required
+    quantity = command.quantity
+    if at_the_market:
+        taken = _walk(state, command, quantity)
+        # What the book does not have is not held for. What is postponed is.
+        quantity = quantity if taken.stop is Stop.FILL_LIMIT else taken.quantity
+    quantity = quantity * available // required
     quantity -= quantity % market.lot
     # Below the smallest order the money is what lacks, not the size.
     return command._replace(quantity=quantity) if quantity >= _smallest_quantity(state, command) else None
+
+
+def _proceeds(state: ExchangeState, command: PlaceOrder, quantity: int) -> int:
+    """The quote amount that sells no more than that at the market; what is postponed counts at the worst price."""
+    if not quantity:
+        return 0
+    market, taken = _market(state, command), _walk(state, command, quantity)
+    postponed = quantity - taken.quantity if taken.stop is Stop.FILL_LIMIT else 0
+    return taken.notional + market.notional(_worst_price(state, command), postponed)
+
+
+def _walk(state: ExchangeState, command: PlaceOrder, quantity: int) -> Walk:
+    """Whom a market order of that quantity meets."""
+    market_state, now = state.markets[command.market], state.batch_milliseconds
+    quotation = fresh_quotation(market_state.market, market_state.reference, now)
+    taker = (owner_of_user(command.actor.user_id), command.side, _worst_price(state, command), quantity, 0)
+    return walk(market_state, taker, quotation, now, state.limits.fills_per_command)
+
+
+def _worst_price(state: ExchangeState, command: PlaceOrder) -> int:
+    reference = state.markets[command.market].reference
+    return protection_price(_market(state, command), reference.price, command.side) if reference is not None else 0
 
 
 def _is_paid_at_the_market(command: PlaceOrder) -> bool:

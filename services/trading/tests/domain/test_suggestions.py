@@ -22,9 +22,9 @@ from trading.domain.commands import (
     SetReferencePrice,
 )
 from trading.domain.errors import AboveMaxQuantity, BelowMinNotional, ClientOrderIdReused, PostOnlyWouldTake
-from trading.domain.events import OrderPlaced
+from trading.domain.events import Event, OrderAmended, OrderClosed, OrderPlaced, Traded
 from trading.domain.markets import Asset
-from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.orders import CloseReason, OrderType, Side, TimeInForce
 from trading.domain.queries import markets_to_continue
 from trading.domain.snapshot import state_hash
 from trading.domain.state import Limits
@@ -54,6 +54,18 @@ def spoilt(random: Random, command: Command, now: int) -> Command:
     return command._replace(**change) if change else command
 
 
+def ended_without_a_fill(events: list[Event]) -> CloseReason | None:
+    """Why the order that was placed or amended is over, where it has traded nothing."""
+    first = events[0]
+    assert isinstance(first, OrderPlaced | OrderAmended)
+    for event in events:
+        if isinstance(event, Traded) and first.order_id in {event.buyer.order_id, event.seller.order_id}:
+            return None
+        if isinstance(event, OrderClosed) and event.order_id == first.order_id:
+            return event.reason
+    return None
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_there_is_none(seed: int) -> None:
     pair, generator, random = Pair(), CommandGenerator(seed), Random(seed)
@@ -63,11 +75,12 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
     unexplained = 0
     ruleless: list[ServiceError] = []
 
-    def run(command: Command) -> None:
+    def run(command: Command) -> list[Event]:
         events = bench.done(command)
         while markets := markets_to_continue(bench.exchange.state):
             events += bench.done(Continue(markets[0]))
         pair.order_ids += [event.order_id for event in events if isinstance(event, OrderPlaced)]
+        return events
 
     for _ in range(COMMANDS):
         step = generator.step(len(pair.order_ids))
@@ -93,7 +106,11 @@ def test_every_refused_order_is_answered_with_one_that_is_accepted_or_with_why_t
                 none[refusal.reason] += 1
                 unexplained += suggested == WHY_NONE_DEFAULT
             else:
-                run(suggested)
+                ended = ended_without_a_fill(run(suggested))
+                if ended is not None:
+                    # Nobody is there at the limit of somebody who asked for an order that then ends.
+                    assert isinstance(command, PlaceOrder)
+                    assert (command.time_in_force, ended) == (TimeInForce.IOC, CloseReason.IMMEDIATE_OR_CANCEL)
                 accepted[refusal.reason] += 1
     bench.assert_sound()
     assert not ruleless

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 from chassis.errors import ServiceError
-from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, trades, units
-from trading.domain.commands import PlaceOrder, SetMarket
-from trading.domain.events import Event
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
+from trading.domain.commands import AmendOrder, PlaceOrder, SetMarket
+from trading.domain.events import Event, OrderPlaced
 from trading.domain.orders import Side, TimeInForce
 from trading.domain.state import Limits
-from trading.domain.suggestions import WHY_NONE, suggest_order
+from trading.domain.suggest_amendment import suggest_amendment
+from trading.domain.suggestions import OWN_ORDER, WHY_NONE, suggest_order
 
 NO_HOUSE = replace(COIN_USD.house, levels=0)
 FINE = replace(COIN_USD, tick=units("0.0001"), lot=units("0.01"), maximum_quantity=10_000 * UNIT, house=NO_HOUSE)
@@ -35,6 +36,12 @@ def suggestion(bench: Bench, command: PlaceOrder) -> PlaceOrder:
 
 def filled(events: list[Event]) -> int:
     return sum(trade.quantity for trade in trades(events))
+
+
+def placed(bench: Bench, command: PlaceOrder) -> str:
+    event = bench.done(command)[0]
+    assert isinstance(event, OrderPlaced)
+    return event.order_id
 
 
 @pytest.mark.parametrize("time_in_force", [IOC, FOK])
@@ -93,3 +100,35 @@ def test_money_for_less_than_the_smallest_order_of_a_thin_book_says_so() -> None
     ):
         bench.done(bench.limit("bob", Side.BUY, "1", "3.27"))
         assert suggest_order(bench.exchange.state, command) == WHY_NONE["insufficient_funds"]
+
+
+@pytest.mark.parametrize("figures", [{"quantity": 5 * UNIT}, {"quote_quantity": 20 * UNIT}, {"price": units("3.28")}])
+def test_a_fill_or_kill_that_meets_only_ones_own_order_is_told_which(figures: dict[str, int]) -> None:
+    bench = thin()
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    bench.deposit("carol", "COIN", 1_000 * UNIT)
+    own = placed(bench, bench.limit("carol", Side.SELL, "100", "3.2745"))
+    bench.done(bench.limit("bob", Side.SELL, "100", "3.2745"))
+    if "price" in figures:
+        command = bench.limit("carol", Side.BUY, "5", "3.28", time_in_force=FOK)
+    else:
+        command = bench.market("carol", Side.BUY, time_in_force=FOK, **figures)
+    with pytest.raises(ServiceError):
+        bench.do(command)
+    assert suggest_order(bench.exchange.state, command) == OWN_ORDER.format(own)
+
+
+def test_a_mended_order_that_would_only_meet_ones_own_names_it() -> None:
+    bench = thin()
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    bench.deposit("carol", "COIN", 1_000 * UNIT)
+    own = placed(bench, bench.limit("carol", Side.SELL, "100", "3.2745"))
+    resting = placed(bench, bench.limit("carol", Side.BUY, "10", "3.2"))
+    crossing = bench.limit("carol", Side.BUY, "10.001", "3.3")
+    amendment = AmendOrder(actor("carol"), resting, price=units("3.28001"))
+    state = bench.exchange.state
+    for command in (crossing, amendment):
+        with pytest.raises(ServiceError):
+            bench.do(command)
+    assert suggest_order(state, crossing) == OWN_ORDER.format(own)
+    assert suggest_amendment(state, amendment) == OWN_ORDER.format(own)

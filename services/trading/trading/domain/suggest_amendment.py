@@ -13,7 +13,14 @@ from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.queries import balance
 from trading.domain.settlement import required_hold
 from trading.domain.state import ExchangeState
-from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, at_a_distance, inside_the_band
+from trading.domain.suggestions import (
+    TRIES_MAX,
+    WHY_NONE,
+    WHY_NONE_DEFAULT,
+    at_a_distance,
+    inside_the_band,
+    own_order_in_the_way,
+)
 
 _WHY_NONE = WHY_NONE | {
     "order_not_open": "There is no such open order to amend.",
@@ -28,7 +35,7 @@ def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder |
     seen: set[AmendOrder] = set()
     for _ in range(TRIES_MAX):
         try:
-            amend_order(state, candidate)
+            outcome = amend_order(state, candidate)
         except Rejection as refusal:
             seen.add(candidate)
             changed = _repair(state, candidate, refusal)
@@ -36,7 +43,8 @@ def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder |
                 return _WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
             candidate = changed
         else:
-            return candidate
+            # No key, no repeat.
+            return (isinstance(outcome, list) and own_order_in_the_way(state, outcome)) or candidate
     return WHY_NONE_DEFAULT
 
 

@@ -3,7 +3,7 @@
 A suggestion is proven, not guessed: it went through the same decision as any order, against the same state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trading.domain import errors
@@ -11,12 +11,12 @@ from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
-from trading.domain.events import Traded
+from trading.domain.events import Event, OrderClosed, Traded
 from trading.domain.house import fresh_quotation
 from trading.domain.markets import BASIS_POINTS, Market
 from trading.domain.matching import Stop, Walk, walk
 from trading.domain.order_rules import price_band, protection_price
-from trading.domain.orders import TRIGGERS, OrderType, Side, TimeInForce, waits_for_a_rise
+from trading.domain.orders import TRIGGERS, CloseReason, OrderType, Side, TimeInForce, waits_for_a_rise
 from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
 from trading.domain.state import ExchangeState
@@ -43,6 +43,7 @@ WHY_NONE = {
     "expiries_due": "Orders whose time is over are being closed; send the order again.",
 }
 IS_PLACED = "This very order is placed already, under the same client order id: it is {}."
+OWN_ORDER = "Your own order {} stands there, and your orders do not trade with each other: cancel it first."
 WHY_NONE_DEFAULT = "No order near this one was found that would be accepted."
 
 
@@ -63,8 +64,22 @@ def suggest_order(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | str
                 return WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
             candidate = changed
         else:
-            return IS_PLACED.format(outcome.order_ids[0]) if isinstance(outcome, Repeat) else candidate
+            if isinstance(outcome, Repeat):
+                return IS_PLACED.format(outcome.order_ids[0])
+            return own_order_in_the_way(state, outcome) or candidate
     return WHY_NONE_DEFAULT
+
+
+def own_order_in_the_way(state: ExchangeState, events: Sequence[Event]) -> str:
+    """Why an order that was accepted ends at once without a fill; empty where no own order ends it."""
+    if any(isinstance(event, Traded) for event in events):
+        return ""
+    for event in events:
+        if isinstance(event, OrderClosed) and event.reason is CloseReason.SELF_TRADE:
+            market_state = state.markets[event.market]
+            book = market_state.asks if event.hold_asset == market_state.market.quote else market_state.bids
+            return OWN_ORDER.format(next(book.orders()).order_id)
+    return ""
 
 
 def _market(state: ExchangeState, command: PlaceOrder) -> Market:

@@ -51,6 +51,10 @@ def spoilt(random: Random, command: Command, now: int) -> Command:
                 "client_order_id": random.choice(("mine", "x" * 65)),
                 "expires_milliseconds": random.choice((0, now, now + 5, 2**63)),
             }.get(field, random.choice(NUMBERS))
+    if isinstance(command, PlaceOrder) and command.quantity and random.random() < 0.05:
+        # By amount, as limits are not.
+        worth = command.quantity * (command.price or UNIT) // UNIT
+        change |= {"quantity": 0, "quote_quantity": max(worth, 1)}
     return command._replace(**change) if change else command
 
 

@@ -7,7 +7,7 @@ from chassis.errors import ServiceError
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
 from trading.domain.commands import AmendOrder, PlaceOrder, SetMarket
 from trading.domain.events import Event, OrderPlaced
-from trading.domain.orders import Side, TimeInForce
+from trading.domain.orders import OrderType, Side, TimeInForce
 from trading.domain.state import Limits
 from trading.domain.suggest_amendment import suggest_amendment
 from trading.domain.suggestions import OWN_ORDER, WHY_NONE, suggest_order
@@ -132,3 +132,29 @@ def test_a_mended_order_that_would_only_meet_ones_own_names_it() -> None:
             bench.do(command)
     assert suggest_order(state, crossing) == OWN_ORDER.format(own)
     assert suggest_amendment(state, amendment) == OWN_ORDER.format(own)
+
+
+@pytest.mark.parametrize(
+    ("order", "quantity"),
+    [
+        # A buy's amount has the fee of 0.2 % in it, as on a market order.
+        ({"side": Side.BUY, "price": units("3.2")}, "15.59"),
+        ({"side": Side.SELL, "price": units("3.3")}, "15.15"),
+        ({"side": Side.SELL, "price": 0}, "15.29"),  # at the price that is suggested
+        ({"side": Side.BUY, "price": units("3.3"), "order_type": OrderType.STOP_LIMIT, "stop_price": units("3.3")},
+         "15.12"),
+        # Where both are given the quantity stands.
+        ({"side": Side.BUY, "price": units("3.2"), "quantity": UNIT}, "1"),
+    ],
+)  # fmt: skip
+def test_a_limit_by_amount_becomes_one_by_the_quantity_that_the_amount_is(
+    order: dict[str, object], quantity: str
+) -> None:
+    bench = thin()
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    bench.deposit("carol", "COIN", 1_000 * UNIT)
+    command = bench.limit("carol", Side.BUY, "0", "0", quote_quantity=50 * UNIT)._replace(**order)  # type: ignore[arg-type]
+    suggested = suggestion(bench, command)
+    assert (suggested.quantity, suggested.quote_quantity) == (units(quantity), 0)
+    assert suggested.price == (command.price or units("3.27"))
+    bench.done(suggested)

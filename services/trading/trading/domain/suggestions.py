@@ -12,13 +12,15 @@ from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Event, OrderClosed, Traded
+from trading.domain.fees import fee_rates
 from trading.domain.house import fresh_quotation
-from trading.domain.markets import BASIS_POINTS, Market
+from trading.domain.markets import BASIS_POINTS, FeeRates, Market
 from trading.domain.matching import Stop, Walk, walk
 from trading.domain.order_rules import price_band, protection_price
 from trading.domain.orders import TRIGGERS, CloseReason, OrderType, Side, TimeInForce, waits_for_a_rise
 from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
+from trading.domain.settlement import notional_within
 from trading.domain.state import ExchangeState
 
 # The price has moved on by some ticks when the suggestion comes back: of each limit that moves with it this is kept.
@@ -249,11 +251,24 @@ def _as_a_limit(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
     if not price:
         return None  # the market has fallen below its own tick
     price = inside_the_band(market, reference.price, price)  # the cap may be as wide as that
-    quantity = command.quantity or command.quote_quantity * market.base_unit // price
     return command._replace(
         order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price=price, quote_quantity=0,
-        quantity=max(market.lot, quantity - quantity % market.lot),
+        quantity=command.quantity or _quantity_for(state, command, price),
     )  # fmt: skip
+
+
+def _quantity_for(state: ExchangeState, command: PlaceOrder, price: int) -> int:
+    """What the order's quote amount pays for or brings at that price, in whole lots, at least one."""
+    market, worth = _market(state, command), command.quote_quantity
+    if command.side is Side.BUY:
+        worth = notional_within(worth, max(_rates(state, command)))  # of a buy it includes the fee
+    quantity = worth * market.base_unit // price
+    return max(market.lot, quantity - quantity % market.lot)
+
+
+def _rates(state: ExchangeState, command: PlaceOrder) -> FeeRates:
+    owner = state.owners.get(owner_of_user(command.actor.user_id))
+    return fee_rates(owner, _market(state, command), state.batch_milliseconds)
 
 
 def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
@@ -339,12 +354,13 @@ def _mend_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> Plac
     return command._replace(quantity=_smallest_quantity(state, command))
 
 
-def _mend_quote_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
-    market = _market(state, command)
-    if rule == "not_for_waiting_sells" and command.stop_price:
-        quantity = command.quote_quantity * market.base_unit // command.stop_price
-        return command._replace(quote_quantity=0, quantity=max(market.lot, quantity - quantity % market.lot))
-    return command._replace(quote_quantity=0)
+def _mend_quote_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:
+    if rule == "range" or command.quantity:
+        return command._replace(quote_quantity=0)
+    price = command.stop_price if rule == "not_for_waiting_sells" else command.price
+    if not price:
+        return _mend_price(state, command, rule)  # first: by it the amount becomes a quantity
+    return command._replace(quote_quantity=0, quantity=_quantity_for(state, command, price))
 
 
 def _mend_price(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:

@@ -148,6 +148,20 @@ def test_a_fill_or_kill_that_cannot_be_filled_names_what_could(bench: Bench) -> 
     assert (nothing.details["limit"], "nearest" in nothing.details) == ("0", False)
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_a_fill_or_kill_by_quote_quantity_names_the_amount_that_could_be(bench: Bench, side: Side) -> None:
+    """Of a buy with its fee, as the given amount is."""
+    bench.done(SetMarket(OPERATOR, replace(COIN_USD, house=replace(COIN_USD.house, levels=0)), "no house"))
+    bench.reference("100")
+    bench.done(bench.limit("bob", Side.SELL if side is Side.BUY else Side.BUY, "1", "100"))
+    command = bench.market("alice", side, quote_quantity=units("200"), time_in_force=TimeInForce.FOK)
+    details = refused(bench, command).details
+    nearest = "100.2" if side is Side.BUY else "100"
+    assert (details["limit"], details["given"], details["nearest"]) == (nearest, "200", nearest)
+    (trade,) = trades(bench.done(command._replace(quote_quantity=units(nearest))))
+    assert trade.quantity == UNIT
+
+
 def test_post_only_never_takes_from_users_or_the_house(bench: Bench) -> None:
     error = refused(bench, bench.limit("alice", Side.BUY, "1", "100.2", post_only=True))
     assert (error.reason, error.details["limit"], error.details["nearest"]) == (

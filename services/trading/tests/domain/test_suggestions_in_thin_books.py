@@ -1,13 +1,16 @@
 """Where the book holds little, or one's own orders: what is suggested fits, means the same and does something."""
 
+from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 from chassis.errors import ServiceError
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
 from trading.domain.commands import AmendOrder, PlaceOrder, SetMarket
-from trading.domain.events import Event, OrderPlaced
-from trading.domain.orders import OrderType, Side, TimeInForce
+from trading.domain.events import Event, OrderClosed, OrderPlaced
+from trading.domain.orders import CloseReason, OrderType, Side, TimeInForce
+from trading.domain.place_order import place_order
 from trading.domain.state import Limits
 from trading.domain.suggest_amendment import suggest_amendment
 from trading.domain.suggestions import OWN_ORDER, WHY_NONE, suggest_order
@@ -118,6 +121,25 @@ def test_a_fill_or_kill_that_meets_only_ones_own_order_is_told_which(figures: di
     assert suggest_order(bench.exchange.state, command) == OWN_ORDER.format(own)
 
 
+@pytest.mark.parametrize(
+    ("figures", "fits"),
+    [({"quantity": 200 * UNIT}, {"quantity": 50 * UNIT}),
+     ({"quote_quantity": 900 * UNIT}, {"quote_quantity": units("163.7450865")})],
+)  # fmt: skip
+def test_of_a_fill_or_kill_what_stands_before_ones_own_order_is_suggested(
+    figures: dict[str, int], fits: dict[str, int]
+) -> None:
+    bench = thin()
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    bench.deposit("carol", "COIN", 1_000 * UNIT)
+    bench.done(bench.limit("bob", Side.SELL, "50", "3.27"))
+    bench.done(bench.limit("carol", Side.SELL, "100", "3.2745"))
+    command = bench.market("carol", Side.BUY, time_in_force=FOK, **figures)
+    suggested = suggestion(bench, command)
+    assert suggested == command._replace(**fits)
+    assert filled(bench.done(suggested)) >= units("49.97")
+
+
 def test_a_mended_order_that_would_only_meet_ones_own_names_it() -> None:
     bench = thin()
     bench.deposit("carol", "USD", 1_000 * UNIT)
@@ -132,6 +154,30 @@ def test_a_mended_order_that_would_only_meet_ones_own_names_it() -> None:
             bench.do(command)
     assert suggest_order(state, crossing) == OWN_ORDER.format(own)
     assert suggest_amendment(state, amendment) == OWN_ORDER.format(own)
+
+
+@pytest.mark.parametrize(("side", "fits"), [(Side.BUY, "327.48173037"), (Side.SELL, "325.82997352")])
+def test_a_fill_or_kill_by_amount_that_does_not_fit_becomes_one_by_the_amount_that_does(side: Side, fits: str) -> None:
+    bench = thin()
+    bench.done(bench.limit("bob", Side.SELL, "99.86", "3.2745"))
+    bench.done(bench.limit("bob", Side.BUY, "99.86", "3.2645"))
+    bench.deposit("carol", "USD", 2_000 * UNIT)
+    bench.deposit("carol", "COIN", 2_000 * UNIT)
+    command = bench.market("carol", side, quote_quantity=900 * UNIT, time_in_force=FOK)
+    with pytest.raises(ServiceError) as refusal:
+        bench.do(command)
+    assert suggestion(bench, command) == command._replace(quote_quantity=units(fits))
+    # The fact beside it: what the rule alone would take, a buy's fee included as in the amount given.
+    bench.done(command._replace(quote_quantity=units(refusal.value.details["nearest"])))
+
+
+def test_a_fill_or_kill_by_amount_of_less_than_the_smallest_order_need_not_be_whole() -> None:
+    bench = thin()
+    bench.done(bench.limit("bob", Side.SELL, "1", "3.2745"))
+    bench.deposit("carol", "USD", 2_000 * UNIT)
+    bench.done(bench.market("carol", Side.BUY, quantity=units("0.8")))
+    command = bench.market("carol", Side.BUY, quote_quantity=900 * UNIT, time_in_force=FOK)
+    assert suggestion(bench, command) == command._replace(time_in_force=IOC)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +204,101 @@ def test_a_limit_by_amount_becomes_one_by_the_quantity_that_the_amount_is(
     assert (suggested.quantity, suggested.quote_quantity) == (units(quantity), 0)
     assert suggested.price == (command.price or units("3.27"))
     bench.done(suggested)
+
+
+def _book(random: Random) -> Bench:
+    """Few orders, some of them carol's own; of hers often a little less money than the others' would take."""
+    bench = Bench(users=("bob",), check=False)
+    house = COIN_USD.house if random.random() < 0.2 else NO_HOUSE
+    bench.do(SetMarket(OPERATOR, replace(FINE, house=house), "thin"))
+    bench.deposit("bob", "COIN", 1_000 * UNIT)
+    bench.reference("3.27")
+    for _ in range(random.randrange(6)):
+        user, side = random.choice(("bob", "bob", "carol")), random.choice(tuple(Side))
+        price = f"{3.27 + random.randint(-300, 300) / 10_000:.4f}"
+        order = bench.limit(user, side, f"{random.choice((0.4, 1, 20, 100)):.2f}", price)
+        needed = order.quantity if side is Side.SELL else COIN_USD.notional(order.price, order.quantity) * 101 // 100
+        bench.deposit(user, "COIN" if side is Side.SELL else "USD", needed)
+        bench.done(order)
+    market = bench.exchange.state.markets["COIN-USD"]
+    for asset, book in (("USD", market.asks), ("COIN", market.bids)):
+        others = [order for order in book.orders() if order.owner == "user:bob"]
+        cost = sum(order.quantity * (order.price if asset == "USD" else UNIT) // UNIT for order in others)
+        nearly = max(cost * random.randint(60, 100) // 100, 1)
+        bench.deposit("carol", asset, random.choice((UNIT // 10, 2 * UNIT, nearly, nearly, 9_000 * UNIT)))
+    return bench
+
+
+def _wanted(random: Random, bench: Bench) -> PlaceOrder:
+    side = random.choice(tuple(Side))
+    large = random.choice((1, 30, 400, 4_000)) * UNIT + random.choice((0, 0, 7)) * UNIT // 1000
+    by_amount = {"quote_quantity": large} if random.random() < 0.5 else {"quantity": large}
+    if random.random() < 0.6:
+        return bench.market("carol", side, time_in_force=random.choice((IOC, FOK)), **by_amount)
+    price = f"{3.27 + random.randint(-500, 500) / 10_000:.4f}"
+    time_in_force = random.choice((GTC, IOC, FOK))
+    order = bench.limit("carol", side, "0", price, time_in_force=time_in_force)
+    return order._replace(**by_amount)
+
+
+def _ends_idle(events: list[Event]) -> CloseReason | None:
+    """Why the order that they place is over without a fill."""
+    closed = [event.reason for event in events if isinstance(event, OrderClosed)]
+    return closed[0] if closed and not filled(events) else None
+
+
+def _something_fits(bench: Bench, command: PlaceOrder) -> bool:
+    """Whether any size of that order, tried one by one, is accepted and trades."""
+    for size in range(LARGEST // 200, LARGEST, LARGEST // 200):
+        sized = command._replace(quantity=size) if command.quantity else command._replace(quote_quantity=size)
+        try:
+            events = place_order(bench.exchange.state, sized)
+        except ServiceError:
+            continue
+        if isinstance(events, list) and filled(events):
+            return True
+    return False
+
+
+def _means_the_amount(bench: Bench, command: PlaceOrder, suggested: PlaceOrder) -> bool:
+    """Whether a limit by quantity is what the amount was, fee and a lot apart, as far as money and book allow."""
+    amount, worth = command.quote_quantity, suggested.price * suggested.quantity // UNIT
+    lot = suggested.price * FINE.lot // UNIT
+    smallest = FINE.minimum_notional + lot
+    means = bench.money("carol", "USD")[0] if command.side is Side.BUY else bench.money("carol", "COIN")[0] * 3
+    least = min(amount, means) * 99 // 100 - lot if command.time_in_force is not FOK else 0
+    return least <= worth <= max(amount, smallest)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_suggestion_does_something_and_none_is_missing_where_another_size_would_do(seed: int) -> None:
+    random = Random(seed)
+    answers: Counter[str] = Counter()
+    while answers.total() < REFUSALS:
+        bench = _book(random)
+        command = _wanted(random, bench)
+        try:
+            place_order(bench.exchange.state, command)
+        except ServiceError as refusal:
+            reason = refusal.reason
+        else:
+            continue
+        at_the_market = command.order_type is OrderType.MARKET
+        fits = at_the_market and _something_fits(bench, command)
+        suggested = suggest_order(bench.exchange.state, command)
+        if isinstance(suggested, str):
+            answers[f"{reason}, none"] += 1
+            assert not fits, (command, suggested)
+            continue
+        answers[reason] += 1
+        if fits:
+            kept = {"quantity": suggested.quantity, "quote_quantity": suggested.quote_quantity}
+            assert suggested == command._replace(**kept), (command, suggested)
+        if command.quote_quantity and not at_the_market:
+            assert _means_the_amount(bench, command, suggested), (command, suggested)
+        ended = _ends_idle(bench.done(suggested))
+        if ended is not None:
+            # Nobody is there at the limit of somebody who asked for an order that then ends.
+            assert (command.time_in_force, ended) == (IOC, CloseReason.IMMEDIATE_OR_CANCEL), (command, suggested)
+    assert {"insufficient_funds", "fill_or_kill_unfilled", "invalid_order"} <= set(answers), answers
+    assert answers["fill_or_kill_unfilled, none"], answers

@@ -209,9 +209,8 @@ def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
     """Raises where the walk that a taker has made is not what it asked for."""
     market = market_state.market
     if command.time_in_force is FOK and result.stop is not COMPLETE:
-        by_quantity = command.quantity > 0
         raise FillOrKillUnfilled(
-            fillable=market.quantity_text(result.quantity) if by_quantity else market.quote_text(result.notional),
+            fillable=_fillable(command, market, rates, result),
             given=_wanted(command, market),
         )
     if result.fills or command.price or result.stop is SELF_TRADE:
@@ -229,6 +228,13 @@ def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
             nearest=market.quote_text(lot),
         )
     raise NoLiquidity(market=market.symbol, worst_price=market.price_text(worst_price), given=_wanted(command, market))
+
+
+def _fillable(command: Terms, market: Market, rates: FeeRates, result: Walk) -> str:
+    """In the unit that the order is in: a buy's quote amount includes the fee."""
+    if command.quantity:
+        return market.quantity_text(result.quantity)
+    return market.quote_text(with_fee(result.notional, rates.taker) if command.side is BUY else result.notional)
 
 
 def _wanted(command: Terms, market: Market) -> str:

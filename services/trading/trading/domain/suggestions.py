@@ -233,9 +233,15 @@ def _tomorrow(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceO
 def _what_there_is(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
     """Fill or kill: as much as can be filled at once; where that is too little, an order that need not be."""
     market = _market(state, command)
-    fillable = units_of(refusal.details["limit"], market.base_scale) if command.quantity else 0
-    if fillable >= _smallest_quantity(state, command):
-        return command._replace(quantity=fillable)
+    if command.quantity:
+        fillable = units_of(refusal.details["limit"], market.base_scale)
+        if fillable >= _smallest_quantity(state, command):
+            return command._replace(quantity=fillable)
+    else:
+        fillable = units_of(refusal.details["limit"], market.quote_scale)
+        fillable -= _share(fillable)  # what the book is worth moves with the price
+        if fillable >= market.minimum_notional:
+            return command._replace(quote_quantity=fillable)
     if command.price:
         return command._replace(time_in_force=TimeInForce.GTC)
     return command._replace(time_in_force=TimeInForce.IOC)

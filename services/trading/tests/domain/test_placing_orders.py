@@ -162,6 +162,23 @@ def test_a_fill_or_kill_by_quote_quantity_names_the_amount_that_could_be(bench: 
     assert trade.quantity == UNIT
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_a_quote_quantity_above_the_largest_order_is_refused_with_the_largest_quote_quantity(
+    bench: Bench, side: Side
+) -> None:
+    bench.do(SetMarket(OPERATOR, replace(COIN_USD, maximum_quantity=UNIT), "small"))
+    bench.reference("100")
+    command = bench.market("alice", side, quote_quantity=units("150"))
+    details = refused(bench, command).details
+    named = {name: details[name] for name in ("rule", "field", "limit", "given", "nearest")}
+    assert named == {
+        "rule": "max_quantity", "field": "quote_quantity", "limit": "100", "given": "150", "nearest": "100",
+    }  # fmt: skip
+    assert trades(bench.done(command._replace(quote_quantity=units(details["nearest"]))))
+    by_quantity = refused(bench, bench.market("alice", side, quantity=units("1.5"))).details
+    assert (by_quantity["field"], by_quantity["nearest"]) == ("quantity", "1")
+
+
 def test_post_only_never_takes_from_users_or_the_house(bench: Bench) -> None:
     error = refused(bench, bench.limit("alice", Side.BUY, "1", "100.2", post_only=True))
     assert (error.reason, error.details["limit"], error.details["nearest"]) == (

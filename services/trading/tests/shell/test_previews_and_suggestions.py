@@ -185,6 +185,30 @@ async def test_a_refused_order_and_its_preview_suggest_the_same_body_and_it_is_a
 
 
 @pytest.mark.parametrize(
+    ("fields", "field", "given", "mended"),
+    [
+        ({"type": "market", "quote_quantity": "0"}, "quote_quantity", "0", "quote_quantity"),
+        ({"type": "stop", "quote_quantity": "0.00", "stop_price": "61000"}, "quote_quantity", "0.00", "quote_quantity"),
+        ({"type": "market", "quantity": "0"}, "quantity", "0", "quantity"),
+        ({"type": "market", "quantity": "0", "quote_quantity": "0"}, "quantity", "0", "quantity"),
+        ({"type": "market"}, "quantity", "none", "quantity"),
+        ({"type": "market", "quote_quantity": "90000000"}, "quote_quantity", "90000000", "quote_quantity"),
+    ],
+)
+async def test_a_refusal_names_the_field_that_was_sent_and_the_suggestion_keeps_to_it(
+    exchange: Exchange, fields: dict[str, Any], field: str, given: str, mended: str
+) -> None:
+    await exchange.pay("ann", "20000000", "practice:ann")
+    with pytest.raises(RemoteError) as refusal:
+        await preview(exchange, place(market="BTC-USD", side="buy", **fields))
+    details = refusal.value.details
+    assert (details["field"], details["given"]) == (field, given)
+    suggested = json.loads(details["suggested"])
+    assert {"quantity", "quote_quantity"} & suggested.keys() == {mended}
+    assert (await preview(exchange, place(**suggested))).order.status in {"new", "filled", "cancelled"}
+
+
+@pytest.mark.parametrize(
     ("fields", "kind", "reason"),
     [
         ({"market": "XXX-USD", "type": "limit", "quantity": "1", "price": "1"}, ErrorKind.NOT_FOUND, "unknown_market"),

@@ -17,6 +17,7 @@ from trading.domain.commands import Actor, AmendOrder, PlaceOrder
 from trading.domain.errors import ClientOrderIdReused, IdempotencyKeyReused, Rejection
 from trading.domain.markets import Market
 from trading.domain.moments import moment_text
+from trading.domain.order_rules import EITHER
 from trading.domain.state import ExchangeState
 from trading.domain.suggest_amendment import suggest_amendment
 from trading.domain.suggestions import WHY_NONE, WHY_NONE_DEFAULT, suggest_order
@@ -58,6 +59,8 @@ def teach(
 def _say_what_was_given(error: ServiceError, request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder) -> None:
     """As it came, where the rule itself does not say: the core knows numbers, not their text."""
     field = error.details.get("field", "")
+    if error.details.get("rule") == EITHER and _is_by_amount(request):
+        field = error.details["field"] = "quote_quantity"
     if "given" in error.details or field not in request.DESCRIPTOR.fields_by_name:
         return
     value = getattr(request, field)
@@ -68,6 +71,10 @@ def _say_what_was_given(error: ServiceError, request: trading_pb2.PlaceOrder | t
     error.details["given"] = text[:_GIVEN_LENGTH_MAX] or "none"
 
 
+def _is_by_amount(request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder) -> bool:
+    return isinstance(request, trading_pb2.PlaceOrder) and bool(request.quote_quantity) and not request.quantity
+
+
 def _suggest(
     request: trading_pb2.PlaceOrder | trading_pb2.AmendOrder, state: ExchangeState, actor: Actor
 ) -> dict[str, Any] | str:
@@ -76,7 +83,10 @@ def _suggest(
     for _ in range(_TEXTS_MAX):
         try:
             if isinstance(given, trading_pb2.PlaceOrder):
-                order = suggest_order(state, parsing.place_order(given, state, actor, ""))
+                command = parsing.place_order(given, state, actor, "")
+                if _is_by_amount(given) and not command.quote_quantity:
+                    command = command._replace(quote_quantity=1)  # near an amount of zero are orders by amount
+                order = suggest_order(state, command)
                 return order if isinstance(order, str) else _order_body(order, state)
             amendment = suggest_amendment(state, parsing.amend_order(given, actor, ""))
             return amendment if isinstance(amendment, str) else _amendment_body(amendment)

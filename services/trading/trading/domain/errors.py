@@ -70,10 +70,11 @@ class BelowMinNotional(Rejection):
 class AboveMaxQuantity(Rejection):
     reason = "above_max_quantity"
 
-    def __init__(self, *, limit: str, given: str) -> None:
+    def __init__(self, *, field: str, limit: str, given: str) -> None:
+        """`limit` and `given` in the unit of `field`, the one that the order has."""
         super().__init__(
             f"At most {limit} may be ordered at once.",
-            field="quantity", rule="max_quantity", limit=limit, given=given, nearest=limit,
+            field=field, rule="max_quantity", limit=limit, given=given, nearest=limit,
         )  # fmt: skip
 
 

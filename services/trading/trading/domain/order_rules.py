@@ -38,6 +38,7 @@ from trading.domain.state import ExchangeState, MarketState
 
 CLIENT_ORDER_ID_LENGTH_MAX = 64  # a UUID with a prefix fits
 KEY_LENGTH_MAX = 255  # the public API's
+EITHER = "either_quantity_or_quote_quantity"
 # Limits that are no number.
 NONE = "none"
 POSITIVE = "above 0"
@@ -122,7 +123,7 @@ def _check_market_order(command: PlaceOrder) -> None:
     if (command.quantity > 0) == (command.quote_quantity > 0):
         raise InvalidOrder(
             "A market order has either a quantity or a quote quantity, above zero.",
-            field="quantity", rule="either_quantity_or_quote_quantity", limit="one of the two",
+            field="quantity", rule=EITHER, limit="one of the two",
         )  # fmt: skip
     if command.time_in_force in RESTING_TIMES:
         raise InvalidOrder(
@@ -170,7 +171,7 @@ def _check_trigger(command: PlaceOrder) -> None:
     if (command.quantity > 0) == (command.quote_quantity > 0):
         raise InvalidOrder(
             "The order has either a quantity or a quote quantity, above zero.",
-            field="quantity", rule="either_quantity_or_quote_quantity", limit="one of the two",
+            field="quantity", rule=EITHER, limit="one of the two",
         )  # fmt: skip
     if command.quote_quantity and command.side is SELL:
         # How much base it takes is not known before the price is, so there is nothing definite to hold.
@@ -217,14 +218,21 @@ def check_size(price: int, quantity: int, quote_quantity: int, market: Market, r
     price = price or reference_price
     quantity = quantity or quote_quantity * market.base_unit // reference_price
     if quantity > market.maximum_quantity:
-        raise AboveMaxQuantity(
-            limit=market.quantity_text(market.maximum_quantity), given=market.quantity_text(quantity)
-        )
+        raise _above_maximum(quantity, quote_quantity, market, reference_price)
     notional = quote_quantity or price * quantity // market.base_unit
     if notional < market.minimum_notional:
         raise _below_minimum(price, quote_quantity, notional, market)
     if notional > AMOUNT_MAX:
         raise AmountTooLarge(limit=market.quote_text(AMOUNT_MAX), given=market.quote_text(notional))
+
+
+def _above_maximum(quantity: int, quote_quantity: int, market: Market, reference_price: int) -> AboveMaxQuantity:
+    maximum = market.maximum_quantity
+    if not quote_quantity:
+        limit, given = market.quantity_text(maximum), market.quantity_text(quantity)
+        return AboveMaxQuantity(field="quantity", limit=limit, given=given)
+    limit, given = market.quote_text(market.notional(reference_price, maximum)), market.quote_text(quote_quantity)
+    return AboveMaxQuantity(field="quote_quantity", limit=limit, given=given)
 
 
 def _below_minimum(price: int, quote_quantity: int, notional: int, market: Market) -> BelowMinNotional:

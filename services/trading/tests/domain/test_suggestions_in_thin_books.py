@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from chassis.errors import ServiceError
 from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
+from test_triggers import trigger
 from trading.domain.commands import AmendOrder, PlaceOrder, SetMarket
 from trading.domain.events import Event, OrderClosed, OrderPlaced
 from trading.domain.orders import CloseReason, OrderType, Side, TimeInForce
@@ -204,6 +205,17 @@ def test_a_limit_by_amount_becomes_one_by_the_quantity_that_the_amount_is(
     assert (suggested.quantity, suggested.quote_quantity) == (units(quantity), 0)
     assert suggested.price == (command.price or units("3.27"))
     bench.done(suggested)
+
+
+def test_a_waiting_order_by_amount_says_that_it_cannot_be_amended() -> None:
+    bench = thin()
+    bench.deposit("carol", "USD", 1_000 * UNIT)
+    order_id = placed(bench, trigger("carol", OrderType.STOP, Side.BUY, "3.4", quantity=0, quote_quantity=50 * UNIT))
+    for figures in ({"quantity": UNIT}, {"price": UNIT}, {"price": UNIT, "quantity": UNIT}, {}, {"quantity": 7}):
+        command = AmendOrder(actor("carol"), order_id, **figures)
+        with pytest.raises(ServiceError):
+            bench.do(command)
+        assert "by quote amount" in str(suggest_amendment(bench.exchange.state, command))
 
 
 def _book(random: Random) -> Bench:

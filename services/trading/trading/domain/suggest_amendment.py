@@ -27,6 +27,7 @@ _WHY_NONE = WHY_NONE | {
     "too_many_amendments": "Cancel the order and place another.",
     "insufficient_funds": "What you have does not pay for a larger order.",
 }
+_BY_AMOUNT = "An order by quote amount has neither a limit nor a quantity to amend: cancel it and place another."
 
 
 def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder | str:
@@ -39,6 +40,8 @@ def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder |
         except Rejection as refusal:
             seen.add(candidate)
             changed = _repair(state, candidate, refusal)
+            if isinstance(changed, str):
+                return changed
             if changed is None or changed in seen:
                 return _WHY_NONE.get(refusal.reason, WHY_NONE_DEFAULT)
             candidate = changed
@@ -48,7 +51,7 @@ def suggest_amendment(state: ExchangeState, command: AmendOrder) -> AmendOrder |
     return WHY_NONE_DEFAULT
 
 
-def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
+def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> AmendOrder | str | None:
     order = state.orders.get(command.order_id)
     if order is None or order.owner != owner_of_user(command.actor.user_id):
         return None
@@ -56,6 +59,8 @@ def _repair(state: ExchangeState, command: AmendOrder, refusal: Rejection) -> Am
     if isinstance(refusal, errors.InsufficientFunds):
         return _affordable(state, market, order, command)
     if isinstance(refusal, errors.InvalidOrder):
+        if not order.quantity:
+            return _BY_AMOUNT
         return _well_formed(market, order, command, refusal)
     nearest = _at_the_nearest(market, command, refusal) if "nearest" in refusal.details else None
     reference = state.markets[order.market].reference
@@ -78,7 +83,7 @@ def _at_the_nearest(market: Market, command: AmendOrder, refusal: Rejection) -> 
     return None
 
 
-def _well_formed(market: Market, order: Order, command: AmendOrder, refusal: Rejection) -> AmendOrder | None:
+def _well_formed(market: Market, order: Order, command: AmendOrder, refusal: Rejection) -> AmendOrder:
     field, rule = refusal.details["field"], refusal.details["rule"]
     if rule == "range":
         if field == "price":
@@ -86,10 +91,8 @@ def _well_formed(market: Market, order: Order, command: AmendOrder, refusal: Rej
         return _at_quantity(market, command, market.maximum_quantity)
     if rule == "only_for_limits":
         return command._replace(price=0)
-    if rule == "only_by_quantity":
-        return command._replace(quantity=0)
     # Nothing was to change: the order as it is.
-    return _at_quantity(market, command, order.quantity) if order.quantity else None
+    return _at_quantity(market, command, order.quantity)
 
 
 def _affordable(state: ExchangeState, market: Market, order: Order, command: AmendOrder) -> AmendOrder | None:

@@ -143,8 +143,14 @@ def test_a_stale_price_keeps_the_house_out_of_the_postponed_rest() -> None:
 
 def test_fill_or_kill_beyond_the_bound_is_refused_rather_than_left_half_done() -> None:
     bench = bench_with(2)
-    with pytest.raises(FillOrKillUnfilled):
+    with pytest.raises(FillOrKillUnfilled) as refusal:
         bench.do(bench.limit("alice", Side.BUY, "3", "100", time_in_force=TimeInForce.FOK))
+    # The book has five: it is the order that takes no more.
+    assert refusal.value.details["fills_max"] == "2"
+    assert "at most 2 fills" in refusal.value.message
+    with pytest.raises(FillOrKillUnfilled) as refusal:
+        bench.do(bench.market("alice", Side.BUY, quote_quantity=300 * UNIT, time_in_force=TimeInForce.FOK))
+    assert (refusal.value.details["limit"], refusal.value.details["fills_max"]) == ("200.4", "2")
     assert bench.done(bench.limit("alice", Side.BUY, "2", "100", time_in_force=TimeInForce.FOK))
 
 

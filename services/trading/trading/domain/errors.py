@@ -141,10 +141,15 @@ class PostOnlyWouldTake(Rejection):
 class FillOrKillUnfilled(Rejection):
     reason = "fill_or_kill_unfilled"
 
-    def __init__(self, *, fillable: str, given: str) -> None:
+    def __init__(self, *, fillable: str, given: str, fills_max: int) -> None:
+        """`fills_max` is 0 where it is the book that has no more."""
         facts = {"nearest": fillable} if fillable != "0" else {}
+        message = f"Only {fillable} of {given} can be filled at once."
+        if fills_max:
+            facts["fills_max"] = str(fills_max)
+            message = f"One order takes at most {fills_max} fills at once, which here are {fillable} of {given}."
         super().__init__(
-            f"Only {fillable} of {given} can be filled at once.",
+            message,
             rule="fill_or_kill", limit=fillable, given=given, **facts,
         )  # fmt: skip
 

@@ -212,6 +212,8 @@ def check_fills(  # noqa: PLR0917 - by position, as all calls on the hot path
         raise FillOrKillUnfilled(
             fillable=_fillable(command, market, rates, result),
             given=_wanted(command, market),
+            # More may be there: then one walk takes as many as one order may.
+            fills_max=len(result.fills) if result.stop is FILL_LIMIT else 0,
         )
     if result.fills or command.price or result.stop is SELF_TRADE:
         return

@@ -21,7 +21,7 @@ class Limits:
     remembered_batches: int = 20_000
     remembered_keys: int = 200_000  # some 130 MB; at 1,000 orders a second what came in the last three minutes
     open_orders_per_user: int = OPEN_ORDERS_MAX  # over all markets, each of which has a limit of its own
-    fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short
+    fills_per_command: int = 500  # keeps a batch below 1 MiB and other callers' wait short; docs/api/README.md names it
     postings_per_transfer: int = 100
     pending_transfers_per_user: int = 100  # far above what anybody withdraws at once
     expiries_per_command: int = 500

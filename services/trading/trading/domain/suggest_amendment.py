@@ -13,14 +13,8 @@ from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.queries import balance
 from trading.domain.settlement import required_hold
 from trading.domain.state import ExchangeState
-from trading.domain.suggestions import (
-    TRIES_MAX,
-    WHY_NONE,
-    WHY_NONE_DEFAULT,
-    at_a_distance,
-    inside_the_band,
-    own_order_in_the_way,
-)
+from trading.domain.suggested_figures import at_a_distance, inside_the_band
+from trading.domain.suggestions import TRIES_MAX, WHY_NONE, WHY_NONE_DEFAULT, own_order_in_the_way
 
 _WHY_NONE = WHY_NONE | {
     "order_not_open": "There is no such open order to amend.",

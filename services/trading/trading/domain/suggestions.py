@@ -7,24 +7,30 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trading.domain import errors
-from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import AMOUNT_MAX, nearest_multiple, units_of
 from trading.domain.commands import PlaceOrder
 from trading.domain.errors import Rejection
 from trading.domain.events import Event, OrderClosed, Traded
-from trading.domain.fees import fee_rates
-from trading.domain.house import fresh_quotation
-from trading.domain.markets import BASIS_POINTS, FeeRates, Market
-from trading.domain.matching import Stop, Walk, walk
+from trading.domain.matching import Stop
 from trading.domain.order_rules import price_band, protection_price
-from trading.domain.orders import TRIGGERS, CloseReason, OrderType, Side, TimeInForce, waits_for_a_rise
+from trading.domain.orders import TRIGGERS, CloseReason, OrderType, TimeInForce, waits_for_a_rise
 from trading.domain.outcomes import Repeat
 from trading.domain.place_order import place_order
-from trading.domain.settlement import notional_within
 from trading.domain.state import ExchangeState
+from trading.domain.suggested_figures import (
+    at_a_distance,
+    distance_at,
+    inside_the_band,
+    is_paid_at_the_market,
+    market_of,
+    market_walk,
+    measure_of,
+    proceeds,
+    quantity_for,
+    share,
+    smallest_quantity,
+)
 
-# The price has moved on by some ticks when the suggestion comes back: of each limit that moves with it this is kept.
-_DISTANCE_BASIS_POINTS = 5
 TRIES_MAX = 10  # an order can break several rules, and mending one can break the next
 _DAY_MILLISECONDS = 86_400_000
 
@@ -84,53 +90,33 @@ def own_order_in_the_way(state: ExchangeState, events: Sequence[Event]) -> str:
     return ""
 
 
-def _market(state: ExchangeState, command: PlaceOrder) -> Market:
-    return state.markets[command.market].market
-
-
-def _measure(state: ExchangeState, command: PlaceOrder) -> int:
-    """The price that the order is valued at; 0 where there is none yet. Of the live one a little less: the smallest
-    order grows and the largest shrinks by it.
-    """
-    reference = state.markets[command.market].reference
-    live = reference.price if reference is not None else 0
-    return command.price or command.stop_price or live - _share(live)
-
-
-def _smallest_quantity(state: ExchangeState, command: PlaceOrder) -> int:
-    market, price = _market(state, command), _measure(state, command)
-    if not price:
-        return market.lot
-    return -(-market.minimum_notional * market.base_unit // (price * market.lot)) * market.lot
-
-
 def _on_the_tick(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
-    tick = _market(state, command).tick
+    tick = market_of(state, command).tick
     if refusal.details["field"] == "stop_price":
         return command._replace(stop_price=nearest_multiple(command.stop_price, tick))
     return command._replace(price=nearest_multiple(command.price, tick))
 
 
 def _on_the_lot(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder:
-    return command._replace(quantity=nearest_multiple(command.quantity, _market(state, command).lot))
+    return command._replace(quantity=nearest_multiple(command.quantity, market_of(state, command).lot))
 
 
 def _worth_more(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
     if "nearest" not in refusal.details:
         return _at_a_higher_price(state, command)
     if not command.quote_quantity:
-        return command._replace(quantity=_smallest_quantity(state, command))
-    market = _market(state, command)
+        return command._replace(quantity=smallest_quantity(state, command))
+    market = market_of(state, command)
     nearest = units_of(refusal.details["nearest"], market.quote_scale)
     # Where it is not the market's own minimum, it is what one lot costs now.
-    return command._replace(quote_quantity=nearest if nearest == market.minimum_notional else nearest + _share(nearest))
+    return command._replace(quote_quantity=nearest if nearest == market.minimum_notional else nearest + share(nearest))
 
 
 def _at_a_higher_price(state: ExchangeState, command: PlaceOrder) -> PlaceOrder | None:
     """Where no quantity is worth enough: the lowest price at which this one is, or the largest for this amount. A limit
     stays in proportion to its stop price.
     """
-    market, reference = _market(state, command), state.markets[command.market].reference
+    market, reference = market_of(state, command), state.markets[command.market].reference
     quantity = command.quantity or market.maximum_quantity
     worth = max(command.quote_quantity, market.minimum_notional)
     price = -(-worth * market.base_unit // (quantity * market.tick)) * market.tick
@@ -144,7 +130,7 @@ def _at_a_higher_price(state: ExchangeState, command: PlaceOrder) -> PlaceOrder 
 
 
 def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
-    market, price = _market(state, command), _measure(state, command)
+    market, price = market_of(state, command), measure_of(state, command)
     if command.quote_quantity:
         largest = market.notional(price, market.maximum_quantity)
         if largest < market.minimum_notional:
@@ -159,7 +145,7 @@ def _smaller(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOr
 
 
 def _nearest_price(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
-    price = units_of(refusal.details.get("nearest", "0"), _market(state, command).quote_scale)
+    price = units_of(refusal.details.get("nearest", "0"), market_of(state, command).quote_scale)
     return command._replace(price=price) if price else None
 
 
@@ -168,47 +154,16 @@ def _within_the_band(state: ExchangeState, command: PlaceOrder, refusal: Rejecti
     # The band of an order that waits lies around its own stop price: that does not move.
     if nearest is None or reference is None or command.stop_price:
         return nearest
-    return nearest._replace(price=inside_the_band(_market(state, command), reference.price, nearest.price))
-
-
-def inside_the_band(market: Market, reference_price: int, price: int) -> int:
-    """The price within the band that is the nearest to `price` and will be within the band in a moment, too."""
-    lowest, highest = _inner_band(market, reference_price)
-    return min(max(price, lowest), highest)
-
-
-def at_a_distance(market: Market, reference_price: int, side: Side, nearest: int) -> int:
-    """For a maker beside the best opposite price, whose nearest price is `nearest`: one that will still rest in a
-    moment. Within the price band, where the nearest is.
-    """
-    lowest, highest = _inner_band(market, reference_price)
-    if side is Side.BUY:
-        return max(nearest - _distance(market, nearest), min(nearest, lowest))
-    return min(nearest + _distance(market, nearest), max(nearest, highest))
-
-
-def _inner_band(market: Market, reference_price: int) -> tuple[int, int]:
-    lowest, highest = price_band(market, reference_price)
-    inner_lowest = lowest + _distance(market, lowest) + market.tick
-    inner_highest = highest - _distance(market, highest) - market.tick
-    # A band of a few ticks has no room for it.
-    return (inner_lowest, inner_highest) if inner_lowest <= inner_highest else (lowest, highest)
-
-
-def _share(amount: int) -> int:
-    """What a figure that goes with the live price may be wrong by in a moment."""
-    return amount * _DISTANCE_BASIS_POINTS // BASIS_POINTS
-
-
-def _distance(market: Market, price: int) -> int:
-    return price * _DISTANCE_BASIS_POINTS // (BASIS_POINTS * market.tick) * market.tick
+    return nearest._replace(price=inside_the_band(market_of(state, command), reference.price, nearest.price))
 
 
 def _where_it_rests(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
     nearest, reference = _nearest_price(state, command, refusal), state.markets[command.market].reference
     if nearest is None or reference is None:
         return None
-    return nearest._replace(price=at_a_distance(_market(state, command), reference.price, command.side, nearest.price))
+    return nearest._replace(
+        price=at_a_distance(market_of(state, command), reference.price, command.side, nearest.price)
+    )
 
 
 def _next_stop_price(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
@@ -216,8 +171,8 @@ def _next_stop_price(state: ExchangeState, command: PlaceOrder, _: Rejection) ->
     reference = state.markets[command.market].reference
     if reference is None:
         return None
-    market = _market(state, command)
-    tick, distance = market.tick, _distance(market, reference.price)
+    market = market_of(state, command)
+    tick, distance = market.tick, distance_at(market, reference.price)
     if waits_for_a_rise(command.order_type, command.side):
         stop_price = reference.price // tick * tick + tick + distance
     else:
@@ -232,14 +187,14 @@ def _tomorrow(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceO
 
 def _what_there_is(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder:
     """Fill or kill: as much as can be filled at once; where that is too little, an order that need not be."""
-    market = _market(state, command)
+    market = market_of(state, command)
     if command.quantity:
         fillable = units_of(refusal.details["limit"], market.base_scale)
-        if fillable >= _smallest_quantity(state, command):
+        if fillable >= smallest_quantity(state, command):
             return command._replace(quantity=fillable)
     else:
         fillable = units_of(refusal.details["limit"], market.quote_scale)
-        fillable -= _share(fillable)  # what the book is worth moves with the price
+        fillable -= share(fillable)  # what the book is worth moves with the price
         if fillable >= market.minimum_notional:
             return command._replace(quote_quantity=fillable)
     if command.price:
@@ -252,84 +207,41 @@ def _as_a_limit(state: ExchangeState, command: PlaceOrder, _: Rejection) -> Plac
     reference = state.markets[command.market].reference
     if reference is None:
         return None
-    market = _market(state, command)
+    market = market_of(state, command)
     price = protection_price(market, reference.price, command.side)
     if not price:
         return None  # the market has fallen below its own tick
     price = inside_the_band(market, reference.price, price)  # the cap may be as wide as that
     return command._replace(
         order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price=price, quote_quantity=0,
-        quantity=command.quantity or _quantity_for(state, command, price),
+        quantity=command.quantity or quantity_for(state, command, price),
     )  # fmt: skip
-
-
-def _quantity_for(state: ExchangeState, command: PlaceOrder, price: int) -> int:
-    """What the order's quote amount pays for or brings at that price, in whole lots, at least one."""
-    market, worth = _market(state, command), command.quote_quantity
-    if command.side is Side.BUY:
-        worth = notional_within(worth, max(_rates(state, command)))  # of a buy it includes the fee
-    quantity = worth * market.base_unit // price
-    return max(market.lot, quantity - quantity % market.lot)
-
-
-def _rates(state: ExchangeState, command: PlaceOrder) -> FeeRates:
-    owner = state.owners.get(owner_of_user(command.actor.user_id))
-    return fee_rates(owner, _market(state, command), state.batch_milliseconds)
 
 
 def _affordable(state: ExchangeState, command: PlaceOrder, refusal: Rejection) -> PlaceOrder | None:
     """In proportion: what is taken less of is the part at the worst prices, so it costs no more than its share."""
-    market = _market(state, command)
+    market = market_of(state, command)
     scale = state.assets[refusal.details["asset"]].scale
     required = units_of(refusal.details["required"], scale)
     available = units_of(refusal.details["available"], scale)
-    at_the_market = _is_paid_at_the_market(command)
+    at_the_market = is_paid_at_the_market(command)
     if at_the_market:
-        available -= _share(available)
+        available -= share(available)
     if command.quote_quantity:
         if at_the_market:
-            worth = _proceeds(state, command, available - available % market.lot)
+            worth = proceeds(state, command, available - available % market.lot)
         else:
             worth = command.quote_quantity * available // required
         return command._replace(quote_quantity=worth) if worth >= market.minimum_notional else None
     quantity = command.quantity
     if at_the_market:
-        taken = _walk(state, command, quantity)
+        taken = market_walk(state, command, quantity)
         # What the book does not have is not held for. What is postponed is.
         quantity = quantity if taken.stop is Stop.FILL_LIMIT else taken.quantity
     quantity = quantity * available // required
     quantity -= quantity % market.lot
     # Below the smallest order the money is what lacks, not the size.
-    return command._replace(quantity=quantity) if quantity >= _smallest_quantity(state, command) else None
-
-
-def _proceeds(state: ExchangeState, command: PlaceOrder, quantity: int) -> int:
-    """The quote amount that sells no more than that at the market; what is postponed counts at the worst price."""
-    if not quantity:
-        return 0
-    market, taken = _market(state, command), _walk(state, command, quantity)
-    postponed = quantity - taken.quantity if taken.stop is Stop.FILL_LIMIT else 0
-    return taken.notional + market.notional(_worst_price(state, command), postponed)
-
-
-def _walk(state: ExchangeState, command: PlaceOrder, quantity: int) -> Walk:
-    """Whom a market order of that quantity meets."""
-    market_state, now = state.markets[command.market], state.batch_milliseconds
-    quotation = fresh_quotation(market_state.market, market_state.reference, now)
-    taker = (owner_of_user(command.actor.user_id), command.side, _worst_price(state, command), quantity, 0)
-    return walk(market_state, taker, quotation, now, state.limits.fills_per_command)
-
-
-def _worst_price(state: ExchangeState, command: PlaceOrder) -> int:
-    reference = state.markets[command.market].reference
-    return protection_price(_market(state, command), reference.price, command.side) if reference is not None else 0
-
-
-def _is_paid_at_the_market(command: PlaceOrder) -> bool:
-    """Whether what it has to hold moves with the price: it names the one asset and pays with the other."""
-    if command.price or command.stop_price:
-        return False
-    return (command.side is Side.BUY) == (command.quantity > 0)
+    return command._replace(quantity=quantity) if quantity >= smallest_quantity(state, command) else None
 
 
 def _at_once(state: ExchangeState, command: PlaceOrder, _: Rejection) -> PlaceOrder | None:
@@ -354,10 +266,10 @@ def _well_formed(state: ExchangeState, command: PlaceOrder, refusal: Rejection) 
 
 def _mend_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder:
     if rule == "range":
-        return command._replace(quantity=_market(state, command).maximum_quantity if command.quantity > 0 else 0)
+        return command._replace(quantity=market_of(state, command).maximum_quantity if command.quantity > 0 else 0)
     if command.quantity and command.quote_quantity:
         return command._replace(quote_quantity=0)
-    return command._replace(quantity=_smallest_quantity(state, command))
+    return command._replace(quantity=smallest_quantity(state, command))
 
 
 def _mend_quote_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:
@@ -366,13 +278,13 @@ def _mend_quote_quantity(state: ExchangeState, command: PlaceOrder, rule: str) -
     price = command.stop_price if rule == "not_for_waiting_sells" else command.price
     if not price:
         return _mend_price(state, command, rule)  # first: by it the amount becomes a quantity
-    return command._replace(quote_quantity=0, quantity=_quantity_for(state, command, price))
+    return command._replace(quote_quantity=0, quantity=quantity_for(state, command, price))
 
 
 def _mend_price(state: ExchangeState, command: PlaceOrder, rule: str) -> PlaceOrder | None:
     if rule in {"not_for_market_orders", "only_for_limits"}:
         return command._replace(price=0)
-    market, reference = _market(state, command), state.markets[command.market].reference
+    market, reference = market_of(state, command), state.markets[command.market].reference
     measure = command.stop_price or (reference.price if reference is not None else 0)
     return command._replace(price=nearest_multiple(measure, market.tick)) if measure > 0 else None
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from chassis.errors import ServiceError
-from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
+from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, trades, units
 from test_triggers import trigger
 from trading.domain.commands import AmendOrder, PlaceOrder, SetMarket
 from trading.domain.events import OrderPlaced
@@ -52,6 +52,8 @@ def test_what_is_suggested_beside_the_live_price_is_still_accepted_when_that_has
         (FINE_TICK, Side.BUY, {"quote_quantity": units("0.1")}),
         (FINE_TICK, Side.SELL, {"quote_quantity": units("0.09")}),
         (FINE_TICK, Side.BUY, {"quantity": 2 * UNIT}),
+        (FINE_TICK, Side.BUY, {"quantity": 40 * UNIT}),  # of which the house has six
+        (FINE_TICK, Side.SELL, {"quote_quantity": 4_000 * UNIT}),
         (replace(FINE_TICK, lot=UNIT // 100_000), Side.SELL, {"quote_quantity": 150 * UNIT}),
     ],
 )
@@ -73,6 +75,22 @@ def test_what_is_suggested_at_a_limit_that_moves_with_the_live_price_is_still_ac
     assert isinstance(suggested, PlaceOrder)
     bench.reference(moved)
     bench.done(suggested)
+
+
+@pytest.mark.parametrize("moved", ["99.96", "100.04"])
+@pytest.mark.parametrize("side", list(Side))
+def test_a_fill_or_kill_by_the_amount_that_the_house_has_still_fits_a_moment_later(side: Side, moved: str) -> None:
+    bench = Bench(users=("alice",))
+    bench.do(SetMarket(OPERATOR, FINE_TICK, "start"))
+    bench.reference("100")
+    command = bench.market("alice", side, quote_quantity=4_000 * UNIT, time_in_force=TimeInForce.FOK)
+    with pytest.raises(ServiceError):
+        bench.do(command)
+    suggested = suggest_order(bench.exchange.state, command)
+    assert isinstance(suggested, PlaceOrder)
+    assert suggested == command._replace(quote_quantity=suggested.quote_quantity)
+    bench.reference(moved)
+    assert trades(bench.done(suggested))
 
 
 @pytest.mark.parametrize("far", ["50", "150"])

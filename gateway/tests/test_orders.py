@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import Running
 
 PATH = "/api/v1/orders"
+OTHER_ORDER = "01890000-0000-7000-8000-0000000000fe"
 BODY: dict[str, Any] = {"market": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.5", "price": "50000"}
 
 
@@ -187,6 +188,21 @@ async def test_cancelling_the_orders_of_one_market_or_of_all(up: "Running") -> N
     assert schemas.CancelledOrders.model_validate_json(reply.content).order_ids == [ORDER]
     await up.client.delete(PATH, headers=up.bearer())
     assert [command.cancel_orders.market for command in up.platform.trading.commands] == ["BTC-USD", ""]
+
+
+async def test_a_cancel_of_all_names_what_stays_open_and_why_and_so_does_its_repeat(fresh: "Running") -> None:
+    kept = trading_pb2.NotCancelled(order_id=OTHER_ORDER, market="OP-USD", reason="market_halted")
+    fresh.platform.trading.not_cancelled = [kept]
+    headers = {**fresh.bearer(), "Idempotency-Key": "all"}
+    reply = await fresh.client.delete(PATH, headers=headers)
+    assert reply.json() == {
+        "order_ids": [ORDER],
+        "not_cancelled": [{"order_id": OTHER_ORDER, "market": "OP-USD", "reason": "market_halted"}],
+    }
+    schemas.CancelledOrders.model_validate_json(reply.content)
+    fresh.platform.trading.not_cancelled = []
+    again = await fresh.client.delete(PATH, headers=headers)
+    assert (again.content, again.headers["idempotency-replayed"]) == (reply.content, "true")
 
 
 async def test_an_amendment_reaches_the_exchange_as_it_was_sent(up: "Running") -> None:

@@ -93,6 +93,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.commands: list[trading_pb2.EnterOrdersRequest] = []
         self.previews: list[trading_pb2.PlaceOrder] = []
         self.by_key: dict[str, trading_pb2.EnterOrdersResponse] = {}
+        self.not_cancelled: list[trading_pb2.NotCancelled] = []
         self.error: Exception | None = None
         # How many commands to swallow: taken, answered never.
         self.silent = 0
@@ -135,7 +136,9 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
             answer.CopyFrom(known)
             (answer.result if answer.HasField("result") else answer.cancelled).replayed = True
         elif request.HasField("cancel_orders"):
-            answer.cancelled.CopyFrom(trading_pb2.CancelOrdersResult(order_ids=[ORDER], batch=self.batch))
+            answer.cancelled.CopyFrom(
+                trading_pb2.CancelOrdersResult(order_ids=[ORDER], not_cancelled=self.not_cancelled, batch=self.batch)
+            )
         else:
             self.batch += 1
             placed = order(status="cancelled") if request.HasField("cancel_order") else order()

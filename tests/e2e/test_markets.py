@@ -58,6 +58,7 @@ async def test_what_an_operator_sets_is_what_a_trader_meets(platform: Platform, 
     refused = await trader.try_to_place(market=MARKET, type="market", quote_quantity="20")
     assert_error(refused, 422, "ORDER_REJECTED", "market_halted")
     assert_error(await trader.cancel(resting["id"]), 422, "ORDER_REJECTED", "market_halted")
+    await cancel_all_beside(trader, resting["id"])
     await change(operator, status="cancel_only")
     refused = await trader.try_to_place(market=MARKET, type="market", quote_quantity="20")
     assert_error(refused, 422, "ORDER_REJECTED", "market_cancel_only")
@@ -70,6 +71,20 @@ async def test_what_an_operator_sets_is_what_a_trader_meets(platform: Platform, 
         return bool((await trader.get(f"/markets/{MARKET}"))["taker_fee_basis_points"] == 2)
 
     await eventually(shown)
+
+
+async def cancel_all_beside(trader: Customer, halted: str) -> None:
+    """Cancels all the trader's orders; the one in the halted market stays, and whoever repeats hears of it too."""
+    price = float((await trader.get("/markets/BTC-USD/ticker"))["price"]) * 0.97
+    other = await trader.place(type="limit", quantity="0.001", price=f"{price:.0f}")
+    cancelled = await trader.send("DELETE", "/orders", key="all")
+    stays = [{"order_id": halted, "market": MARKET, "reason": "market_halted"}]
+    assert cancelled.json() == {"order_ids": [other["id"]], "not_cancelled": stays}, cancelled.text
+    again = await trader.send("DELETE", "/orders", key="all")
+    assert (again.json(), again.headers["idempotency-replayed"]) == (cancelled.json(), "true")
+    assert (await trader.send("DELETE", "/orders")).json() == {"order_ids": [], "not_cancelled": stays}
+    refused = await trader.send("DELETE", "/orders", market=MARKET)
+    assert_error(refused, 422, "ORDER_REJECTED", "market_halted")
 
 
 async def test_a_users_own_fees_and_volume_are_told(platform: Platform, new_customer: NewCustomer) -> None:

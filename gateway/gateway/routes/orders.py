@@ -23,7 +23,7 @@ from gateway.errors import PublicError, invalid, unavailable
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas import queries
 from gateway.schemas import trading as schemas
-from gateway.views.trading import placed_view, preview_view
+from gateway.views.trading import cancelled_view, placed_view, preview_view
 
 if TYPE_CHECKING:
     from cryptovault.trading.v1.trading_pb2_grpc import TradingServiceAsyncStub  # exists for type checkers only
@@ -86,6 +86,8 @@ class OrderRoutes:
                 limit=LimitClass.TRADING, permission="orders:cancel", shed_as=Urgency.CANCEL,
                 operation_id="cancelOrders", tag=_TAG,
                 summary="Cancel all open orders, of one market or of all",
+                description="A halted market keeps its orders: where it is named the request is refused, else "
+                "`not_cancelled` names them. At most the 1,000 orders that one may have open are told of.",
                 query=queries.CancelQuery, reply=schemas.CancelledOrders, errors=(404, 409, 422), idempotent=True,
             ),
         ]  # fmt: skip
@@ -120,7 +122,7 @@ class OrderRoutes:
     async def cancel_all(self, request: Request) -> Response:
         query = read_query(request, queries.CancelQuery)
         answer = await self._enter(request, pb.CancelOrders(market=query.market or ""))
-        return json_reply({"order_ids": list(answer.cancelled.order_ids)})
+        return json_reply(cancelled_view(answer.cancelled))
 
     async def _enter(
         self,

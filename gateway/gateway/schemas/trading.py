@@ -153,8 +153,18 @@ class OrderPage(ReplyBody):
     next_cursor: str | None
 
 
+class NotCancelled(ReplyBody):
+    order_id: Identifier
+    market: MarketSymbol
+    reason: str = Field(description="Why a cancel of this order alone would be refused, such as market_halted.")
+
+
 class CancelledOrders(ReplyBody):
     order_ids: list[Identifier]
+    not_cancelled: list[NotCancelled] = Field(
+        description="What stays open: orders of halted markets. None, and order_ids are all there were. A repeat with "
+        "the same Idempotency-Key answers what the first request did: ask again with another one."
+    )
 
 
 class FillPage(ReplyBody):

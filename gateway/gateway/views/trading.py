@@ -61,6 +61,15 @@ def placed_view(result: pb.OrderResult) -> dict[str, Any]:
     return view
 
 
+def cancelled_view(result: pb.CancelOrdersResult) -> dict[str, Any]:
+    return {
+        "order_ids": list(result.order_ids),
+        "not_cancelled": [
+            {"order_id": kept.order_id, "market": kept.market, "reason": kept.reason} for kept in result.not_cancelled
+        ],
+    }
+
+
 def preview_view(answer: pb.PreviewOrderResponse) -> dict[str, Any]:
     view = order_view(answer.order)
     for name in ("id", "created_at", "updated_at", "filled_at"):

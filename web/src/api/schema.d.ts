@@ -820,7 +820,7 @@ export interface paths {
         post: operations["placeOrder"];
         /**
          * Cancel all open orders, of one market or of all
-         * @description Cancel all open orders, of one market or of all
+         * @description A halted market keeps its orders: where it is named the request is refused, else `not_cancelled` names them. At most the 1,000 orders that one may have open are told of.
          */
         delete: operations["cancelOrders"];
         options?: never;
@@ -1474,6 +1474,11 @@ export interface components {
         CancelledOrders: {
             /** Order Ids */
             order_ids: string[];
+            /**
+             * Not Cancelled
+             * @description What stays open: orders of halted markets. None, and order_ids are all there were. A repeat with the same Idempotency-Key answers what the first request did: ask again with another one.
+             */
+            not_cancelled: components["schemas"]["NotCancelled"][];
         };
         /**
          * ChangeMarket
@@ -2295,6 +2300,24 @@ export interface components {
             items: components["schemas"]["MarketRules"][];
             /** Next Cursor */
             next_cursor: null;
+        };
+        /** NotCancelled */
+        NotCancelled: {
+            /**
+             * Order Id
+             * Format: uuid
+             */
+            order_id: string;
+            /**
+             * Market
+             * @example BTC-USD
+             */
+            market: string;
+            /**
+             * Reason
+             * @description Why a cancel of this order alone would be refused, such as market_halted.
+             */
+            reason: string;
         };
         /** Order */
         Order: {

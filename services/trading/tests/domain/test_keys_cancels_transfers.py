@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 from chassis.errors import ErrorKind, ServiceError
-from exchange_factory import COIN_USD, OPERATOR, UNIT, Bench, actor, units
+from exchange_factory import COIN_USD, DUST_USD, OPERATOR, UNIT, Bench, actor, units
 from trading.domain.accounts import Posting
 from trading.domain.commands import CancelAll, CancelOrder, SetMarket, StartBatch, Transfer
 from trading.domain.errors import (
@@ -14,7 +14,7 @@ from trading.domain.errors import (
     OrderNotOpen,
     UnknownAsset,
 )
-from trading.domain.events import BatchStarted, KeyUsed, OrderClosed, OrderPlaced, TransferPosted
+from trading.domain.events import BatchStarted, KeyUsed, NotCancelled, OrderClosed, OrderPlaced, TransferPosted
 from trading.domain.history import History
 from trading.domain.markets import MarketStatus
 from trading.domain.orders import Side
@@ -167,6 +167,27 @@ def test_a_repeated_cancel_with_its_key_is_a_repeat(bench: Bench) -> None:
     repeat = bench.do(CancelOrder(actor("alice"), order_id, "cancel-1"))
     assert isinstance(repeat, Repeat)
     assert repeat.order_ids == (order_id,)
+
+
+def test_a_cancel_of_all_says_which_orders_it_had_to_leave_and_why(bench: Bench) -> None:
+    bench.reference("0.01", "DUST-USD")
+    cancelled = place(bench)
+    left = bench.done(bench.limit("alice", Side.BUY, "5", "0.0099", market="DUST-USD"))[0]
+    assert isinstance(left, OrderPlaced)
+    bench.done(bench.limit("bob", Side.BUY, "5", "0.0099", market="DUST-USD"))
+    bench.done(SetMarket(OPERATOR, replace(DUST_USD, status=MarketStatus.HALTED), "incident"))
+    *_, used = bench.done(CancelAll(actor("alice"), idempotency_key="all"))
+    assert isinstance(used, KeyUsed)
+    stays = (NotCancelled(left.order_id, "DUST-USD", "market_halted"),)
+    assert (used.order_ids, used.not_cancelled) == ((cancelled,), stays)
+    # Nothing is left to close, and it says so all the same.
+    (again,) = bench.done(CancelAll(actor("alice"), idempotency_key="again"))
+    assert isinstance(again, KeyUsed)
+    assert (again.order_ids, again.not_cancelled) == ((), stays)
+    place(bench)
+    *_, in_one_market = bench.done(CancelAll(actor("alice"), "COIN-USD", "one"))
+    assert isinstance(in_one_market, KeyUsed)
+    assert in_one_market.not_cancelled == ()
 
 
 def test_anothers_order_cannot_be_told_from_one_that_does_not_exist(bench: Bench) -> None:

@@ -84,6 +84,7 @@ def test_what_was_written_is_read_back_the_same() -> None:
         events.WorkFinished(MARKET),
         events.OrderClosed("o", "u", MARKET, OrderStatus.CANCELLED, CloseReason.SELF_TRADE, "USD", 2**62, 3, None),
         events.KeyUsed("u", 'schlüssel\n"', "cancel|x", ()),
+        events.KeyUsed("u", "k", "cancel_all|", ("o",), (events.NotCancelled("p", MARKET, "market_halted"),)),
         events.TradingPaused(MARKET, 2**53, 1, 2**62),
         events.TradingResumed(MARKET, TIME, actor("op"), "the news is real"),
         events.UserFeesSet("u", FeeRates(0, 5), actor("op"), "market maker"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trading.domain.commands import Actor, AddMarket, AmendOrder, CancelOrder, ExpireOrders, SetMarket
+from trading.domain.events import KeyUsed, NotCancelled
 from trading.domain.exchange import Exchange
 from trading.domain.invariants import check_all
 from trading.domain.markets import MarketStatus
@@ -62,6 +63,21 @@ def test_an_amendment_beyond_63_bits_of_hundred_millionths_is_read_at_the_scale_
         Actor("ann", "session-1", "request-1", "203.0.113.7"), order.order_id, 0, 15 * 10**17, "amend-key", 8, 7
     )
     assert check_all(exchange.state) == []
+
+
+def test_what_a_cancel_of_all_had_to_leave_is_read_as_it_was_told() -> None:
+    exchange = Exchange()
+    for line in (FOLDER / "cancels_v1.jsonl").read_bytes().splitlines():
+        entries = decode_body(line).entries
+        for entry in entries:
+            for event in entry.events:
+                exchange.apply(event)
+    (order,) = exchange.state.orders.values()
+    used = entries[-1].events[-1]
+    assert isinstance(used, KeyUsed)
+    assert used.not_cancelled == (NotCancelled(order.order_id, "ETH-USD", "market_halted"),)
+    assert check_all(exchange.state) == []
+    assert state_hash(exchange.state) == "c58baa68b210ff3177b52d4df3fd24cac40d3355c2e0852509f4224a9246246a"
 
 
 def test_every_command_of_every_version_is_in_a_golden_journal() -> None:

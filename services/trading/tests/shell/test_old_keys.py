@@ -18,11 +18,12 @@ from shell_factory import (
     limit,
     running_shell,
 )
-from trading.domain.commands import SetMarket, Transfer
+from trading.domain.commands import CancelAll, SetMarket, Transfer
 from trading.domain.errors import IdempotencyKeyReused, OrderNotOpen
+from trading.domain.events import NotCancelled
 from trading.domain.exchange import Exchange
 from trading.domain.keys import ORDER_KEY_SECONDS
-from trading.domain.markets import Market
+from trading.domain.markets import Market, MarketStatus
 from trading.domain.orders import Side
 from trading.domain.snapshot import state_hash
 from trading.domain.start_batch import keys_to_evict
@@ -258,6 +259,35 @@ async def test_a_key_is_free_after_a_day_behind_any_number_of_others() -> None:
         await shell.send(buy_for("ann", COST, key="last"))
         folded = await recover(shell.sequencer._journal, Limits())
         assert state_hash(folded.state) == state_hash(shell.state)
+
+
+async def test_the_repeat_of_a_cancel_of_all_names_what_stayed_open_then_wherever_its_batch_is() -> None:
+    history = NoHistory()
+    async with running_shell(MemoryJournal(), history=history, limits=Limits(remembered_batches=5)) as shell:
+        await shell.deposit("ann", "USD", 1_000 * UNIT)
+        placed = await shell.send(limit("ann", Side.BUY, UNIT // 100, PRICE - 1_000 * UNIT))
+        assert placed.order is not None
+        market = shell.state.markets[MARKET].market
+        await shell.send(SetMarket(actor("operator"), replace(market, status=MarketStatus.HALTED), "incident"))
+        everything = CancelAll(actor("ann"), idempotency_key="all")
+        first = await shell.send(everything)
+        stays = (NotCancelled(placed.order.order_id, MARKET, "market_halted"),)
+        assert (first.order_ids, first.not_cancelled, first.replayed) == ((), stays, False)
+        assert (await shell.send(CancelAll(actor("ann")))).not_cancelled == stays
+        remembered = shell.state.keys.idempotency["user:ann", "all"]
+        await shell.send(SetMarket(actor("operator"), market, "over"))
+        assert (await shell.send(CancelAll(actor("ann")))).order_ids == (placed.order.order_id,)
+        as_told = first._replace(replayed=True)
+        assert (await shell.send(everything))._replace(time_milliseconds=first.time_milliseconds) == as_told
+        # From the journal, and then by a key that only the projection knows.
+        shell.sequencer._recent.clear()
+        assert (await shell.send(everything)).not_cancelled == stays
+        for _ in range(7):
+            await shell.deposit("bob", "USD", UNIT)
+        assert ("user:ann", "all") not in shell.state.keys.idempotency
+        history.known.idempotency["user:ann", "all"] = remembered
+        again = await shell.send(everything)
+        assert (again.order_ids, again.not_cancelled, again.replayed) == ((), stays, True)
 
 
 async def test_an_operators_change_whose_key_left_memory_is_not_made_again() -> None:

@@ -184,8 +184,9 @@ class _StreamTicket:
 
     def prepare(self, outcome: Committed) -> None:
         if isinstance(self.command, CancelAll):
+            kept = [trading_pb2.NotCancelled(**one._asdict()) for one in outcome.not_cancelled]
             cancelled = trading_pb2.CancelOrdersResult(
-                order_ids=outcome.order_ids, batch=outcome.batch, replayed=outcome.replayed
+                order_ids=outcome.order_ids, not_cancelled=kept, batch=outcome.batch, replayed=outcome.replayed
             )
             self._response = _Response(correlation_id=self._correlation_id, cancelled=cancelled)
         else:

@@ -4,7 +4,7 @@ from trading.domain.accounts import owner_of_user
 from trading.domain.by_position import by_position
 from trading.domain.commands import Actor, CancelAll, CancelOrder
 from trading.domain.errors import InvalidOrder, MarketHalted, OrderNotOpen, UnknownMarket
-from trading.domain.events import KeyUsed
+from trading.domain.events import KeyUsed, NotCancelled
 from trading.domain.keys import fingerprint_of, repeat_of_key
 from trading.domain.markets import HALTED
 from trading.domain.order_rules import KEY_LENGTH_MAX
@@ -37,7 +37,9 @@ def cancel_order(state: ExchangeState, command: CancelOrder) -> Decision:
 
 
 def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
-    """Bounded by the limit of open orders per user. Without a market, halted markets keep their orders."""
+    """Bounded by the limit of open orders per user. Without a market, halted markets keep their orders:
+    `not_cancelled` says which.
+    """
     owner = owner_of_user(command.actor.user_id)
     fingerprint = fingerprint_of(command)
     repeat = repeat_of_key(state.keys, owner, command.idempotency_key, fingerprint, state.batch_milliseconds)
@@ -62,8 +64,18 @@ def cancel_all(state: ExchangeState, command: CancelAll) -> Decision:
     for order in orders:
         draft.close(order, USER, command.actor)
     order_ids = tuple(order.order_id for order in orders)
-    _use_key(draft, command.actor, command.idempotency_key, fingerprint, order_ids)
+    _use_key(draft, command.actor, command.idempotency_key, fingerprint, order_ids, kept=not_cancelled(state, command))
     return draft.events
+
+
+def not_cancelled(state: ExchangeState, command: CancelAll) -> tuple[NotCancelled, ...]:
+    """What the command leaves open, before it or right after; bounded as what it closes is."""
+    known = None if command.market else state.owners.get(owner_of_user(command.actor.user_id))
+    return tuple(
+        NotCancelled(order.order_id, order.market, MarketHalted.reason)
+        for order in (known.orders.values() if known is not None else ())
+        if state.markets[order.market].market.status is HALTED
+    )
 
 
 def check_key(idempotency_key: str) -> None:
@@ -73,6 +85,14 @@ def check_key(idempotency_key: str) -> None:
         )
 
 
-def _use_key(draft: Draft, actor: Actor, idempotency_key: str, fingerprint: str, order_ids: tuple[str, ...]) -> None:
+def _use_key(
+    draft: Draft,
+    actor: Actor,
+    idempotency_key: str,
+    fingerprint: str,
+    order_ids: tuple[str, ...],
+    *,
+    kept: tuple[NotCancelled, ...] = (),
+) -> None:
     if idempotency_key:
-        draft.events.append(_key_used(actor.user_id, idempotency_key, fingerprint, order_ids))
+        draft.events.append(_key_used(actor.user_id, idempotency_key, fingerprint, order_ids, kept))

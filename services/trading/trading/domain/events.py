@@ -204,13 +204,25 @@ class OrderClosed(NamedTuple):
     actor: Actor | None
 
 
+class NotCancelled(NamedTuple):
+    """An order that a cancel of all had to leave open. `reason` as the cancel of it alone would be refused."""
+
+    order_id: str
+    market: str
+    reason: str
+
+
 class KeyUsed(NamedTuple):
-    """A cancel's or amendment's idempotency key, remembered with its orders (a placed order's is in `OrderPlaced`)."""
+    """A cancel's or amendment's idempotency key, remembered with its orders (a placed order's is in `OrderPlaced`).
+
+    `not_cancelled` is for whoever tells a repeat the first reply: later nobody could say what was open and halted then.
+    """
 
     user_id: str
     idempotency_key: str
     fingerprint: str
     order_ids: tuple[str, ...]
+    not_cancelled: tuple[NotCancelled, ...] = ()
 
 
 class UserSequence(NamedTuple):

@@ -331,7 +331,7 @@ def _end(state: ExchangeState, market: MarketState, owner: Owner, order: Order) 
 
 
 def _use_key(state: ExchangeState, event: KeyUsed) -> None:
-    user_id, key, fingerprint, order_ids = event
+    user_id, key, fingerprint, order_ids, _ = event
     name = (owner_of_user(user_id), key)
     keys, batch = state.keys, state.batch_number
     keys.idempotency[name] = _remembered_key(fingerprint, batch, order_ids, "", key)

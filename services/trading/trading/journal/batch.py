@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-CORE_VERSION = 3  # of the rules that decided the batch; for audit, since folds read events alone
+CORE_VERSION = 4  # of the rules that decided the batch; for audit, since folds read events alone
 GENESIS_DIGEST = bytes(32)  # the "previous digest" of batch 1
 # A user's event is found by `<user id>/<sequence, 12 hex digits>`: exact keys, so that a range of sequences is a list
 # of points that any index answers, and no bound has to meet inside one array element.

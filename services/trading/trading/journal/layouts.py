@@ -92,6 +92,7 @@ PARTS: dict[type[Any], tuple[str, ...]] = {
         "user_sequence",
     ),
     events.UserSequence: ("user_id", "sequence"),
+    events.NotCancelled: ("order_id", "market", "reason"),
 }
 
 # Stored as their value.
@@ -112,6 +113,7 @@ _ORDER_PLACED = (
     "protection_price maker_fee_basis_points taker_fee_basis_points hold_asset hold rests client_order_id "
     "idempotency_key fingerprint user_sequence actor"
 )
+_KEY_USED = "user_id idempotency_key fingerprint order_ids"
 _PLACE_ORDER = (
     "actor market side order_type time_in_force quantity quote_quantity price post_only client_order_id idempotency_key"
 )
@@ -138,7 +140,8 @@ EVENTS: tuple[Layout, ...] = (
     _layout(
         8, 1, events.OrderClosed, "order_id user_id market status reason hold_asset hold_reduction user_sequence actor"
     ),
-    _layout(9, 1, events.KeyUsed, "user_id idempotency_key fingerprint order_ids"),
+    _layout(9, 1, events.KeyUsed, _KEY_USED),
+    _layout(9, 2, events.KeyUsed, _KEY_USED + " not_cancelled"),
     _layout(
         10,
         1,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from trading.domain.accounts import owner_of_user
+from trading.domain.cancel_orders import not_cancelled
 from trading.domain.commands import AmendOrder, CancelAll, CancelOrder, Command, KeyedChange, PlaceOrder
 from trading.domain.events import (
     Event,
@@ -38,7 +39,7 @@ def committed_now(
         return Committed(batch, time_milliseconds, events, view, balances)
     if isinstance(command, CancelAll):
         closed = tuple(event.order_id for event in events if isinstance(event, OrderClosed))
-        return Committed(batch, time_milliseconds, order_ids=closed)
+        return Committed(batch, time_milliseconds, order_ids=closed, not_cancelled=not_cancelled(state, command))
     for event in events:
         if isinstance(event, TransferPosted | TransferHeld | TransferSettled | TransferReleased):
             return Committed(batch, time_milliseconds, transfer_id=event.transfer_id)
@@ -54,8 +55,8 @@ def committed_before(
     *,
     balances: Sequence[Balance] = (),
 ) -> Committed:
-    """The first reply again. `view` is the order it was about, `entry` the one that placed, amended or cancelled it,
-    `balances` those that it left.
+    """The first reply again. `view` is the order it was about, `entry` the one that placed, amended or cancelled it (or
+    cancelled many), `balances` those that it left.
     """
     if isinstance(command, PlaceOrder | CancelOrder | AmendOrder) and view is not None:
         return Committed(
@@ -67,6 +68,9 @@ def committed_before(
             replayed=True,
         )
     events = entry.events if entry is not None else ()
+    if isinstance(command, CancelAll):
+        kept = tuple(one for event in events if type(event) is KeyUsed for one in event.not_cancelled)
+        return Committed(repeat.batch, 0, order_ids=repeat.order_ids, not_cancelled=kept, replayed=True)
     return Committed(repeat.batch, 0, events, order_ids=repeat.order_ids, transfer_id=repeat.transfer_id, replayed=True)
 
 
@@ -100,7 +104,7 @@ def changing_entry(entries: Sequence[Entry], command: KeyedChange) -> Entry | No
     return None
 
 
-def keyed_entry(entries: Sequence[Entry], command: AmendOrder | CancelOrder) -> tuple[Entry, list[Event]]:
+def keyed_entry(entries: Sequence[Entry], command: AmendOrder | CancelOrder | CancelAll) -> tuple[Entry, list[Event]]:
     """The entry in which the command's key was used, and the events after it. It must be there."""
     for index, entry in enumerate(entries):
         for event in entry.events:

@@ -8,7 +8,15 @@ from chassis.errors import ServiceError
 from chassis.logs import get_logger
 
 from trading.domain.accounts import owner_of_user
-from trading.domain.commands import AmendOrder, CancelOrder, KeyedChange, PlaceOrder, PostTransfer, VoidTransfer
+from trading.domain.commands import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    KeyedChange,
+    PlaceOrder,
+    PostTransfer,
+    VoidTransfer,
+)
 from trading.domain.held_transfers import refuse_ended
 from trading.domain.keys import TransferCommand, fingerprint_of, repeat_of_key, repeat_of_order, repeat_of_transfer
 from trading.domain.outcomes import Repeat
@@ -88,14 +96,14 @@ class Repeats:
     def answer(self, ticket: Ticket, repeat: Repeat) -> None:
         """The first reply again; at once where memory holds what it needs, else after reading it."""
         command = ticket.command
-        if not isinstance(command, PlaceOrder | CancelOrder | AmendOrder | KeyedChange):
+        if not isinstance(command, PlaceOrder | CancelOrder | CancelAll | AmendOrder | KeyedChange):
             self._reply(ticket, repeat, None, None)
             return
         finished = next((batch for batch in reversed(self._recent) if batch.number == repeat.batch), None)
         if finished is None:
             self._begin(ticket, self._answer_from_history(ticket, repeat))
-        elif isinstance(command, KeyedChange):
-            self._reply(ticket, repeat, None, changing_entry(finished.entries, command))
+        elif isinstance(command, KeyedChange | CancelAll):
+            self._reply(ticket, repeat, None, _entry_of(finished.entries, command))
         else:
             then = _Then(finished.entries, finished.accounts, finished.time_milliseconds)
             self._reply_about_an_order(ticket, repeat, finished.orders[repeat.order_ids[0]], then)
@@ -131,9 +139,9 @@ class Repeats:
         if batch is None:
             raise HistoryBehind
         body = decode_body(batch.body)
-        if isinstance(ticket.command, KeyedChange):
+        if isinstance(ticket.command, KeyedChange | CancelAll):
             await self._settled()
-            self._reply(ticket, repeat, None, changing_entry(body.entries, ticket.command))
+            self._reply(ticket, repeat, None, _entry_of(body.entries, ticket.command))
             return
         view = None if isinstance(ticket.command, PlaceOrder) else await self._order_after(repeat, batch)
         await self._settled()
@@ -205,6 +213,10 @@ class _Then(NamedTuple):
     entries: Sequence[Entry]
     accounts: Sequence[AccountAfter]
     time_milliseconds: int
+
+
+def _entry_of(entries: Sequence[Entry], command: KeyedChange | CancelAll) -> Entry | None:
+    return keyed_entry(entries, command)[0] if isinstance(command, CancelAll) else changing_entry(entries, command)
 
 
 def _repeat_of(known: RememberedKeys, command: KeyedCommand) -> Repeat | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from trading.domain.commands import Command
-from trading.domain.events import Event
+from trading.domain.events import Event, NotCancelled
 from trading.domain.queries import Balance
 from trading.journal.history import OrderView
 
@@ -13,8 +13,9 @@ class Committed(NamedTuple):
     """A command's effect; durable by the time `Ticket.answer` is called.
 
     `order` is the order that was placed or cancelled, as the command left it, `events` hold its fills, `balances` are
-    the actor's in its market's two assets. `order_ids` are those that a cancel of many closed. `replayed`: an earlier
-    command with the same key had the effect; all but `batch` is as it was told then.
+    the actor's in its market's two assets. `order_ids` are those that a cancel of many closed, `not_cancelled` those
+    that it had to leave. `replayed`: an earlier command with the same key had the effect; all but `batch` is as it was
+    told then.
     """
 
     batch: int
@@ -23,6 +24,7 @@ class Committed(NamedTuple):
     order: OrderView | None = None
     balances: Sequence[Balance] = ()
     order_ids: tuple[str, ...] = ()
+    not_cancelled: tuple[NotCancelled, ...] = ()
     transfer_id: str = ""
     replayed: bool = False
 

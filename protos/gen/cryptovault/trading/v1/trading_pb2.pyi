@@ -517,24 +517,56 @@ class CancelOrdersResult(_message.Message):
     ORDER_IDS_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    NOT_CANCELLED_FIELD_NUMBER: _builtins.int
     batch: _builtins.int
     replayed: _builtins.bool
     @_builtins.property
     def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def not_cancelled(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotCancelled]:
+        """What stays open all the same, where orders of every market were to be cancelled."""
+
     def __init__(
         self,
         *,
         order_ids: _abc.Iterable[_builtins.str] | None = ...,
         batch: _builtins.int = ...,
         replayed: _builtins.bool = ...,
+        not_cancelled: _abc.Iterable[Global___NotCancelled] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "order_ids", b"order_ids", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "not_cancelled", b"not_cancelled", "order_ids", b"order_ids", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelOrdersResult: _TypeAlias = CancelOrdersResult  # noqa: Y015
+
+@_typing.final
+class NotCancelled(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    market: _builtins.str
+    reason: _builtins.str
+    """As a cancel of this order alone would be refused, such as `market_halted`."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        market: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market", b"market", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotCancelled: _TypeAlias = NotCancelled  # noqa: Y015
 
 @_typing.final
 class WatchEventsRequest(_message.Message):

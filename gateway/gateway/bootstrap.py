@@ -88,7 +88,7 @@ from gateway.websocket.private_channels import PrivateFeeds
 from gateway.websocket.registry import SocketRegistry
 from gateway.websocket.trade_channel import TradeChannel
 
-_LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time
+_LISTS_FRESH_SECONDS = 5.0  # a market that was halted shows within this time; routes.markets tells the public
 _BOOK_DEPTH = 50  # levels a side in the channel; a screen shows 20
 _REDIS_CONNECTIONS_MAX = 8  # requests share calls; one connection nearly suffices
 _REDIS_TIMEOUT_SECONDS = 1.0
@@ -219,8 +219,8 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
             newest_trades=newest_trades,
         ),
         FeeRoutes(trading=stubs.trading),
-        AdminMarketRoutes(operator=stubs.operator),
-        AdminAssetRoutes(operator=stubs.operator),
+        AdminMarketRoutes(operator=stubs.operator, markets=markets),
+        AdminAssetRoutes(operator=stubs.operator, assets=assets),
         OrderRoutes(order_entry=order_entry, trading=stubs.trading, ids=ids),
         HistoryRoutes(trading_queries=stubs.queries, order_entry=order_entry, freshness=freshness),
         HoldingRoutes(portfolio=stubs.portfolio, freshness=freshness),

@@ -42,6 +42,15 @@ async def test_an_asset_travels_with_its_reason_and_key(up: "Running") -> None:
     assert up.platform.operator.requests[-1].HasField("scale")
 
 
+async def test_an_asset_that_was_added_is_asked_for_again(fresh: "Running") -> None:
+    for _ in range(2):
+        await fresh.client.get("/api/v1/assets")
+    asked = fresh.platform.trading.market_requests
+    await fresh.client.post(ASSETS, json=ASSET, headers=operator(fresh))
+    await fresh.client.get("/api/v1/assets")
+    assert fresh.platform.trading.market_requests == asked + 1
+
+
 async def test_a_market_travels_with_what_was_named_and_nothing_else(up: "Running") -> None:
     body = {**MARKET, "taker_fee_basis_points": 0, "sources": [{"name": "simulator", "maximum_age_seconds": 3}]}
     reply = await up.client.post(MARKETS, json=body, headers=operator(up, "key-1"))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from conftest import Running
 
 MARKET = "/api/v1/admin/markets/BTC-USD"
+ADDED = {
+    "base_asset": "TRX", "quote_asset": "USD", "tick": "0.00001", "lot": "0.1", "min_notional": "1",
+    "max_quantity": "1000000", "reason": "asked for",
+}  # fmt: skip
 FEES = f"/api/v1/admin/users/{USER}/fees"
 
 
@@ -46,6 +50,27 @@ async def test_a_market_tells_its_limits_tiers_and_breaker(up: "Running") -> Non
     assert shown["fee_tiers"] == [{"volume_from": "100000", "maker_fee_basis_points": 8, "taker_fee_basis_points": 18}]
     assert shown["circuit_breaker"] == {"move_basis_points": 1000, "window_seconds": "60", "pause_seconds": "1.5"}
     assert shown["paused_until"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", MARKET, {"version": 1, "status": "halted", "reason": "x"}),
+        ("POST", f"{MARKET}/resume", {"reason": "x"}),
+        ("POST", "/api/v1/admin/markets", ADDED),
+    ],
+)
+async def test_an_operator_reads_a_change_at_once(
+    fresh: "Running", method: str, path: str, body: dict[str, Any]
+) -> None:
+    assert (await fresh.client.get("/api/v1/markets/BTC-USD")).json()["status"] == "trading"
+    fresh.platform.trading.market_status = "halted"
+    # Another gateway's operator: this one tells it when its answer is old.
+    assert (await fresh.client.get("/api/v1/markets/BTC-USD")).json()["status"] == "trading"
+    reply = await fresh.client.request(method, path, json=body, headers=operator(fresh))
+    assert reply.status_code in {200, 201}, reply.text
+    assert (await fresh.client.get("/api/v1/markets/BTC-USD")).json()["status"] == "halted"
+    assert (await fresh.client.get("/api/v1/markets")).json()["items"][0]["status"] == "halted"
 
 
 async def test_fees_tell_the_tier_and_the_next(up: "Running") -> None:

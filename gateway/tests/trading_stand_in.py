@@ -103,6 +103,7 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.sequence = 0
         self.balance_requests = 0
         self.market_requests = 0
+        self.market_status = "trading"
         self.book_requests: list[trading_pb2.WatchBookRequest] = []
         self.book = trading_pb2.WatchBookResponse(
             snapshot=True, bids=levels({"49999": "1", "50000": "2"}), asks=levels({"50001": "3"}), time=NOW
@@ -237,7 +238,9 @@ class Trading(trading_pb2_grpc.TradingServiceServicer):
         self.market_requests += 1
         # As after an operator added an asset: there is no market of it yet.
         assets = [trading_pb2.Asset(code=code, name=name) for code, name in ASSETS.items()]
-        return trading_pb2.ListMarketsResponse(markets=[market()], assets=assets)
+        listed = market()
+        listed.status = self.market_status
+        return trading_pb2.ListMarketsResponse(markets=[listed], assets=assets)
 
 
 class Operator(operator_pb2_grpc.TradingOperatorServiceServicer):

@@ -13,6 +13,7 @@ from gateway.edge.idempotency import idempotency_key
 from gateway.edge.queries import read_path
 from gateway.edge.replies import json_reply
 from gateway.routes.endpoint import API, Endpoint
+from gateway.routes.markets import Assets
 from gateway.schemas import admin as schemas
 from gateway.schemas import queries
 
@@ -26,8 +27,9 @@ _PERMISSION = "markets:write"
 
 
 class AdminAssetRoutes:
-    def __init__(self, *, operator: "TradingOperatorServiceAsyncStub") -> None:
+    def __init__(self, *, operator: "TradingOperatorServiceAsyncStub", assets: Assets) -> None:
         self._operator = operator
+        self._assets = assets
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -63,7 +65,8 @@ class AdminAssetRoutes:
     async def add(self, request: Request) -> Response:
         key = idempotency_key(request)
         body = await read_body(request, schemas.AddAsset)
-        answer = await self._operator.AddAsset(pb.AddAssetRequest(**body.model_dump(), idempotency_key=key or ""))
+        with self._assets.changing():
+            answer = await self._operator.AddAsset(pb.AddAssetRequest(**body.model_dump(), idempotency_key=key or ""))
         if answer.replayed and key is not None:
             facts_of(request).reply_with("idempotency-replayed", "true")
         return json_reply(_view(answer.asset), status=201)

@@ -15,6 +15,7 @@ from gateway.edge.queries import read_path
 from gateway.edge.replies import empty_reply, json_reply
 from gateway.errors import invalid
 from gateway.routes.endpoint import API, Endpoint
+from gateway.routes.markets import Markets
 from gateway.schemas import admin as schemas
 from gateway.schemas import queries
 from gateway.views.markets import rules_view
@@ -43,8 +44,9 @@ _PLAIN = (
 
 
 class AdminMarketRoutes:
-    def __init__(self, *, operator: "TradingOperatorServiceAsyncStub") -> None:
+    def __init__(self, *, operator: "TradingOperatorServiceAsyncStub", markets: Markets) -> None:
         self._operator = operator
+        self._markets = markets
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -98,15 +100,15 @@ class AdminMarketRoutes:
     async def add(self, request: Request) -> Response:
         key = idempotency_key(request)
         body = await read_body(request, schemas.AddMarket)
-        answer = await self._operator.AddMarket(
-            pb.AddMarketRequest(
-                base_asset=body.base_asset,
-                quote_asset=body.quote_asset,
-                reason=body.reason,
-                idempotency_key=key or "",
-                rules=_change(body),
-            )
+        addition = pb.AddMarketRequest(
+            base_asset=body.base_asset,
+            quote_asset=body.quote_asset,
+            reason=body.reason,
+            idempotency_key=key or "",
+            rules=_change(body),
         )
+        with self._markets.changing():
+            answer = await self._operator.AddMarket(addition)
         if answer.replayed and key is not None:
             facts_of(request).reply_with("idempotency-replayed", "true")
         return json_reply(rules_view(answer.rules), status=201)
@@ -115,15 +117,15 @@ class AdminMarketRoutes:
         path = read_path(request, queries.MarketPath)
         key = idempotency_key(request)
         body = await read_body(request, schemas.ChangeMarket)
-        answer = await self._operator.ChangeMarket(
-            pb.ChangeMarketRequest(
-                symbol=path.symbol,
-                version=body.version,
-                reason=body.reason,
-                idempotency_key=key or "",
-                change=_change(body),
-            )
+        change = pb.ChangeMarketRequest(
+            symbol=path.symbol,
+            version=body.version,
+            reason=body.reason,
+            idempotency_key=key or "",
+            change=_change(body),
         )
+        with self._markets.changing():
+            answer = await self._operator.ChangeMarket(change)
         if answer.replayed and key is not None:
             facts_of(request).reply_with("idempotency-replayed", "true")
         return json_reply(rules_view(answer.rules))
@@ -131,7 +133,8 @@ class AdminMarketRoutes:
     async def resume(self, request: Request) -> Response:
         path = read_path(request, queries.MarketPath)
         body = await read_body(request, schemas.ResumeMarket)
-        answer = await self._operator.ResumeMarket(pb.ResumeMarketRequest(symbol=path.symbol, reason=body.reason))
+        with self._markets.changing():
+            answer = await self._operator.ResumeMarket(pb.ResumeMarketRequest(symbol=path.symbol, reason=body.reason))
         return json_reply(rules_view(answer.rules))
 
     async def set_fees(self, request: Request) -> Response:

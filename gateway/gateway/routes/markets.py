@@ -30,6 +30,10 @@ Markets = SharedAnswer[dict[str, trading_pb2.Market]]
 Assets = SharedAnswer[list[trading_pb2.Asset]]
 
 _TAG = "markets"
+_AGE = (
+    "Up to 5 seconds old, its status too: a market that was halted shows within that time. Who changes a market reads "
+    "the change at once where both go through one gateway."
+)
 
 
 class MarketRoutes:
@@ -63,12 +67,12 @@ class MarketRoutes:
             Endpoint(
                 method="GET", path=f"{API}/markets", handler=self.list_markets, access=Access.PUBLIC,
                 limit=LimitClass.MARKET_DATA, operation_id="listMarkets", summary="All markets and their rules",
-                tag=_TAG, reply=schemas.MarketPage,
+                description=_AGE, tag=_TAG, reply=schemas.MarketPage,
             ),
             Endpoint(
                 method="GET", path=f"{API}/markets/{{symbol}}", handler=self.get_market, access=Access.PUBLIC,
                 limit=LimitClass.MARKET_DATA, operation_id="getMarket", summary="One market and its rules", tag=_TAG,
-                path_fields=queries.MarketPath, reply=schemas.Market, errors=(404,),
+                description=_AGE, path_fields=queries.MarketPath, reply=schemas.Market, errors=(404,),
             ),
             Endpoint(
                 method="GET", path=f"{API}/prices", handler=self.list_prices, access=Access.PUBLIC,

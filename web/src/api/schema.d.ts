@@ -541,7 +541,7 @@ export interface paths {
         };
         /**
          * All markets and their rules
-         * @description All markets and their rules
+         * @description Up to 5 seconds old, its status too: a market that was halted shows within that time. Who changes a market reads the change at once where both go through one gateway.
          */
         get: operations["listMarkets"];
         put?: never;
@@ -561,7 +561,7 @@ export interface paths {
         };
         /**
          * One market and its rules
-         * @description One market and its rules
+         * @description Up to 5 seconds old, its status too: a market that was halted shows within that time. Who changes a market reads the change at once where both go through one gateway.
          */
         get: operations["getMarket"];
         put?: never;

@@ -64,8 +64,11 @@ SECRET_FIELDS = frozenset(
         "token",
     }
 )
+_SHORT = re.compile(rb"[\x20-\x7e]{1,64}")
 _SHOWN_VALUE = re.compile(r"[\x20-\x7e]{0,64}")
 _DETAIL_LENGTH_MAX = 512
+# Said on every route: a body is received before anybody asks whether it is an order's.
+NOT_READ = "A body that did not come whole is not looked into."
 
 # Pydantic's names of broken rules, in ours. What is missing here keeps pydantic's name.
 _RULES: Mapping[str, str] = {
@@ -147,6 +150,11 @@ def invalid_details(*, field: str, rule: str, value: str | None = None, **facts:
     return details
 
 
+def repeated(text: bytes) -> str:
+    """What was given, for `details`: the caller's text where it is short and plain."""
+    return text.decode() if _SHORT.fullmatch(text) else "what is not repeated here"
+
+
 def unauthenticated(message: str, *, reason: str) -> PublicError:
     return PublicError(AUTHENTICATION_ERROR, message, {"reason": reason})
 
@@ -175,8 +183,11 @@ def too_large(limit: int) -> PublicError:
     return PublicError(
         PAYLOAD_TOO_LARGE,
         f"The body is larger than {limit} bytes.",
-        {"reason": "payload_too_large", "limit": str(limit)},
-    )
+        {
+            "reason": "payload_too_large", "rule": "max_bytes", "limit": str(limit), "given": f"more than {limit}",
+            "no_suggestion": NOT_READ,
+        },
+    )  # fmt: skip
 
 
 def public_error_of(error: Exception) -> PublicError | None:

@@ -232,7 +232,10 @@ _EXAMPLES: dict[int, tuple[dict[str, str], str]] = {
     403: ({"reason": "csrf_token_mismatch"}, "The X-CSRF-Token header must repeat the CSRF cookie of this session."),
     404: ({"reason": "not_found"}, "There is nothing here."),
     409: ({"reason": "idempotency_key_reused"}, "This idempotency key belongs to another request."),
-    413: ({"reason": "payload_too_large", "limit": "65536"}, "The body is larger than 65536 bytes."),
+    413: (
+        {"reason": "payload_too_large", "rule": "max_bytes", "limit": "65536", "given": "more than 65536"},
+        "The body is larger than 65536 bytes.",
+    ),
     422: (
         {"reason": "insufficient_funds", "asset": "USD", "required": "100.10", "available": "20.00"},
         "The available balance is too small.",

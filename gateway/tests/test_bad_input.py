@@ -120,7 +120,7 @@ async def test_a_body_over_64_kib_without_a_length_is_refused_while_it_comes(up:
 
     headers = {**up.bearer(), "Content-Type": "application/json"}
     reply = await up.client.post("/api/v1/orders", content=chunks(), headers=headers)
-    checked(reply, 413, "PAYLOAD_TOO_LARGE")
+    assert checked(reply, 413, "PAYLOAD_TOO_LARGE")["no_suggestion"]
 
 
 async def test_a_body_of_nearly_64_kib_is_read(up: "Running") -> None:
@@ -221,6 +221,32 @@ async def test_an_order_that_cannot_be_read_is_told_the_rule_the_limit_and_what_
     assert details["rule"]
     assert details["limit"]
     assert details["no_suggestion"]
+    assert up.platform.trading.commands == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content", "rule", "limit", "given"),
+    [
+        ("application/json", '{"side": "buy", "side": "sell"}', "once", "each name once in an object",
+         "a name twice"),
+        ("application/json", "[" * 12 + "]" * 12, "depth", "8", "12"),
+        ("application/json", "{", "json", "JSON", "what is not repeated here"),
+        ("text/plain", "{}", "application_json", "application/json", "text/plain"),
+        ("", "{}", "application_json", "application/json", "none"),
+        ("x" * 65, "{}", "application_json", "application/json", "what is not repeated here"),
+        ("application/json", " " * 65_537, "max_bytes", "65536", "more than 65536"),
+    ],
+)  # fmt: skip
+async def test_what_no_order_can_be_is_refused_in_the_same_words(
+    up: "Running", content_type: str, content: str, rule: str, *, limit: str, given: str
+) -> None:
+    status, code = (413, "PAYLOAD_TOO_LARGE") if rule == "max_bytes" else (400, "VALIDATION_ERROR")
+    headers = {**up.bearer(), "Content-Type": content_type}
+    for method, path in (("POST", ""), ("POST", "/preview"), ("PATCH", f"/{ID}")):
+        reply = await up.client.request(method, f"/api/v1/orders{path}", content=content, headers=headers)
+        details = checked(reply, status, code)
+        assert (details["rule"], details["limit"], details["given"]) == (rule, limit, given)
+        assert details["no_suggestion"]
     assert up.platform.trading.commands == []
 
 

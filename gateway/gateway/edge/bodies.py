@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.edge.door_limits import BODY_BYTES_MAX, BODY_SECONDS_MAX
 from gateway.edge.json_shape import check_shape
-from gateway.errors import PublicError, error_of_validation, invalid, too_large
+from gateway.errors import NOT_READ, PublicError, error_of_validation, invalid, repeated, too_large
 from gateway.schemas.fields import RULES, RequestBody
 
 _JSON = re.compile(r"\s*application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
@@ -28,7 +28,11 @@ async def read_body(
     """PublicError 400 or 413 where it is not such a body; `refuse` words what the model says."""
     content_type = request.headers.get("content-type", "")
     if content_type != "application/json" and _JSON.fullmatch(content_type) is None:
-        raise invalid("The body must be application/json.", field="Content-Type", rule="application_json")
+        raise invalid(
+            "The body must be application/json.",
+            field="Content-Type", rule="application_json", limit="application/json",
+            given=repeated(content_type.encode()) if content_type else "none",
+        )  # fmt: skip
     text = await read_bytes(request)
     check_shape(text)
     try:
@@ -55,8 +59,9 @@ async def read_bytes(request: Request) -> bytes:
             return await _receive(request)
     except TimeoutError:
         raise invalid(
-            f"The body did not arrive within {BODY_SECONDS_MAX:g} seconds.", field="body", rule="timely"
-        ) from None
+            f"The body did not arrive within {BODY_SECONDS_MAX:g} seconds.",
+            field="body", rule="timely", limit=f"{BODY_SECONDS_MAX:g} seconds", given="longer", no_suggestion=NOT_READ,
+        ) from None  # fmt: skip
 
 
 async def _receive(request: Request) -> bytes:

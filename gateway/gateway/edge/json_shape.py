@@ -22,13 +22,19 @@ class _NameTwice(Exception):
 
 def check_shape(text: bytes) -> None:
     """PublicError 400, rule `depth` or `once`. What is no JSON at all is for its reader to say."""
-    if sum(text.count(bracket) for bracket in (b"{", b"[")) > DEPTH_MAX and _depth(text) > DEPTH_MAX:
-        raise invalid(f"JSON here has at most {DEPTH_MAX} levels.", field="body", rule="depth", maximum=str(DEPTH_MAX))
+    if sum(text.count(bracket) for bracket in (b"{", b"[")) > DEPTH_MAX and (depth := _depth(text)) > DEPTH_MAX:
+        raise invalid(
+            f"JSON here has at most {DEPTH_MAX} levels.",
+            field="body", rule="depth", maximum=str(DEPTH_MAX), limit=str(DEPTH_MAX), given=str(depth),
+        )  # fmt: skip
     try:
         _NAMES.decode(text.decode())
     except _NameTwice:
         # Not which: it is the caller's text.
-        raise invalid("A name comes twice in an object.", field="body", rule="once") from None
+        raise invalid(
+            "A name comes twice in an object.",
+            field="body", rule="once", limit="each name once in an object", given="a name twice",
+        ) from None  # fmt: skip
     except ValueError:
         return
 

@@ -2,7 +2,6 @@
 refusal, so that a client reads both alike.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from gateway.edge.bodies import read_body
-from gateway.errors import PublicError, error_of_problem
+from gateway.errors import PublicError, error_of_problem, repeated
 from gateway.schemas import trading as schemas
 from gateway.schemas.fields import RULES
 
@@ -22,6 +21,7 @@ _LIMITS: Mapping[str, str] = {
     "boolean": "true or false",
     "client_order_id": "1 to 64 letters, digits and . _ : -, no . at the beginning",
     "decimal_string": "a string of up to 18 digits, a point and up to 18 more",
+    "json": "JSON",
     "market_symbol": "a name such as BTC-USD",
     "object": "an object",
     "required": "a value",
@@ -29,14 +29,17 @@ _LIMITS: Mapping[str, str] = {
     "string": "a string",
     "unknown_field": "a field of this request",
 }
-_SHORT = re.compile(rb"[\x20-\x7e]{1,64}")  # what is longer, or no plain text, is not repeated
-
 B = TypeVar("B", schemas.PlaceOrder, schemas.AmendOrder)
 
 
 async def read_order(request: Request, model: type[B]) -> B:
     """PublicError 400 or 413 where it is not such a body, with the rule, the limit and what was given."""
-    return await read_body(request, model, refuse=_refuse)
+    try:
+        return await read_body(request, model, refuse=_refuse)
+    except PublicError as refusal:
+        # What no body of any route may be is refused before anybody asks whose it is.
+        details = {"no_suggestion": UNREAD, **refusal.details}
+        raise PublicError(refusal.code, refusal.message, details, refusal.headers) from None
 
 
 def _refuse(error: ValidationError) -> PublicError:
@@ -44,7 +47,7 @@ def _refuse(error: ValidationError) -> PublicError:
     refusal = error_of_problem(problem, rules=RULES)
     rule = refusal.details["rule"]
     limit = refusal.details.get("one_of") or _LIMITS.get(rule, rule)
-    facts = {"limit": limit, "given": _given(problem, refusal.details["field"]), "no_suggestion": UNREAD}
+    facts = {"limit": limit, "given": _given(problem, refusal.details["field"])}
     return PublicError(refusal.code, refusal.message, {**refusal.details, **facts})
 
 
@@ -61,4 +64,4 @@ def _given(problem: Mapping[str, Any], field: str) -> str:
         text = value.encode() if isinstance(value, str) else orjson.dumps(value)
     except (TypeError, ValueError):  # a number beyond 64 bits, or half a character
         text = b""
-    return text.decode() if _SHORT.fullmatch(text) else "what is not repeated here"
+    return repeated(text)

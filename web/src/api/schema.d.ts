@@ -3464,7 +3464,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -3718,7 +3720,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -3908,7 +3912,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -4162,7 +4168,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -4416,7 +4424,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -4664,7 +4674,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -4913,7 +4925,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -5589,7 +5603,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -5779,7 +5795,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -6001,7 +6019,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -6255,7 +6275,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -6782,7 +6804,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -7063,7 +7087,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -7346,7 +7372,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -7629,7 +7657,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -8129,7 +8159,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -9286,7 +9318,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -11703,7 +11737,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -12057,7 +12093,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -12370,7 +12408,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -12648,7 +12688,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -13148,7 +13190,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -13466,7 +13510,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -14005,7 +14051,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -14667,7 +14715,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }
@@ -15575,7 +15625,9 @@ export interface operations {
                      *         "timestamp": "2026-01-15T14:30:00.000Z",
                      *         "details": {
                      *           "reason": "payload_too_large",
-                     *           "limit": "65536"
+                     *           "rule": "max_bytes",
+                     *           "limit": "65536",
+                     *           "given": "more than 65536"
                      *         }
                      *       }
                      *     }

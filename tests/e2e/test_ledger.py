@@ -63,7 +63,10 @@ async def test_every_balance_is_the_sum_of_its_postings(
     assert [(balance["asset"], balance["available"]) for balance in first["items"]] == [("USD", "10000")]
     then = await customer.get("/wallet/balances", as_of=first["last_event"]["time"])
     assert then["items"] == first["items"]
-    before = await customer.get("/wallet/balances", as_of="2020-01-01T00:00:00Z")
-    assert (before["items"], before["last_event"]) == ([], None)
+    for moment in ("2020-01-01T00:00:00Z", "1970-01-01T00:00:00Z"):
+        before = await customer.get("/wallet/balances", as_of=moment)
+        assert (before["items"], before["last_event"]) == ([], None)
+    refused = await customer.send("GET", "/wallet/balances", as_of="1969-12-31T23:59:59.999Z")
+    assert assert_error(refused, 400, "VALIDATION_ERROR", "invalid_argument")["limit"] == "1970-01-01T00:00:00.000Z"
     assert_error(await customer.send("GET", "/wallet/balances", as_of="999999"), 404, "NOT_FOUND")
     assert_error(await customer.send("GET", "/wallet/ledger", asset="NONE"), 404, "NOT_FOUND")

@@ -189,6 +189,23 @@ async def test_who_took_the_other_side_of_a_trade_stays_unknown(exchange: Exchan
         assert other not in seen[reader]
 
 
+async def test_before_anything_had_happened_there_was_nothing(exchange: Exchange) -> None:
+    as_of, postings = trading_pb2.GetBalancesAsOfRequest, trading_pb2.ListPostingsRequest
+    paid = await exchange.pay("ann", "1000", "practice:ann")
+    with use_caller(ANN):
+        (posting,) = (await exchange.queries.ListPostings(postings(at_least_batch=paid.batch))).postings
+    just_before = Timestamp()
+    just_before.FromMilliseconds(posting.time.ToMilliseconds() - 1)
+    for moment in (just_before, Timestamp(seconds=0)):
+        with use_caller(ANN):
+            then = await exchange.queries.GetBalancesAsOf(as_of(time=moment, at_least_batch=paid.batch))
+            page = await exchange.queries.ListPostings(postings(to_time=moment))
+            since = await exchange.queries.ListPostings(postings(from_time=moment))
+        assert (list(then.balances), then.sequence, list(page.postings)) == ([], 0, [])
+        assert not then.HasField("time")
+        assert len(since.postings) == 1
+
+
 async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> None:
     paid = await exchange.pay("ann", "1000", "practice:ann")
     queries = exchange.queries
@@ -213,14 +230,16 @@ async def test_what_the_ledger_cannot_tell_is_refused(exchange: Exchange) -> Non
             await call(request)
         assert refusal.value.reason == reason, request
     # By the names that the public door has for them.
-    for call, request, field in (
-        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=-1)), "as_of"),
-        (queries.ListPostings, postings(from_time=Timestamp(seconds=-1)), "from"),
-        (queries.ListPostings, postings(to_time=Timestamp(seconds=-1)), "to"),
+    first, last = "1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"
+    for call, request, field, limit in (
+        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=-1, nanos=999_999_999)), "as_of", first),
+        (queries.GetBalancesAsOf, as_of(time=Timestamp(seconds=2**60)), "as_of", last),
+        (queries.ListPostings, postings(from_time=Timestamp(seconds=-1)), "from", first),
+        (queries.ListPostings, postings(to_time=Timestamp(seconds=-1)), "to", first),
     ):
         with use_caller(ANN), pytest.raises(RemoteError) as refusal:
             await call(request)
-        assert refusal.value.details["field"] == field
+        assert (refusal.value.details["field"], refusal.value.details["limit"]) == (field, limit)
     with use_caller(ANN):
         with pytest.raises(RemoteError) as refusal:
             await queries.ListPostings(postings(kind="trades"))

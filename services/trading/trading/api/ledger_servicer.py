@@ -7,6 +7,7 @@ from typing import Any
 from chassis.errors import InvalidArgument
 from chassis.identity import current_caller
 from cryptovault.trading.v1 import trading_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from trading.api.fresh_reads import ProjectionBehind, answering, is_fresh
 from trading.api.messages import timestamp
@@ -127,7 +128,7 @@ class LedgerServicer:
         if moment == "sequence":
             return await self._ledger.at_sequence(user_id, request.sequence)
         if moment == "time":
-            return await self._ledger.at_time(user_id, milliseconds_of_timestamp(request.time, "as_of"))
+            return await self._ledger.at_time(user_id, _moment(request.time, "as_of"))
         raise InvalidArgument("A time or a sequence is needed.", field="moment", rule="required")
 
 
@@ -142,7 +143,12 @@ def _check_kind(kind: str) -> None:
 def _bound(request: trading_pb2.ListPostingsRequest, field: str) -> int | None:
     if not request.HasField(field):  # type: ignore[arg-type]  # the stub wants literals
         return None
-    return milliseconds_of_timestamp(getattr(request, field), field.removesuffix("_time"))
+    return _moment(getattr(request, field), field.removesuffix("_time"))
+
+
+def _moment(moment: Timestamp, field: str) -> int:
+    """Any since 1970 began: before the exchange's first batch there was nothing, which is an answer."""
+    return milliseconds_of_timestamp(moment, field, earliest=0)
 
 
 def _holds(state: ExchangeState, user_id: str, asset: Asset) -> list[trading_pb2.BalanceHold]:

@@ -179,14 +179,19 @@ def text_of_timestamp(moment: Timestamp) -> str:
         return f"{moment.seconds} s {moment.nanos} ns since 1970"
 
 
-def milliseconds_of_timestamp(moment: Timestamp, field: str) -> int:
+def milliseconds_of_timestamp(moment: Timestamp, field: str, *, earliest: int = 1) -> int:
     """Since 1970. What is within a millisecond counts as its beginning: nothing lives longer than was said.
 
-    Raises `InvalidArgument` for what is before 1970 or after the year 9999.
+    Raises `InvalidArgument` for what is before `earliest` or after the year 9999. 1970's own first millisecond is
+    nobody's expiry: 0 says there that there is none.
     """
     milliseconds = moment.seconds * 1_000 + moment.nanos // 1_000_000
-    if not (0 < milliseconds <= MOMENT_MAX and 0 <= moment.nanos < _NANOS_PER_SECOND):
-        raise InvalidArgument("There is no such moment.", field=field, rule="range", limit=moment_text(MOMENT_MAX))
+    if not (earliest <= milliseconds <= MOMENT_MAX and 0 <= moment.nanos < _NANOS_PER_SECOND):
+        raise InvalidArgument(
+            "There is no such moment.",
+            field=field, rule="range", limit=moment_text(earliest if milliseconds < earliest else MOMENT_MAX),
+            given=text_of_timestamp(moment),
+        )  # fmt: skip
     return milliseconds
 
 

@@ -51,6 +51,10 @@ status: $(INSTALLED) ## Show the processes: state, pid, port, memory, restarts
 operator: setup ## Change accounts by hand: make operator DO="grant-role ada@example.com admin"
 	@$(STACK) operator $(DO)
 
+.PHONY: exchange
+exchange: setup ## Look into the exchange's journal: make exchange DO=verify (replay, explain ORDER_ID, rebuild)
+	@$(STACK) exchange $(DO)
+
 .PHONY: reset
 reset: setup ## Delete all data, after asking (FORCE=1 does not ask)
 	@$(STACK) reset $(if $(FORCE),--force)

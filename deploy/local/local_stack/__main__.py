@@ -1,4 +1,4 @@
-"""`python -m local_stack up|down|status|operator|reset`: the whole platform on this machine."""
+"""`python -m local_stack up|down|status|operator|exchange|reset`: the whole platform on this machine."""
 
 import argparse
 import sys
@@ -23,23 +23,24 @@ def main() -> int:
         "up": lambda: up_detached(settings) if arguments.detach else _up(settings, echo=not arguments.quiet),
         "down": lambda: down(settings),
         "status": lambda: status(settings),
-        "operator": lambda: _operate(settings, arguments.words),
+        "operator": lambda: _operate(settings, "operator", arguments.words),
+        "exchange": lambda: _operate(settings, "exchange", arguments.words),
         "reset": lambda: reset(settings, force=arguments.force),
     }
     return commands[arguments.command]()
 
 
-# Imported here: only these two need to know what the platform is made of, and the others are quicker without.
+# Imported here: only these need to know what the platform is made of, and the others are quicker without.
 def _up(settings: StackSettings, *, echo: bool) -> int:
     from local_stack.up import up  # noqa: PLC0415
 
     return up(settings, echo=echo)
 
 
-def _operate(settings: StackSettings, words: Sequence[str]) -> int:
+def _operate(settings: StackSettings, tool: str, words: Sequence[str]) -> int:
     from local_stack.operate import operate  # noqa: PLC0415
 
-    return operate(settings, words)
+    return operate(settings, tool, words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="stop what runs in the data folder")
     commands.add_parser("status", help="show the processes")
     operator = commands.add_parser("operator", help="change accounts by hand: grant-role EMAIL ROLE")
-    operator.add_argument("words", nargs=argparse.REMAINDER)
+    exchange = commands.add_parser("exchange", help="look into the exchange's journal: verify")
+    for tool in (operator, exchange):
+        tool.add_argument("words", nargs=argparse.REMAINDER)
     commands.add_parser("reset", help="delete all data").add_argument("--force", action="store_true", help="do not ask")
     return parser
 

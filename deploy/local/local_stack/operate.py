@@ -1,9 +1,9 @@
-"""An operator's command on the accounts of a running platform."""
+"""An operator's commands beside a running platform."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from local_stack.data_folder import DataFolder
 from local_stack.keys import load_keys
@@ -12,19 +12,32 @@ from local_stack.ports import Ports
 from local_stack.settings import StackSettings
 
 
-def operate(settings: StackSettings, arguments: Sequence[str]) -> int:
-    """`auth.operator` on the accounts of this copy, which must be running."""
+class _Tool(NamedTuple):
+    words: tuple[str, ...]  # behind `python -m`
+    environment: Callable[[PlatformPlan], dict[str, str]]
+
+
+_TOOLS: Mapping[str, _Tool] = {
+    "operator": _Tool(("auth.operator",), PlatformPlan.operator_environment),
+    "exchange": _Tool(("trading.command_line.main", "exchange"), PlatformPlan.exchange_environment),
+}
+
+
+def operate(settings: StackSettings, tool: str, arguments: Sequence[str]) -> int:
+    """Becomes the tool, on the data of this copy, so that its exit code and its Ctrl-C are its own. Returns where it
+    cannot, since this copy must be running.
+    """
     folder = DataFolder(settings.data_dir)
-    if folder.runner_pid() is None:
-        sys.stderr.write("Nothing runs here.\n")
-        return 1
-    plan = PlatformPlan(
-        data_dir=folder.path,
-        ports=Ports(settings.port_base),
-        profile=settings.profile,
-        log_level=settings.log_level,
-        keys=load_keys(folder.path / "secrets"),
-    )
-    command = [sys.executable, "-P", "-m", "auth.operator", *arguments]
-    environment = {**os.environ, **plan.operator_environment()}
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - a list without a shell
+    if folder.runner_pid() is not None:
+        plan = PlatformPlan(
+            data_dir=folder.path,
+            ports=Ports(settings.port_base),
+            profile=settings.profile,
+            log_level=settings.log_level,
+            keys=load_keys(folder.path / "secrets"),
+        )
+        words, environment_of = _TOOLS[tool]
+        command = [sys.executable, "-P", "-m", *words, *arguments]
+        os.execve(command[0], command, {**os.environ, **environment_of(plan)})  # noqa: S606 - a list without a shell
+    sys.stderr.write("Nothing runs here.\n")
+    return 1

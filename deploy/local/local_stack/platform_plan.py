@@ -95,7 +95,7 @@ class PlatformPlan:
         self.rabbitmq = RabbitServer(port=ports["rabbitmq"], folder=data_dir / "rabbitmq")
 
     def operator_environment(self) -> dict[str, str]:
-        """What a command that an operator runs beside the services needs to know."""
+        """What `auth.operator` needs to know, which is run by hand beside the services."""
         settings = {
             "PROFILE": self._profile,
             "LOG_LEVEL": self._log_level,
@@ -106,6 +106,14 @@ class PlatformPlan:
             "ISSUER": self.gateway_url,
         }
         return {f"CRYPTOVAULT_{name}": value for name, value in settings.items()}
+
+    def exchange_environment(self) -> dict[str, str]:
+        """The same of `cryptovault exchange`. It calls nobody and needs no secret."""
+        return {
+            "CRYPTOVAULT_PROFILE": self._profile,
+            "CRYPTOVAULT_MONGO_URL": self.mongo.url,
+            "CRYPTOVAULT_JOURNAL_URL": self.journal.url,
+        }
 
     def trust_settings(self, service: str) -> dict[str, str]:
         """With which whoever plays `service` is known to the others."""

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from chassis.embedded.ports import free_port_block
 from local_stack.data_folder import DataFolder, DataFolderInUse
 from local_stack.output import Console
 from local_stack.platform import Platform
-from local_stack.ports import PortsTaken
+from local_stack.ports import Ports, PortsTaken
 from local_stack.settings import PORT_BLOCK, StackSettings
 from local_stack.stack import Stack
 from local_stack.supervised_process import State
@@ -94,11 +95,64 @@ def test_ctrl_c_while_a_start_in_the_background_is_waited_for_leaves_nothing_run
     assert DataFolder(tmp_path).runner_pid() is None
 
 
-def test_an_operators_command_without_a_platform_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("operator", "grant-role", "ada@example.com", "admin"), ("exchange", "verify")])
+def test_an_operators_command_without_a_platform_says_so(tmp_path: Path, words: tuple[str, ...]) -> None:
     environment = {**os.environ, "CRYPTOVAULT_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-P", "-m", "local_stack", "operator", "grant-role", "ada@example.com", "admin"]
+    command = [sys.executable, "-P", "-m", "local_stack", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "Nothing runs here.\n")
+
+
+async def test_the_tools_of_operators_are_told_where_the_data_is_and_their_exit_codes_come_through(
+    tmp_path: Path,
+) -> None:
+    base = free_port_block(PORT_BLOCK)
+    environment = _at(tmp_path, base)
+
+    def run(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-P", "-m", "local_stack", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stderr
+
+    async with Platform(data_dir=tmp_path, port_base=base, only=["mongo", "journal", "redis"]):
+        # Nothing has been written yet: both found where to look.
+        code, said = await asyncio.to_thread(run, "exchange", "verify")
+        assert code == 2
+        assert "has no journal" in said
+        assert await asyncio.to_thread(run, "operator", "grant-role", "ada@example.com", "admin") == (
+            1, "There is no such user.\n",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("operator", "verify-audit"), ("exchange", "verify")])
+async def test_ctrl_c_of_an_operators_tool_is_the_tools(tmp_path: Path, words: tuple[str, ...]) -> None:
+    asked = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    base = free_port_block(PORT_BLOCK)
+    database = await asyncio.start_server(never_answer, "127.0.0.1", Ports(base)["mongo"])
+    async with database, Platform(data_dir=tmp_path, port_base=base, only=["redis"]):
+        tool = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "local_stack", *words, env=_at(tmp_path, base),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await asked.wait()
+        tool.send_signal(signal.SIGINT)
+        assert await tool.communicate() == (b"", b"Broken off.\n")
+    assert tool.returncode == 130
+
+
+def _at(data_dir: Path, port_base: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "CRYPTOVAULT_DATA_DIR": str(data_dir),
+        "CRYPTOVAULT_PORT_BASE": str(port_base),
+        "CRYPTOVAULT_PROFILE": "test",
+    }
 
 
 async def test_a_platform_that_may_choose_its_ports_goes_elsewhere_where_one_was_taken_meanwhile(

@@ -12,6 +12,7 @@ from trading.api.ledger_servicer import LedgerServicer
 from trading.api.messages import order_message, timestamp
 from trading.domain.errors import UnknownMarket
 from trading.domain.markets import Market
+from trading.domain.moments import milliseconds_of
 from trading.projector.event_log import EventLog
 from trading.projector.fill_reader import FillReader, fill_of_row
 from trading.projector.journal_reader import JournalReader
@@ -19,7 +20,7 @@ from trading.projector.ledger_reader import LedgerReader
 from trading.projector.projector import Projector
 from trading.storage.documents import OrderDocument
 from trading.storage.order_queries import OrderQueries
-from trading.storage.rows import milliseconds_of, view_of_document
+from trading.storage.rows import view_of_document
 from trading.storage.tape import Tape
 
 JOURNAL_WAIT_SECONDS_MAX = 5.0

@@ -1,12 +1,12 @@
 """`cryptovault exchange explain ACCOUNT ASSET`: what a balance is made of, posting by posting, and what holds of it."""
 
 from collections import deque
-from datetime import UTC, datetime
 
 from trading.command_line.open_exchange import OpenExchange
 from trading.command_line.report import Report
 from trading.domain.amounts import format_amount
 from trading.domain.ledger import holds_for
+from trading.domain.moments import moment_text
 from trading.domain.orders import Side
 from trading.domain.state import ExchangeState, Limits
 from trading.journal.codec import decode_body
@@ -90,9 +90,8 @@ def _holds(state: ExchangeState, account: str, asset: str) -> dict[str, int]:
 
 
 def _step(line: AccountLine, total: int, scale: int) -> dict[str, str]:
-    time = datetime.fromtimestamp(line.time_milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     return {
-        "time": time.replace("+00:00", "Z"),
+        "time": moment_text(line.time_milliseconds),
         "batch": str(line.batch),
         "kind": line.kind,
         "amount": format_amount(line.amount, scale),

@@ -1,7 +1,6 @@
 """`cryptovault exchange explain ORDER_ID`: the life of one order, as the journal tells it."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -11,6 +10,7 @@ from trading.domain.amounts import format_amount
 from trading.domain.commands import Continue
 from trading.domain.events import Event, OrderPlaced, Traded, WorkFinished, WorkPostponed
 from trading.domain.markets import Market
+from trading.domain.moments import moment_text
 from trading.domain.state import Limits
 from trading.journal.batch import SealedBatch
 from trading.journal.codec import Entry, decode_body
@@ -112,8 +112,7 @@ def _scales(placed: OrderPlaced, market: Market) -> dict[str, int]:
 
 
 def _step(batch: SealedBatch, entry: Entry, event: Event, order_id: str, scales: Mapping[str, int]) -> dict[str, str]:
-    time = datetime.fromtimestamp(batch.time_milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    step = {"time": time.replace("+00:00", "Z"), "batch": str(batch.number), "event": type(event).__name__}
+    step = {"time": moment_text(batch.time_milliseconds), "batch": str(batch.number), "event": type(event).__name__}
     step["by"] = type(entry.command).__name__
     actor = getattr(entry.command, "actor", None)
     if actor is not None:

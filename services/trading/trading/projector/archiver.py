@@ -9,6 +9,7 @@ from chassis.logs import get_logger
 from prometheus_client import Gauge
 from pymongo.errors import PyMongoError
 
+from trading.domain.moments import milliseconds_of
 from trading.journal.batch import SealedBatch
 from trading.journal.store import JournalUnreachable
 from trading.projector.projector import Projector
@@ -82,7 +83,7 @@ class Archiver:
 
     async def _next_volume(self, after: int, limit: int) -> list[SealedBatch]:
         """A full one, since small ones would pile up by the minute; empty where too little is old enough."""
-        oldest_kept = int((self._clock.now() - self._retention).timestamp() * 1000)
+        oldest_kept = milliseconds_of(self._clock.now() - self._retention)
         volume: list[SealedBatch] = []
         size = 0
         while batches := await self._journal.read_after(after + len(volume), _BATCHES_PER_READ):

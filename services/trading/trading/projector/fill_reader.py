@@ -15,6 +15,7 @@ from trading.domain.accounts import owner_of_user
 from trading.domain.amounts import format_amount
 from trading.domain.events import Traded
 from trading.domain.markets import Market
+from trading.domain.moments import milliseconds_of
 from trading.domain.queries import user_cursor
 from trading.domain.state import ExchangeState
 from trading.journal.batch import SealedBatch
@@ -25,7 +26,6 @@ from trading.projector.projector import Projector
 from trading.storage.decimals import to_units
 from trading.storage.documents import FillPart, OrderDocument
 from trading.storage.order_queries import OrderQueries, page_size
-from trading.storage.rows import milliseconds_of
 
 EVENTS_PER_READ = 64  # a page of 50 fills is rarely more events than that
 # A page may come back short, with a cursor: who places and cancels all day has few fills among many events.

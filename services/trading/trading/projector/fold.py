@@ -23,6 +23,7 @@ from trading.domain.events import (
 )
 from trading.domain.invariants import Violation, check_all
 from trading.domain.markets import Market
+from trading.domain.moments import time_of
 from trading.domain.orders import TERMINAL
 from trading.domain.queries import balance
 from trading.domain.queries import order as find_order
@@ -41,7 +42,6 @@ from trading.storage.rows import (
     fill_part,
     incomplete_row,
     order_row,
-    time_of,
     transfer_row,
     used_key_row,
 )

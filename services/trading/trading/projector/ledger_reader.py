@@ -6,11 +6,11 @@ Read from the journal through its index of users, on from the nearest balance po
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from chassis.errors import ErrorKind, InvalidArgument, ServiceError
 
+from trading.domain.moments import time_of
 from trading.domain.queries import user_cursor
 from trading.domain.state import ExchangeState
 from trading.journal.codec import decode_events
@@ -90,8 +90,7 @@ class LedgerReader:
 
     async def at_time(self, user_id: str, milliseconds: int) -> BalancesAsOf:
         """After the last event up to and at that time."""
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        point = await self._points.before_time(user_id, moment, self._state.assets)
+        point = await self._points.before_time(user_id, time_of(milliseconds), self._state.assets)
         return await self._walk(user_id, point, user_cursor(self._state, user_id).sequence, milliseconds)
 
     async def postings(

@@ -1,10 +1,10 @@
 """The time that batches and prices carry: the wall clock's, watched by the monotonic one."""
 
-from datetime import datetime
-
 from chassis.clock import Clock
 from chassis.errors import MustEnd
 from chassis.logs import get_logger
+
+from trading.domain.moments import milliseconds_of
 
 # A slewed clock keeps both together; only a step, or a machine that slept, pulls them apart.
 APART_MILLISECONDS_MAX = 500
@@ -44,7 +44,7 @@ class JournalTime:
 
     def wall(self) -> int:
         """What clients and other services mean by a time, such as a deadline."""
-        return _milliseconds(self._clock.now())
+        return milliseconds_of(self._clock.now())
 
     def of_wall(self, wall_milliseconds: int) -> int:
         """That time of the wall clock, as the journal counts."""
@@ -58,7 +58,3 @@ class JournalTime:
 
     def _difference(self) -> int:
         return self.wall() - int(self._clock.monotonic() * 1000)
-
-
-def _milliseconds(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

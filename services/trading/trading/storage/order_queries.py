@@ -6,7 +6,7 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 import bson
@@ -14,6 +14,7 @@ from chassis.errors import InvalidArgument
 from chassis.mongo import CODEC_OPTIONS
 from pymongo import DESCENDING
 
+from trading.domain.moments import milliseconds_of, time_of
 from trading.storage.documents import OrderDocument
 from trading.storage.rows import Row
 from trading.storage.unwritten import Unwritten
@@ -130,8 +131,7 @@ def page_size(limit: int) -> int:
 
 
 def _order_cursor(order: OrderDocument) -> str:
-    milliseconds = round(order.created_at.timestamp() * 1000)
-    return urlsafe_b64encode(f"{milliseconds}/{order.id}".encode()).decode().rstrip("=")
+    return urlsafe_b64encode(f"{milliseconds_of(order.created_at)}/{order.id}".encode()).decode().rstrip("=")
 
 
 def _parse_order_cursor(cursor: str) -> tuple[datetime, str]:
@@ -140,8 +140,8 @@ def _parse_order_cursor(cursor: str) -> tuple[datetime, str]:
         milliseconds, separator, order_id = text.partition("/")
         if not separator:
             raise _invalid_cursor()
-        return datetime.fromtimestamp(int(milliseconds) / 1000, UTC), order_id
-    except (ValueError, OverflowError, OSError, binascii.Error):
+        return time_of(int(milliseconds)), order_id
+    except (ValueError, OverflowError, binascii.Error):
         raise _invalid_cursor() from None
 
 

@@ -1,6 +1,6 @@
 """The projection's rows as they are written, and orders read back from them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -20,6 +20,7 @@ from trading.domain.events import (
 from trading.domain.identifiers import trade_id
 from trading.domain.ledger import postings_of
 from trading.domain.markets import Asset, Market
+from trading.domain.moments import milliseconds_of, time_of
 from trading.domain.orders import CloseReason, Order, OrderStatus, OrderType, Side, TimeInForce
 from trading.journal.history import OrderView, TransferEvent
 from trading.storage.decimals import to_decimal128, to_units
@@ -42,14 +43,6 @@ CHANGING = (
     "amendments",
     "batch",
 )
-
-
-def time_of(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def milliseconds_of(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
 
 
 def order_row(event: OrderPlaced, market: Market, *, batch: int, time: datetime) -> Row:

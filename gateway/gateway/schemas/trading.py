@@ -150,7 +150,7 @@ class OrderPreview(ReplyBody):
 
 class OrderPage(ReplyBody):
     items: list[Order]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="A page may be short, even empty, though there is more.")
 
 
 class NotCancelled(ReplyBody):
@@ -169,7 +169,7 @@ class CancelledOrders(ReplyBody):
 
 class FillPage(ReplyBody):
     items: list[Fill]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="A page may be short, even empty, though there is more.")
 
 
 class UserEvent(ReplyBody):

@@ -1887,7 +1887,10 @@ export interface components {
         FillPage: {
             /** Items */
             items: components["schemas"]["Fill"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description A page may be short, even empty, though there is more.
+             */
             next_cursor: string | null;
         };
         /** ForgotPassword */
@@ -2416,7 +2419,10 @@ export interface components {
         OrderPage: {
             /** Items */
             items: components["schemas"]["Order"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description A page may be short, even empty, though there is more.
+             */
             next_cursor: string | null;
         };
         /**

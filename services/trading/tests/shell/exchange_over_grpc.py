@@ -106,7 +106,7 @@ async def running_exchange(mongo_journal: MongoJournal, mongo_database: MongoDat
     sequencer.on_batch(watchers.publish)
     await sequencer.lead()
     projector = Projector(mongo_journal, Projection(mongo_database))
-    queries = OrderQueries(projector.unwritten)
+    queries = OrderQueries(projector.unwritten, projector.owner)
     await projector.catch_up()
     tasks = [asyncio.create_task(sequencer.run()), asyncio.create_task(projector.run())]
     shell = Shell(sequencer, prices, clock, tasks[0], time)  # type: ignore[arg-type]  # real time here

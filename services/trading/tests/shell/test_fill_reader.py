@@ -76,7 +76,9 @@ async def read(mongo_journal: MongoJournal, mongo_database: MongoDatabase) -> As
     async with running_shell(mongo_journal) as shell:
         await trade(shell)
         assert await projector.stored(shell.state.batch_number, 20)
-        reader = FillReader(journal=journal, queries=OrderQueries(projector.unwritten), projector=projector)  # type: ignore[arg-type]
+        reader = FillReader(
+            journal=journal, queries=OrderQueries(projector.unwritten, projector.owner), projector=projector
+        )  # type: ignore[arg-type]
         yield Read(shell, journal, reader)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)

@@ -58,7 +58,7 @@ async def trade(shell: Shell, name: str, rounds: int) -> None:
             await shell.send(AmendOrder(actor("bob"), resting.order.order_id, quantity=UNIT // 200))
 
 
-async def everything_asked(queries: OrderQueries, tape: Tape) -> list[Any]:
+async def everything_asked(queries: OrderQueries, tape: Tape, *, newest: int) -> list[Any]:
     """Every question that there is, in pages that end in the midst of things."""
     found: list[Any] = []
     for user in USERS:
@@ -68,7 +68,7 @@ async def everything_asked(queries: OrderQueries, tape: Tape) -> list[Any]:
         found += [await queries.by_client_id(user, f"{name}-{number}") for name in "xy" for number in range(4)]
     before, more = 0, True
     while more:
-        page = await tape.page(MARKET, before=before, after=3, limit=5)
+        page = await tape.page(MARKET, before=before, after=3, limit=5, newest=newest)
         found.append(page)
         before, more = (page.trades[-1].sequence, page.more) if page.trades else (0, False)
     return found
@@ -115,12 +115,14 @@ async def test_what_is_not_written_yet_is_answered_as_after_it_was(
     # Whoever was told of the newest batch by an earlier projector, which did not write it, is told of it again.
     assert projector.batch == head
     assert projector.stored_batch == first.stored_batch < head
-    queries, tape = OrderQueries(projector.unwritten), Tape(mongo_database, projector.unwritten)
-    unwritten_answers = await everything_asked(queries, tape)
+    queries, tape = OrderQueries(projector.unwritten, projector.owner), Tape(mongo_database, projector.unwritten)
+    newest = projector.fold.state.markets[MARKET].tape_sequence
+    unwritten_answers = await everything_asked(queries, tape, newest=newest)
     async with writing(projector):
         assert await projector.stored(head, 10)
     assert projector.unwritten.row_count == 0
-    stored_answers = await everything_asked(OrderQueries(Unwritten()), Tape(mongo_database, Unwritten()))
+    queries, tape = OrderQueries(Unwritten(), projector.owner), Tape(mongo_database, Unwritten())
+    stored_answers = await everything_asked(queries, tape, newest=newest)
     assert unwritten_answers == stored_answers
     assert len(await pages(queries, "bob")) == stored_rounds + len(deep) + 6
 

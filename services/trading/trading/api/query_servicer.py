@@ -104,9 +104,16 @@ class TradingQueryServicer(LedgerServicer, trading_pb2_grpc.TradingQueryServiceS
         if request.limit < 0 or max(request.before, request.after) > SEQUENCE_MAX:
             raise InvalidArgument("There is no such place on the tape.", field="before", rule="range")
         fresh = await is_fresh(self._projector, request.at_least_batch, context)
-        if request.market not in self._projector.fold.state.markets:
+        market_state = self._projector.fold.state.markets.get(request.market)
+        if market_state is None:
             raise UnknownMarket(market=request.market)
-        page = await self._tape.page(request.market, before=request.before, after=request.after, limit=request.limit)
+        page = await self._tape.page(
+            request.market,
+            before=request.before,
+            after=request.after,
+            limit=request.limit,
+            newest=market_state.tape_sequence,
+        )
         return trading_pb2.ListTradesResponse(
             trades=[
                 trading_pb2.PublicTrade(

@@ -34,7 +34,7 @@ async def compose(runtime: Runtime[ProjectorSettings]) -> None:
     journal = await open_journal(runtime)
     snapshots = MongoSnapshots(mongo.database)
     projector = Projector(journal, Projection(mongo.database), snapshots)
-    queries = OrderQueries(projector.unwritten)
+    queries = OrderQueries(projector.unwritten, projector.owner)
     servicer = TradingQueryServicer(
         projector=projector,
         queries=queries,

@@ -90,7 +90,8 @@ class LedgerReader:
 
     async def at_time(self, user_id: str, milliseconds: int) -> BalancesAsOf:
         """After the last event up to and at that time."""
-        point = await self._points.before_time(user_id, time_of(milliseconds), self._state.assets)
+        newest = user_cursor(self._state, user_id).sequence
+        point = await self._points.before_time(user_id, time_of(milliseconds), self._state.assets, newest=newest)
         return await self._walk(user_id, point, user_cursor(self._state, user_id).sequence, milliseconds)
 
     async def postings(

@@ -13,7 +13,8 @@ from chassis.errors import ErrorKind, ServiceError
 from chassis.logs import get_logger
 from prometheus_client import Gauge
 
-from trading.domain.state import Limits
+from trading.domain.accounts import owner_of_user
+from trading.domain.state import Limits, Owner
 from trading.journal.batch import BrokenChain, SealedBatch
 from trading.journal.cancellation import end_if_cancelled
 from trading.journal.store import Journal, JournalUnreachable
@@ -73,6 +74,10 @@ class Projector:
     def stored_batch(self) -> int:
         """The newest batch that rows and cursor hold in the database."""
         return self._writer.cursor.batch
+
+    def owner(self, user_id: str) -> Owner | None:
+        """Whose account and open orders are as after the newest batch; None where nothing has happened to that user."""
+        return self.fold.state.owners.get(owner_of_user(user_id))
 
     def ring(self) -> None:
         """Somebody knows that there is more."""

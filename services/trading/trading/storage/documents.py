@@ -88,14 +88,15 @@ class OrderDocument(Document):
         name = "orders"
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)]),
-            # Old keys are looked up here once they have left the exchange's memory.
+            # Old keys are looked up here once they have left the exchange's memory. Not `$exists`: the local server
+            # does not see that what equals something exists, and would read all the user's orders instead.
             IndexModel(
                 [("user_id", ASCENDING), ("idempotency_key", ASCENDING)],
-                partialFilterExpression={"idempotency_key": {"$exists": True}},
+                partialFilterExpression={"idempotency_key": {"$gt": ""}},
             ),
             IndexModel(
                 [("user_id", ASCENDING), ("client_order_id", ASCENDING)],
-                partialFilterExpression={"client_order_id": {"$exists": True}},
+                partialFilterExpression={"client_order_id": {"$gt": ""}},
             ),
         ]
 

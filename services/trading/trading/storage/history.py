@@ -96,8 +96,9 @@ class MongoHistory:
             known.client_order[owner_of_user(user_id), client_order_id] = found
 
     async def _newest(self, user_id: str, key: dict[str, str], up_to: int) -> RememberedKey | None:
-        documents = await OrderDocument.find({"user_id": user_id, "placed_batch": {"$lte": up_to}, **key}).to_list()
-        young = [document for document in documents if document.created_at > self._oldest()]
+        # The key's index answers that; with the batch in the question the local server reads all the user's orders.
+        documents = await OrderDocument.find({"user_id": user_id, **key}).to_list()
+        young = [one for one in documents if one.placed_batch <= up_to and one.created_at > self._oldest()]
         if not young:
             return None
         newest = max(young, key=lambda document: document.placed_batch)

@@ -4,24 +4,36 @@ every query of a user.
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import bson
 from chassis.errors import InvalidArgument
 from chassis.mongo import CODEC_OPTIONS
-from pymongo import DESCENDING
 
 from trading.domain.moments import milliseconds_of, time_of
+from trading.domain.orders import Order
+from trading.domain.state import Owner
+from trading.storage.balance_points import BalancePoints
 from trading.storage.documents import OrderDocument
 from trading.storage.rows import Row
+from trading.storage.time_windows import TimeWindows, Window
 from trading.storage.unwritten import Unwritten
 
 OPEN_STATUSES = ("new", "open", "partially_filled")
 PAGE_SIZE_MAX = 200  # one screen of the blotter is 50
 PAGE_SIZE_DEFAULT = 50
+EVENTS_PER_ORDER = 2  # it is placed and it ends; who has more events by order is asked twice, which costs little
+# A page may come back short: a filter that finds little must not read a whole history in one call.
+ROWS_PER_PAGE_MAX = 2_000
+WINDOWS_PER_PAGE_MAX = 32  # also where there is nothing in them: who has many fills by order
+ROWS_PER_ANSWER = 10_000  # all that a window has, so that nobody asks twice for it
+IDS_PER_QUESTION = 64  # a server may hold every row against every id of the list
+MILLISECOND = timedelta(milliseconds=1)
+
+Place = tuple[datetime, str]  # when an order was created, and its id: the order of all lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +45,11 @@ class OrderPage:
 class OrderQueries:
     """Beanie must be initialised."""
 
-    def __init__(self, unwritten: Unwritten) -> None:
+    def __init__(self, unwritten: Unwritten, owner: Callable[[str], Owner | None]) -> None:
+        """`owner` gives a user's account holder as of the newest batch; None where nothing has happened to them."""
         self._unwritten = unwritten
+        self._owner = owner
+        self._points = BalancePoints()
 
     async def get(self, user_id: str, order_id: str) -> OrderDocument | None:
         row = self._unwritten.order(order_id)
@@ -55,28 +70,74 @@ class OrderQueries:
         rows = {order_id: self._unwritten.order(order_id) for order_id in order_ids}
         found = {order_id: _document(row) for order_id, row in rows.items() if row is not None}
         stored = [order_id for order_id in order_ids if order_id not in found]
-        if stored:
-            found |= {order.id: order for order in await OrderDocument.find({"_id": {"$in": stored}}).to_list()}
+        for first in range(0, len(stored), IDS_PER_QUESTION):
+            some = stored[first : first + IDS_PER_QUESTION]
+            found |= {order.id: order for order in await OrderDocument.find({"_id": {"$in": some}}).to_list()}
         return found
 
     async def page(self, user_id: str, *, market: str, status: str, limit: int, cursor: str) -> OrderPage:
-        """Newest first."""
+        """Newest first. May be short, even empty, though there is more: then it has a cursor."""
         wanted = _Wanted.of(market, status, cursor)
         size = page_size(limit)
-        unwritten = self._unwritten.orders_of(user_id)
-        # As many more as may have to make way for their newer selves.
-        stored = (
-            await OrderDocument.get_pymongo_collection()
-            .find({"user_id": user_id, **wanted.query})
-            .sort([("created_at", DESCENDING), ("_id", DESCENDING)])
-            .limit(size + 1 + len(unwritten))
-            .to_list()
+        owner = self._owner(user_id)
+        if owner is None:
+            return OrderPage((), "")
+        if wanted.statuses and set(wanted.statuses) <= set(OPEN_STATUSES):
+            found, reached = self._open(owner, wanted), None
+        else:
+            found, reached = await self._search(owner, wanted, size)
+        found.sort(reverse=True)
+        documents = await self.many([order_id for _, order_id in found[:size]])
+        page = [documents[order_id] for _, order_id in found[:size] if order_id in documents]
+        if wanted.statuses:  # an order may have been closed since
+            page = [document for document in page if document.status in wanted.statuses]
+        last = found[size - 1] if len(found) > size else reached
+        return OrderPage(page, _order_cursor(last) if last is not None else "")
+
+    def _open(self, owner: Owner, wanted: "_Wanted") -> list[Place]:
+        """All, from memory: they may be few among many, and a list of them with holes would be a wrong one."""
+        return [
+            place
+            for place, market, status in map(_order_facts, owner.orders.values())
+            if wanted.takes(place, market, status)
+        ]
+
+    async def _search(self, owner: Owner, wanted: "_Wanted", size: int) -> tuple[list[Place], Place | None]:
+        """At least one more than the page has, or all down to a place, which is None at the beginning."""
+        # Memory first: what is written in between is then found twice, never missed.
+        unwritten = self._unwritten.orders_of(owner.user_id)
+        found = {_place(row) for row in unwritten.values() if wanted.takes(*_row_facts(row))}
+        windows = TimeWindows(
+            self._points,
+            owner.user_id,
+            newest=owner.sequence,
+            until=wanted.until,
+            events=EVENTS_PER_ORDER * (size + 1),
         )
-        rows = [row for row in stored if row["_id"] not in unwritten]
-        rows += [row for row in unwritten.values() if wanted.takes(row)]
-        rows.sort(key=_place, reverse=True)
-        page = [_document(row) if row["_id"] in unwritten else OrderDocument.model_validate(row) for row in rows[:size]]
-        return OrderPage(page, _order_cursor(page[-1]) if len(rows) > size else "")
+        rows_read = 0
+        for _ in range(WINDOWS_PER_PAGE_MAX):
+            window = await windows.next()
+            rows = await self._rows_within(owner.user_id, window)
+            rows_read += len(rows)
+            found |= {_place(row) for row in rows if row["_id"] not in unwritten and wanted.takes(*_row_facts(row))}
+            if window.since is None:
+                return list(found), None
+            reached = (window.since, "")
+            known = [place for place in found if place > reached]
+            if len(known) > size or rows_read >= ROWS_PER_PAGE_MAX:
+                break
+        return known, reached
+
+    async def _rows_within(self, user_id: str, window: Window) -> list[Row]:
+        """What tells which are wanted. The server is not asked for a market or a status: the local one would leave the
+        index of times for it.
+        """
+        query: dict[str, Any] = {"user_id": user_id}
+        if window.query:
+            query["created_at"] = window.query
+        fields = {"created_at": 1, "trading_pair": 1, "status": 1}
+        found = OrderDocument.get_pymongo_collection().find(query, fields, batch_size=ROWS_PER_ANSWER)
+        return await found.to_list()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +146,7 @@ class _Wanted:
 
     market: str
     statuses: tuple[str, ...]
-    before: tuple[datetime, str] | None
+    before: Place | None
 
     @classmethod
     def of(cls, market: str, status: str, cursor: str) -> Self:
@@ -93,28 +154,32 @@ class _Wanted:
         return cls(market, statuses, _parse_order_cursor(cursor) if cursor else None)
 
     @property
-    def query(self) -> dict[str, Any]:
-        query: dict[str, Any] = {}
-        if self.market:
-            query["trading_pair"] = self.market
-        if self.statuses:
-            query["status"] = {"$in": list(self.statuses)}
-        if self.before is not None:
-            time, order_id = self.before
-            query["$or"] = [{"created_at": {"$lt": time}}, {"created_at": time, "_id": {"$lt": order_id}}]
-        return query
+    def until(self) -> datetime | None:
+        """All that is wanted was created before that time."""
+        if self.before is None:
+            return None
+        time, order_id = self.before
+        # Of the moment of an order itself some may be to come.
+        return time + MILLISECOND if order_id else time
 
-    def takes(self, row: Row) -> bool:
-        """As the database answers `query`."""
+    def takes(self, place: Place, market: str, status: str) -> bool:
         return (
-            self.market in {"", row["trading_pair"]}
-            and (not self.statuses or row["status"] in self.statuses)
-            and (self.before is None or _place(row) < self.before)
+            self.market in {"", market}
+            and (not self.statuses or status in self.statuses)
+            and (self.before is None or place < self.before)
         )
 
 
-def _place(row: Row) -> tuple[datetime, str]:
+def _place(row: Row) -> Place:
     return row["created_at"], row["_id"]
+
+
+def _row_facts(row: Row) -> tuple[Place, str, str]:
+    return _place(row), row["trading_pair"], row["status"]
+
+
+def _order_facts(order: Order) -> tuple[Place, str, str]:
+    return (time_of(order.created_milliseconds), order.order_id), order.market, order.status.value
 
 
 def _document(row: Row) -> OrderDocument:
@@ -130,11 +195,12 @@ def page_size(limit: int) -> int:
     return limit or PAGE_SIZE_DEFAULT
 
 
-def _order_cursor(order: OrderDocument) -> str:
-    return urlsafe_b64encode(f"{milliseconds_of(order.created_at)}/{order.id}".encode()).decode().rstrip("=")
+def _order_cursor(place: Place) -> str:
+    time, order_id = place
+    return urlsafe_b64encode(f"{milliseconds_of(time)}/{order_id}".encode()).decode().rstrip("=")
 
 
-def _parse_order_cursor(cursor: str) -> tuple[datetime, str]:
+def _parse_order_cursor(cursor: str) -> Place:
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         milliseconds, separator, order_id = text.partition("/")

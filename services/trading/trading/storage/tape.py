@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from chassis.mongo import MongoDatabase
-from pymongo import DESCENDING
 
 from trading.domain.events import Traded
 from trading.domain.identifiers import trade_id
@@ -16,6 +15,8 @@ from trading.storage.unwritten import Unwritten
 
 PAGE_SIZE_MAX = 200
 PAGE_SIZE_DEFAULT = 50
+NAMES_PER_QUESTION = 64  # the local server holds every row against every name of the list
+NAMES_PER_QUESTION_MAX = 1_024
 _SEQUENCE_DIGITS = 16
 
 Row = dict[str, Any]
@@ -68,19 +69,15 @@ class Tape:
         self._unwritten = unwritten
         self._collection = database.get_collection(TapeDocument.Settings.name)
 
-    async def page(self, market: str, *, before: int, after: int, limit: int) -> TapePage:
-        """Trades with sequences between the two, both excluded; `before` 0 is the newest."""
+    async def page(self, market: str, *, before: int, after: int, limit: int, newest: int) -> TapePage:
+        """Trades with sequences between the two, both excluded; `before` 0 is from the newest on, which is `newest`."""
         size = min(limit or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
-        last = tape_id(market, before) if before else f"{market}0"  # "0" is what follows "/"
-        rows = self._unwritten.tape(market)
-        cursor = self._collection.find({"_id": {"$gt": f"{market}/", "$lt": last}}).sort("_id", DESCENDING)
-        # One more than needed: every document has at least one trade.
-        rows |= {row["_id"]: row for row in await cursor.limit(size + 1).to_list()}
+        end = min(before, newest + 1) if before else newest + 1
+        rows = await self._rows(market, end=end, after=after, size=size)
         found: list[TapeTrade] = []
-        for name in sorted(rows, reverse=True):
-            row = rows[name]
+        for row in rows:
             for trade in reversed(row["trades"]):
-                if before and trade["sequence"] >= before:
+                if trade["sequence"] >= end:
                     continue
                 if trade["sequence"] <= after:
                     return TapePage(found, more=False)
@@ -93,3 +90,22 @@ class Tape:
                     )
                 )  # fmt: skip
         return TapePage(found, more=False)
+
+    async def _rows(self, market: str, *, end: int, after: int, size: int) -> list[Row]:
+        """Newest first: with more trades below `end` than `size`, or all that follow `after`.
+
+        Asked for by name. Sequences have no gap, so each is a row's first or within the row before; for a range of ids
+        the local server reads the whole tape of all markets.
+        """
+        rows = self._unwritten.tape(market)
+        oldest = min((row["trades"][0]["sequence"] for row in rows.values()), default=end)
+        start, width = end, NAMES_PER_QUESTION
+        while start > 1 and oldest > after + 1 and end - oldest <= size:
+            names = [tape_id(market, sequence) for sequence in range(max(1, start - width), start)]
+            stored = await self._collection.find({"_id": {"$in": names}}, batch_size=len(names)).to_list()
+            rows |= {row["_id"]: row for row in stored}
+            oldest = min((row["trades"][0]["sequence"] for row in rows.values()), default=end)
+            start = max(1, start - width)
+            # A batch may have hundreds of trades in a market.
+            width = NAMES_PER_QUESTION if stored else min(2 * width, NAMES_PER_QUESTION_MAX)
+        return [rows[name] for name in sorted(rows, reverse=True)]

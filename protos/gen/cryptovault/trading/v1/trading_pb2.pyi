@@ -1674,7 +1674,7 @@ class ListOrdersResponse(_message.Message):
     behind: _builtins.bool
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
-        """Newest first."""
+        """Newest first. May be short, even empty, though there is more: a cursor says so. Of open ones it is not."""
 
     def __init__(
         self,
@@ -1733,7 +1733,7 @@ class ListFillsResponse(_message.Message):
     behind: _builtins.bool
     @_builtins.property
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fill]:
-        """Newest first."""
+        """Newest first. May be short, even empty, though there is more: a cursor says so."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ export function OrderHistory({ market }: { readonly market: Market }) {
     <DataView
       query={history}
       skeleton={<SkeletonRows rows={3} />}
-      isEmpty={({ pages }) => pages[0]?.items.length === 0}
+      isEmpty={({ pages }) => pages[0]?.items.length === 0 && pages[0].next_cursor === null}
       empty={
         <EmptyNotice title="You have not placed an order yet.">
           <p className="text-sm text-muted">The ticket for {market.base_asset} is on this page.</p>

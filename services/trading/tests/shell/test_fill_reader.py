@@ -153,7 +153,7 @@ async def test_what_the_journal_no_longer_has_is_not_passed_over(read: Read) -> 
         await read.everything(50)
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.0", "٣", "1" * 19])
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.0", "٣", "1" * 19, "0", "07", "1_0", "1\n"])
 async def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
     nothing: Any = None
     reader = FillReader(journal=nothing, queries=nothing, projector=nothing)

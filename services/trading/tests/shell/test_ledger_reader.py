@@ -224,7 +224,7 @@ async def test_every_account_is_the_sum_of_its_lines_in_the_journal(past: Past, 
     assert {"house", "fees", "external", "user:ann"} <= checked
 
 
-@pytest.mark.parametrize("cursor", ["x", "1", "1.", ".1", "1.1.1", "-1.0", "0.1", "1.1\n", "٣.1"])
+@pytest.mark.parametrize("cursor", ["x", "1", "1.", ".1", "1.1.1", "-1.0", "0.1", "1.1\n", "٣.1", "1.01", "1_0.1"])
 async def test_a_cursor_that_is_not_ours_is_refused(past: Past, cursor: str) -> None:
     with pytest.raises(InvalidArgument):
         await past.reader.postings("ann", PostingFilter(), limit=10, cursor=cursor)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from bson.decimal128 import Decimal128
+from chassis.errors import InvalidArgument
 from chassis.mongo import CODEC_OPTIONS, MongoConnection, MongoDatabase, init_documents
 from pymongo import AsyncMongoClient, monitoring
 from shell_factory import PRICE, UNIT, limit
+from trading.domain.moments import MOMENT_MAX
 from trading.domain.orders import Side
 from trading.domain.state import ExchangeState, Owner
 from trading.journal.batch import user_key
@@ -227,3 +229,23 @@ async def test_the_tape_is_read_by_name(examined: Examined) -> None:
         assert [trade.sequence for trade in shown.trades] == list(range(newest, newest - 50, -1))
         assert shown.more
         assert await examined.documents() <= 500
+
+
+def cursor_of(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *map(cursor_of, ("1_000/a", "-1/a", " 1/a", "+1/a", "01/a", "1", "/a", "1/\u00fc", "1/a\n")),
+        *map(cursor_of, (f"{MOMENT_MAX}/a", "9" * 40 + "/a", "\u0661/a")),
+        cursor_of("1000/ab") + "=", cursor_of("1000/ab") + "!", "!" + cursor_of("1000/ab"), "%", "a",
+    ],
+)  # fmt: skip
+async def test_a_cursor_is_one_that_we_wrote(world: World, cursor: str) -> None:
+    await world.add("ann", [order("ann", 1, NOON)], stored=[])
+    await world.queries.page("ann", market="", status="", limit=1, cursor=cursor_of("1000/ab"))
+    with pytest.raises(InvalidArgument) as refused:
+        await world.queries.page("ann", market="", status="", limit=1, cursor=cursor)
+    assert refused.value.details["field"] == "cursor"

@@ -4,6 +4,7 @@ The rows hold fills by order, so the newest of them all are nowhere together: fi
 every order the user ever had, for each page.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ from trading.storage.order_queries import OrderQueries, page_size
 EVENTS_PER_READ = 64  # a page of 50 fills is rarely more events than that
 # A page may come back short, with a cursor: who places and cancels all day has few fills among many events.
 EVENTS_PER_PAGE_MAX = 1_024
-_CURSOR_DIGITS_MAX = 18  # fits 63 bits
+_CURSOR = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)  # fits 63 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,6 @@ def fill_of_row(document: OrderDocument, fill: FillPart, market: Market) -> trad
 def _below(cursor: str) -> int | None:
     if not cursor:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS_MAX):
+    if not _CURSOR.fullmatch(cursor):
         raise InvalidArgument("The cursor is not one of ours.", field="cursor", rule="cursor")
     return int(cursor)

@@ -23,7 +23,7 @@ from trading.storage.order_queries import page_size
 EVENTS_PER_READ = 2 * EVENTS_PER_POINT  # a page of 50 postings is rarely more events than that
 # A page may come back short, with a cursor: a filter that finds nothing must not read a whole history in one call.
 EVENTS_PER_PAGE_MAX = 512
-_CURSOR = re.compile(r"([1-9][0-9]{0,15})\.([0-9]{1,3})", re.ASCII)
+_CURSOR = re.compile(r"([1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,2})", re.ASCII)
 
 
 class SequenceAhead(ServiceError):

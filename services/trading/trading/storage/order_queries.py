@@ -2,7 +2,7 @@
 every query of a user.
 """
 
-import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import bson
 from chassis.errors import InvalidArgument
 from chassis.mongo import CODEC_OPTIONS
 
-from trading.domain.moments import milliseconds_of, time_of
+from trading.domain.moments import MOMENT_MAX, milliseconds_of, time_of
 from trading.domain.orders import Order
 from trading.domain.state import Owner
 from trading.storage.balance_points import BalancePoints
@@ -32,6 +32,8 @@ WINDOWS_PER_PAGE_MAX = 32  # also where there is nothing in them: who has many f
 ROWS_PER_ANSWER = 10_000  # all that a window has, so that nobody asks twice for it
 IDS_PER_QUESTION = 64  # a server may hold every row against every id of the list
 MILLISECOND = timedelta(milliseconds=1)
+# Milliseconds and an order id; without an id it is of all before that time.
+_CURSOR = re.compile(r"(0|[1-9][0-9]{0,14})/([!-~]{0,64})", re.ASCII)
 
 Place = tuple[datetime, str]  # when an order was created, and its id: the order of all lists
 
@@ -202,13 +204,16 @@ def _order_cursor(place: Place) -> str:
 
 def _parse_order_cursor(cursor: str) -> Place:
     try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        milliseconds, separator, order_id = text.partition("/")
-        if not separator:
-            raise _invalid_cursor()
-        return time_of(int(milliseconds)), order_id
-    except (ValueError, OverflowError, binascii.Error):
+        match = _CURSOR.fullmatch(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+    except ValueError:
         raise _invalid_cursor() from None
+    if match is None or int(match.group(1)) >= MOMENT_MAX:
+        raise _invalid_cursor()
+    place = time_of(int(match.group(1))), match.group(2)
+    # What is not of its alphabet, base64 is read without.
+    if _order_cursor(place) != cursor:
+        raise _invalid_cursor()
+    return place
 
 
 def _invalid_cursor() -> InvalidArgument:

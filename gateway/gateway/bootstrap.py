@@ -37,7 +37,7 @@ from gateway.admission.revocations import AuthsRevocations, SeenRevocations
 from gateway.admission.signatures import SeenNonces, Signatures
 from gateway.admission.signing_keys import KeySource, SharedKey, SigningKeys
 from gateway.application import Application
-from gateway.clients.freshness import Freshness
+from gateway.clients.freshness import Freshness, NewestEvent
 from gateway.clients.newest_trades import NewestTrades
 from gateway.clients.order_entry import OrderEntry
 from gateway.clients.private_events import PrivateEvents
@@ -179,7 +179,7 @@ def build(settings: GatewaySettings, *, identity: ServiceIdentity, clock: Clock,
         auths_revocations=AuthsRevocations(stubs.list_revoked, clock), origins=origins,
         csrf_tokens=csrf_tokens, allowances=allowances, clock=clock, patience_seconds=settings.sign_in_patience_seconds,
     )  # fmt: skip
-    freshness = Freshness(stubs.ask_newest_batch)
+    freshness = Freshness(stubs.ask_newest_event)
     order_entry = OrderEntry(stubs.connect_order_stream, clock)
     private_events = PrivateEvents(stubs.follow_events)
     newest_trades = NewestTrades()
@@ -347,8 +347,9 @@ class _Stubs:
     async def require_step_up(self) -> None:
         await self.auth.RequireStepUp(auth_pb2.RequireStepUpRequest())
 
-    async def ask_newest_batch(self) -> int:
-        return (await self.trading.GetBalances(trading_pb2.GetBalancesRequest())).batch
+    async def ask_newest_event(self) -> NewestEvent:
+        balances = await self.trading.GetBalances(trading_pb2.GetBalancesRequest())
+        return NewestEvent(balances.sequence, balances.batch)
 
     async def ask_markets(self) -> dict[str, trading_pb2.Market]:
         answer = await self.trading.ListMarkets(trading_pb2.ListMarketsRequest())

@@ -155,6 +155,11 @@ def repeated(text: bytes) -> str:
     return text.decode() if _SHORT.fullmatch(text) else "what is not repeated here"
 
 
+def no_such_event_yet(*, newest: int) -> PublicError:
+    """Of a client that has been told more than there is: the exchange was restored from before it."""
+    return invalid("There is no such event yet.", field="after", rule="maximum", maximum=str(newest))
+
+
 def unauthenticated(message: str, *, reason: str) -> PublicError:
     return PublicError(AUTHENTICATION_ERROR, message, {"reason": reason})
 

@@ -7,7 +7,7 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.errors import ErrorKind, RemoteError
 from cryptovault.trading.v1 import trading_pb2 as pb
-from gateway.clients.freshness import Freshness
+from gateway.clients.freshness import Freshness, NewestEvent
 from gateway.clients.order_entry import OrderEntry
 from gateway.edge.facts import RequestFacts, attach_facts
 from gateway.errors import PublicError
@@ -28,16 +28,17 @@ class Trading:
         self.silent = silent
         self.behind = behind
 
-    async def newest_batch(self) -> int:
+    async def newest_event(self) -> NewestEvent:
         if self.silent:
             raise SILENT
-        return 7
+        return NewestEvent(sequence=3, batch=7)
 
     async def no_stream(self) -> None:
         raise SILENT
 
     async def GetBalances(self, _request: Any) -> pb.GetBalancesResponse:  # noqa: N802 - the contract's name
-        return pb.GetBalancesResponse(batch=await self.newest_batch(), sequence=3)
+        newest = await self.newest_event()
+        return pb.GetBalancesResponse(batch=newest.batch, sequence=newest.sequence)
 
     async def GetOrderByClientId(self, _request: Any) -> pb.GetOrderByClientIdResponse:  # noqa: N802
         raise NOT_FOUND
@@ -61,14 +62,14 @@ Ask = Callable[[Trading, Request], Awaitable[Response]]
 
 
 def ask_for_an_order(trading: Any, request: Request) -> Awaitable[Response]:
-    freshness = Freshness(trading.newest_batch)
+    freshness = Freshness(trading.newest_event)
     order_entry = OrderEntry(trading.no_stream, SystemClock())
     routes = HistoryRoutes(trading_queries=trading, order_entry=order_entry, freshness=freshness)
     return routes.get_by_client_id(request)
 
 
 def ask_for_balances_after_an_event(trading: Any, request: Request) -> Awaitable[Response]:
-    freshness = Freshness(trading.newest_batch)
+    freshness = Freshness(trading.newest_event)
     routes = WalletRoutes(trading=trading, trading_queries=trading, freshness=freshness, clock=SystemClock())
     return routes.list_balances(request)
 

@@ -62,10 +62,27 @@ async def test_filters_and_pages_travel_on(up: "Running") -> None:
 
 async def test_events_are_read_on_from_the_cursor_given(up: "Running") -> None:
     up.platform.queries.events = [event(number) for number in range(1, 6)]
+    up.platform.trading.sequence = 5
     first = (await up.client.get("/api/v1/events?limit=3", headers=up.bearer())).json()
     assert ([one["sequence"] for one in first["items"]], first["next_cursor"]) == ([1, 2, 3], "3")
     rest = (await up.client.get("/api/v1/events?limit=3&after=3", headers=up.bearer())).json()
     assert ([one["sequence"] for one in rest["items"]], rest["next_cursor"]) == ([4, 5], None)
+
+
+async def test_an_event_that_there_is_not_yet_is_not_waited_for(up: "Running") -> None:
+    up.platform.queries.events = [event(number) for number in range(1, 3)]
+    up.platform.trading.sequence = 5  # the records end before what the leader has told of
+    for after in (2, 4, 5):
+        told = await up.client.get(f"/api/v1/events?after={after}", headers=up.bearer())
+        assert (told.status_code, told.json()["items"]) == (200, [])
+    refused = await up.client.get("/api/v1/events?after=6", headers=up.bearer())
+    details = checked(refused, 400, "VALIDATION_ERROR")
+    assert [details[name] for name in ("reason", "field", "rule", "maximum")] == [
+        "invalid_argument",
+        "after",
+        "maximum",
+        "5",
+    ]
 
 
 async def test_anothers_order_does_not_exist(up: "Running") -> None:

@@ -116,11 +116,12 @@ class HistoryRoutes:
 
     async def list_events(self, request: Request) -> Response:
         query = read_query(request, queries.EventsQuery)
+        after = int(query.after)
         answer = await self._queries.ListUserEvents(
             pb.ListUserEventsRequest(
-                after_sequence=int(query.after),
+                after_sequence=after,
                 limit=query.page_size,
-                at_least_batch=await self._freshness.needed(request),
+                at_least_batch=await self._freshness.needed(request, after=after),
             )
         )
         self._freshness.report(request, behind=answer.behind)

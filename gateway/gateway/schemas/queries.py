@@ -56,7 +56,9 @@ class FillsQuery(_CursorPage):
 
 
 class EventsQuery(_Page):
-    after: Annotated[str, Field(pattern=SEQUENCE_PATTERN, description="The last sequence you have.")] = "0"
+    after: Annotated[
+        str, Field(pattern=SEQUENCE_PATTERN, description="The last sequence you have; 400 where it is of no event yet.")
+    ] = "0"
 
 
 class BalancesQuery(RequestBody):

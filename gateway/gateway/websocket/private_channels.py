@@ -9,7 +9,7 @@ from chassis.logs import get_logger
 from cryptovault.trading.v1 import trading_pb2 as pb
 
 from gateway.clients.private_events import PrivateEvents
-from gateway.errors import invalid
+from gateway.errors import no_such_event_yet
 from gateway.websocket.catch_up import CatchUp
 from gateway.websocket.messages import channel_message, event_message
 from gateway.websocket.outbox import Outbox
@@ -56,7 +56,7 @@ class PrivateFeeds:
             return beginning.sequence, beginning.sequence, beginning.batch
         newest, batch = await self._catch_up.newest()
         if after > newest:
-            raise invalid("There is no such event yet.", field="after", rule="maximum", maximum=str(newest))
+            raise no_such_event_yet(newest=newest)
         return after, newest, batch
 
 

@@ -16232,7 +16232,7 @@ export interface operations {
             query?: {
                 /** @description At most 200. */
                 limit?: string;
-                /** @description The last sequence you have. */
+                /** @description The last sequence you have; 400 where it is of no event yet. */
                 after?: string;
             };
             header?: never;

@@ -27,7 +27,7 @@ PAGE_SIZE_MAX = 200  # one screen of the blotter is 50
 PAGE_SIZE_DEFAULT = 50
 EVENTS_PER_ORDER = 2  # it is placed and it ends; who has more events by order is asked twice, which costs little
 # A page may come back short: a filter that finds little must not read a whole history in one call.
-ROWS_PER_PAGE_MAX = 2_000
+ROWS_PER_PAGE_MAX = 1_000
 WINDOWS_PER_PAGE_MAX = 32  # also where there is nothing in them: who has many fills by order
 ROWS_PER_ANSWER = 10_000  # all that a window has, so that nobody asks twice for it
 IDS_PER_QUESTION = 64  # a server may hold every row against every id of the list

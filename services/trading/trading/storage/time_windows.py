@@ -13,7 +13,7 @@ from typing import Any
 from trading.storage.balance_points import EVENTS_PER_POINT, BalancePoints
 
 # Most that a window grows to while the page is not full. The local server reads 20 rows in a millisecond.
-EVENTS_PER_WINDOW_MAX = 1_024
+EVENTS_PER_WINDOW_MAX = 512
 MARKS_PER_LOOK = 8
 
 

@@ -31,7 +31,9 @@ TRANSACTION_DEADLINE_SECONDS = 5.0  # PyMongo itself would retry for 120 s; a ca
 SERVER_SELECTION_MILLISECONDS = 5000  # an election takes a few seconds; longer is an outage to report, not to wait for
 POOL_SIZE_MAX = 50  # connections per process; each costs the server memory and a thread
 
-_INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+# IndexOptionsConflict, IndexKeySpecsConflict; IndexNotFound where another process of ours drops the same one.
+_INDEX_CONFLICTS = frozenset({85, 86, 27})
+INDEX_ATTEMPTS_MAX = 5  # two processes start with the same documents, and a few indexes change at a time
 
 # The transaction that the current task is in, so that a use case inside another joins it.
 _active: ContextVar[AsyncClientSession | None] = ContextVar("cryptovault_transaction", default=None)
@@ -152,13 +154,16 @@ async def init_documents(database: MongoDatabase, documents: Sequence[type[Docum
 
     Where an index is defined otherwise than in an earlier version, the old one makes way.
     """
-    try:
-        await init_beanie(database=database, document_models=list(documents))
-    except OperationFailure as error:
-        if error.code not in _INDEX_CONFLICTS:
-            raise
-        # Not always: only then may an index be dropped that somebody else has made.
-        await init_beanie(database=database, document_models=list(documents), allow_index_dropping=True)
+    dropping = False  # only where it must be: an index may be one that somebody else has made
+    for left in reversed(range(INDEX_ATTEMPTS_MAX)):
+        try:
+            await init_beanie(database=database, document_models=list(documents), allow_index_dropping=dropping)
+        except OperationFailure as error:
+            if error.code not in _INDEX_CONFLICTS or not left:
+                raise
+            dropping = True
+        else:
+            return
 
 
 class DatabaseUnavailable(Unavailable):

@@ -39,6 +39,30 @@ async def test_an_index_that_is_defined_anew_takes_the_place_of_the_old_one(mong
     assert (await mongo_database["visits"].index_information())["at_1"]["expireAfterSeconds"] == 120
 
 
+async def test_another_process_may_drop_the_index_first_that_is_defined_anew(
+    mongo_database: MongoDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Visit(Document):
+        class Settings:
+            name = "visits"
+            indexes: ClassVar = [IndexModel("at")]
+
+    visits = mongo_database["visits"]
+    await visits.create_index("at", sparse=True)
+    collection = type(visits)
+    drop = collection.drop_index
+
+    async def drop_too_late(self: Any, name: str, **more: Any) -> None:
+        monkeypatch.undo()
+        await drop(self, name)
+        await drop(self, name, **more)
+
+    monkeypatch.setattr(collection, "drop_index", drop_too_late)
+    await init_documents(mongo_database, [Visit])
+    assert "sparse" not in (await visits.index_information())["at_1"]
+    assert collection.drop_index is drop
+
+
 async def test_a_transaction_commits_what_it_wrote(mongo: MongoConnection, transactions: Transactions) -> None:
     async def work() -> str:
         await mongo.database["left"].insert_one({"_id": 1})

@@ -17,7 +17,7 @@ from trading.command_line.report import Report
 from trading.projector.projector import Projector
 from trading.storage.cursors import ORDERS, Cursor, CursorMoved, Cursors
 from trading.storage.journal import MongoJournal
-from trading.storage.projection import ROWS_PER_WRITE, Changes, Projection
+from trading.storage.projection import LOOK_AGAIN_SECONDS, ROWS_PER_WRITE, Changes, Projection
 from trading.storage.snapshots import MongoSnapshots
 
 
@@ -101,6 +101,7 @@ async def test_who_projects_touches_no_row_once_the_projection_is_to_be_exchange
     async def insert_and_put_aside(*arguments: Any, **options: Any) -> None:
         await insert(*arguments, **options)
         await cursors.put(ORDERS, Cursor.of_a_rebuild())
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     if begun:
         monkeypatch.setattr(projection._orders, "insert_many", insert_and_put_aside)

@@ -24,8 +24,8 @@ SUFFIX = "_rebuilt"
 # that may be over another journal.
 ASIDE = ORDERS + "_put_aside"
 BATCHES_PER_WRITE = 64
-# Of whoever writes to what is dropped or exchanged: he looks at the cursor before each write of 64 rows, which takes a
-# tenth of that. The local database would wait for him, and let him do nothing.
+# Of whoever writes to what is dropped or exchanged: a tenth of that before each write of 64 rows at most he has looked
+# at the cursor, and the write takes another. The local database would wait for him, and let him do nothing.
 LAST_WRITE_SECONDS = 1.0
 
 

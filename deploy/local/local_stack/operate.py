@@ -15,11 +15,12 @@ from local_stack.settings import StackSettings
 class _Tool(NamedTuple):
     words: tuple[str, ...]  # behind `python -m`
     environment: Callable[[PlatformPlan], dict[str, str]]
+    unreachable: int  # its exit code where it has nothing to look at
 
 
 _TOOLS: Mapping[str, _Tool] = {
-    "operator": _Tool(("auth.operator",), PlatformPlan.operator_environment),
-    "exchange": _Tool(("trading.command_line.main", "exchange"), PlatformPlan.exchange_environment),
+    "operator": _Tool(("auth.operator",), PlatformPlan.operator_environment, 1),
+    "exchange": _Tool(("trading.command_line.main", "exchange"), PlatformPlan.exchange_environment, 3),
 }
 
 
@@ -27,6 +28,7 @@ def operate(settings: StackSettings, tool: str, arguments: Sequence[str]) -> int
     """Becomes the tool, on the data of this copy, so that its exit code and its Ctrl-C are its own. Returns where it
     cannot, since this copy must be running.
     """
+    words, environment_of, unreachable = _TOOLS[tool]
     folder = DataFolder(settings.data_dir)
     if folder.runner_pid() is not None:
         plan = PlatformPlan(
@@ -36,8 +38,7 @@ def operate(settings: StackSettings, tool: str, arguments: Sequence[str]) -> int
             log_level=settings.log_level,
             keys=load_keys(folder.path / "secrets"),
         )
-        words, environment_of = _TOOLS[tool]
         command = [sys.executable, "-P", "-m", *words, *arguments]
         os.execve(command[0], command, {**os.environ, **environment_of(plan)})  # noqa: S606 - a list without a shell
     sys.stderr.write("Nothing runs here.\n")
-    return 1
+    return unreachable

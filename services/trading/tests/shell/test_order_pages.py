@@ -120,6 +120,25 @@ async def test_pages_skip_and_repeat_nothing_while_new_orders_come(
         assert found == expected
 
 
+async def test_who_has_few_orders_and_very_many_events_is_answered_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_windows, "EVENTS_PER_WINDOW_MAX", 2 * EVENTS_PER_POINT)
+    monkeypatch.setattr(order_queries, "WINDOWS_PER_PAGE_MAX", 4)
+    row = order("ann", 0, NOON - timedelta(days=1), "BTC-USD")
+    await world.add("ann", [row], stored=[row])
+    fills = [NOON - timedelta(seconds=number) for number in range(3_000, 0, -1)]
+    events = [row["created_at"]] * EVENTS + fills
+    await world._insert(BalancePointDocument.Settings.name, points("ann", events))
+    world.owners["ann"].sequence = len(events)
+    pages = [await world.queries.page("ann", market="", status="", limit=7, cursor="")]
+    while pages[-1].next_cursor:
+        assert not pages[-1].orders
+        pages.append(await world.queries.page("ann", market="", status="", limit=7, cursor=pages[-1].next_cursor))
+    assert [document.id for document in pages[-1].orders] == [row["_id"]]
+    assert 3_000 // (2 * EVENTS_PER_POINT) // 4 <= len(pages) <= 20
+
+
 class Finds(monitoring.CommandListener):
     """What the server is asked to find."""
 

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from gateway.admission.cookies import ACCESS_COOKIE
 from gateway.admission.policy import Access
+from gateway.errors import NOT_READ
 from gateway.routes.endpoint import API, Endpoint
 from gateway.schemas.errors import DESCRIPTIONS, ErrorReply, code_of_status
 
@@ -233,7 +234,13 @@ _EXAMPLES: dict[int, tuple[dict[str, str], str]] = {
     404: ({"reason": "not_found"}, "There is nothing here."),
     409: ({"reason": "idempotency_key_reused"}, "This idempotency key belongs to another request."),
     413: (
-        {"reason": "payload_too_large", "rule": "max_bytes", "limit": "65536", "given": "more than 65536"},
+        {
+            "reason": "payload_too_large",
+            "rule": "max_bytes",
+            "limit": "65536",
+            "given": "more than 65536",
+            "no_suggestion": NOT_READ,
+        },
         "The body is larger than 65536 bytes.",
     ),
     422: (

@@ -3472,7 +3472,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -3728,7 +3729,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -3920,7 +3922,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -4176,7 +4179,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -4432,7 +4436,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -4682,7 +4687,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -4933,7 +4939,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -5611,7 +5618,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -5803,7 +5811,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -6027,7 +6036,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -6283,7 +6293,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -6812,7 +6823,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -7095,7 +7107,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -7380,7 +7393,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -7665,7 +7679,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -8167,7 +8182,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -9326,7 +9342,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -11745,7 +11762,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -12101,7 +12119,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -12416,7 +12435,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -12696,7 +12716,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -13198,7 +13219,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -13518,7 +13540,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -14059,7 +14082,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -14723,7 +14747,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
@@ -15633,7 +15658,8 @@ export interface operations {
                      *           "reason": "payload_too_large",
                      *           "rule": "max_bytes",
                      *           "limit": "65536",
-                     *           "given": "more than 65536"
+                     *           "given": "more than 65536",
+                     *           "no_suggestion": "A body that did not come whole is not looked into."
                      *         }
                      *       }
                      *     }
